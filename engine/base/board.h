@@ -1,0 +1,61 @@
+/* The board: figures that one actor writes and the host reads without asking.
+ *
+ * Every cell has one writing actor; all are relaxed atomics, so a reader sees each figure whole but
+ * not all of one moment. Nothing on the board decides anything, with one exception: `position`,
+ * which weft_wait() reads, is stored with release after the acknowledgement was received. */
+#ifndef WEFT_BASE_BOARD_H
+#define WEFT_BASE_BOARD_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "engine/base/bytes.h"
+#include "engine/base/limits.h"
+
+/* Name and writer of every engine-wide counter. */
+#define BOARD_COUNTERS(X)  \
+    X(commits)             \
+    X(commits_failed)      \
+    X(syncs)               \
+    X(rows_local)          \
+    X(rows_remote)         \
+    X(rows_unchanged)      \
+    X(rows_parked)         \
+    X(tombstones_pruned)   \
+    X(batches_encoded)     \
+    X(batches_shared)      \
+    X(batches_decoded)     \
+    X(batches_from_memory) \
+    X(batches_from_disk)   \
+    X(events_lost)
+
+struct board_peer {         /* written by that peer's actor */
+    _Atomic uint32_t state; /* enum weft_peer_state */
+    _Atomic uint32_t used;  /* 1 once the slot was ever used */
+    _Atomic uint64_t device[2];
+    _Atomic uint64_t bytes_in, bytes_out, rows_in, rows_out, sessions, failures;
+};
+
+struct board {
+#define BOARD_COUNTER_MEMBER(name) _Atomic uint64_t name;
+    BOARD_COUNTERS(BOARD_COUNTER_MEMBER)
+#undef BOARD_COUNTER_MEMBER
+    atomic_size_t pool_bytes; /* every pool */
+    /* Written by log. */
+    _Atomic uint32_t member_count; /* other devices: rows of `position` in use */
+    /* What member m holds durably of this device's rows of model id i+1: a version. */
+    _Atomic uint64_t position[LIMIT_MEMBERS][LIMIT_MODELS];
+    /* Written by each peer. */
+    uint32_t peer_count;
+    struct board_peer *peers; /* peer_count of them */
+};
+
+/* Allocates a zeroed board for `peers` session slots; NULL when out of memory. */
+struct board *board_open(uint32_t peers);
+void board_close(struct board *board);
+
+#define board_add(cell, n) atomic_fetch_add_explicit(&(cell), (n), memory_order_relaxed)
+#define board_set(cell, v) atomic_store_explicit(&(cell), (v), memory_order_relaxed)
+#define board_get(cell) atomic_load_explicit(&(cell), memory_order_relaxed)
+
+#endif

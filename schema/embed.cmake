@@ -1,0 +1,13 @@
+# Writes the numbered migrations as one C table: number, name, SQL text.
+set(body "/* Generated from schema/. */\n#include \"engine/store/migrate.h\"\n\n")
+set(table "")
+foreach(file IN LISTS FILES)
+  get_filename_component(name ${file} NAME)
+  string(REGEX MATCH "^[0-9]+" number ${name})
+  math(EXPR plain "${number}")
+  file(READ ${file} sql HEX)
+  string(REGEX REPLACE "(..)" "0x\\1," bytes "${sql}")
+  string(APPEND body "static const char sql_${number}[] = {${bytes}0};\n")
+  string(APPEND table "    {${plain}, \"${name}\", sql_${number}},\n")
+endforeach()
+file(WRITE ${OUT} "${body}\nconst struct migration migrations[] = {\n${table}    {0, 0, 0},\n};\n")
