@@ -1,0 +1,128 @@
+/* See address.h.
+ *
+ *     127.0.0.1:7000      host, port
+ *     [::1]:7000          IPv6 in brackets, because it has colons of its own
+ *     localhost:7000      127.0.0.1, without a look-up
+ *
+ * Invariants
+ *   1. Nothing here asks a name server.
+ *   2. While sessions are not sealed no address that leads off this machine is ever returned. */
+#include "engine/net/address.h"
+
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/wire/session.h"
+
+bool address_is_loopback(const struct sockaddr *socket) {
+    CHECK(socket != NULL);
+    if (socket->sa_family == AF_INET) {
+        struct sockaddr_in v4;
+        memcpy(&v4, socket, sizeof v4);
+        return ntohl(v4.sin_addr.s_addr) >> 24 == 127;
+    }
+    if (socket->sa_family == AF_INET6) {
+        struct sockaddr_in6 v6;
+        memcpy(&v6, socket, sizeof v6);
+        if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) return v6.sin6_addr.s6_addr[12] == 127;
+        return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
+    }
+    return false;
+}
+
+bool address_is_allowed(const struct sockaddr *socket) {
+    return session_is_sealed() || address_is_loopback(socket);
+}
+
+static enum weft_status refuse(struct weft_error *why, const char *text, const char *reason) {
+    return status_fail(why, WEFT_ADDRESS, 0, "\"%.*s\" cannot be used as an address: %s",
+                       (int)WEFT_ADDRESS_MAX, text, reason);
+}
+
+/* Splits "host:port"; the parts point into `copy`. NULL if well, else what is wrong. */
+static const char *split(char *copy, char **host, char **port) {
+    char *colon = strrchr(copy, ':');
+    if (colon == NULL) return "it has no port; write host:port, as 127.0.0.1:7000";
+    *host = copy;
+    *port = colon + 1;
+    *colon = '\0';
+    if (copy[0] == '[') {
+        if (colon == copy || colon[-1] != ']') {
+            return "its bracket does not close before the port; write [host]:port, as [::1]:7000";
+        }
+        colon[-1] = '\0';
+        *host = copy + 1;
+    } else if (strchr(copy, ':') != NULL) {
+        return "an IPv6 address needs brackets; write [host]:port, as [::1]:7000";
+    }
+    if ((*host)[0] == '\0') return "it has no host; write host:port, as 127.0.0.1:7000";
+    return NULL;
+}
+
+static bool read_port(const char *text, uint16_t *out) {
+    unsigned long value = 0;
+    if (text[0] == '\0') return false;
+    for (const char *digit = text; *digit != '\0'; digit++) {
+        if (*digit < '0' || *digit > '9') return false;
+        value = value * 10 + (unsigned long)(*digit - '0');
+        if (value > 65535) return false;
+    }
+    *out = (uint16_t)value;
+    return true;
+}
+
+enum weft_status address_read(struct address *out, const char *text, struct weft_error *why) {
+    CHECK(out != NULL);
+    CHECK(text != NULL);
+    char copy[WEFT_ADDRESS_MAX];
+    char *host = NULL, *port = NULL;
+    memset(out, 0, sizeof *out);
+    size_t length = strlen(text);
+    if (length >= sizeof copy) return refuse(why, text, "it is too long; write host:port");
+    memcpy(copy, text, length + 1);
+    const char *wrong = split(copy, &host, &port);
+    if (wrong != NULL) return refuse(why, text, wrong);
+    if (!read_port(port, &out->port)) {
+        return refuse(why, text, "its port is not a number from 0 to 65535");
+    }
+    const char *number = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
+    struct addrinfo hints = {.ai_family = AF_UNSPEC,
+                             .ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(number, NULL, &hints, &found) != 0 || found == NULL) {
+        return refuse(why, text,
+                      "its host is not a number, and names are not looked up; write the number, as "
+                      "127.0.0.1:7000 or [::1]:7000");
+    }
+    CHECK(found->ai_addrlen <= sizeof out->socket);
+    memcpy(&out->socket, found->ai_addr, found->ai_addrlen);
+    out->size = found->ai_addrlen;
+    freeaddrinfo(found);
+    uint16_t network = htons(out->port);
+    size_t at = out->socket.ss_family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_port)
+                                                  : offsetof(struct sockaddr_in, sin_port);
+    memcpy((char *)&out->socket + at, &network, sizeof network);
+    if (address_is_allowed((const struct sockaddr *)&out->socket)) return WEFT_OK;
+    return status_fail(why, WEFT_NOT_LOOPBACK, 0,
+                       "%s leads off this machine, and sessions are not sealed yet: anybody on the "
+                       "way could read them; use 127.0.0.1 or [::1], and a tunnel between machines",
+                       text);
+}
+
+void address_text(const struct sockaddr *socket, socklen_t size, char out[WEFT_ADDRESS_MAX]) {
+    char host[INET6_ADDRSTRLEN + 20], port[8];
+    CHECK(socket != NULL && out != NULL);
+    int failed = getnameinfo(socket, size, host, sizeof host, port, sizeof port,
+                             NI_NUMERICHOST | NI_NUMERICSERV);
+    CHECK(failed == 0);
+    bool v6 = socket->sa_family == AF_INET6;
+    int length =
+        snprintf(out, WEFT_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
+    CHECK(length > 0 && length < (int)WEFT_ADDRESS_MAX);
+}

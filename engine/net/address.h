@@ -1,0 +1,25 @@
+/* Socket addresses as text: "127.0.0.1:7000", "[::1]:7000", "localhost:7000". Numbers only: looking
+ * a name up would block. */
+#ifndef WEFT_NET_ADDRESS_H
+#define WEFT_NET_ADDRESS_H
+
+#include <sys/socket.h>
+
+#include "engine/weft.h"
+
+struct address {
+    struct sockaddr_storage socket;
+    socklen_t size;
+    uint16_t port;
+};
+
+/* Reads "host:port" or "[host]:port". Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK. Thread: any. */
+enum weft_status address_read(struct address *out, const char *text, struct weft_error *why);
+/* The other way; terminated. */
+void address_text(const struct sockaddr *socket, socklen_t size, char out[WEFT_ADDRESS_MAX]);
+/* Whether it cannot lead off this machine: 127.0.0.0/8, ::1, and the former inside IPv6. */
+bool address_is_loopback(const struct sockaddr *socket);
+/* Whether sessions may go there: loopback, or any once sessions are sealed. */
+bool address_is_allowed(const struct sockaddr *socket);
+
+#endif

@@ -1,0 +1,269 @@
+/* One turn of an actor, and its outbox.
+ *
+ *     ready ──┐
+ *     in[0] ──┤
+ *     in[1] ──┤  one mail                    ┌──► ask      room was made sure of before the step
+ *      ...  ──┼──────────► step ─────────────┼──► answer   room by the table's sums
+ *     door  ──┤                              └──► notice   room or dropped
+ *     tick  ──┘
+ *
+ * Invariants
+ *   1. A step runs only when every ask edge that leaves has emit_max free slots, and it may send
+ *      that many on each; so no send fails.
+ *   2. In-edges and the door are served in turn, one mail each: none starves another. The host's
+ *      edge beside the door is served when all of them are empty.
+ *   3. A mail that came in unshared takes further memory from this actor's pool, as only this
+ *      thread may take from it.
+ *   4. A consumer is signalled once for all that a step sent to it, after the step.
+ *   5. After a fault no actor steps, and none claims to have something to do.
+ *
+ * Not here: threads and sleeping (runner.c). */
+#include "engine/runtime/actor.h"
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/runtime/ring.h"
+#include "engine/runtime/topology.h"
+
+#define ACTOR_TOUCHED (sizeof(((struct actor *)NULL)->touched) / sizeof(struct wake *))
+
+struct outbox {
+    struct actor *actor;
+};
+
+/* ---- sending ---- */
+
+static void actor_touch(struct actor *actor, struct wake *consumer) {
+    if (consumer == NULL) return;
+    for (uint32_t i = 0; i < actor->touched_count; i++) {
+        if (actor->touched[i] == consumer) return;
+    }
+    if (actor->touched_count == ACTOR_TOUCHED) {
+        /* More than it remembers: the others are told now, and may be told again. */
+        wake_signal(consumer);
+        return;
+    }
+    actor->touched[actor->touched_count++] = consumer;
+}
+
+static bool edge_carries(const struct edge *edge, Weft__Mail__BodyCase kind) {
+    for (uint32_t i = 0; i < EDGE_MAILS_MAX; i++) {
+        if (edge->rule->mails[i] == WEFT__MAIL__BODY__NOT_SET) return false;
+        if (edge->rule->mails[i] == kind) return true;
+    }
+    return false;
+}
+
+void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
+    CHECK(out != NULL);
+    CHECK(mail != NULL && *mail != NULL);
+    struct actor *actor = out->actor;
+    struct edge *edge = NULL;
+    for (uint32_t i = 0; i < actor->out_count && edge == NULL; i++) {
+        if (actor->out[i]->to == to && edge_carries(actor->out[i], (*mail)->body.body_case)) {
+            edge = actor->out[i];
+        }
+    }
+    CHECK(edge != NULL); /* The table has no edge for this mail. */
+    edge->emitted++;
+    CHECK(edge->rule->kind != EDGE_ASK || edge->emitted <= actor->kind->emit_max);
+    if (!edge_put(edge, mail, actor->pool)) {
+        CHECK(edge->rule->kind == EDGE_NOTICE); /* The table's sum for an answer is wrong. */
+        struct board *board = actor->topology->settings->board;
+        bool event = (*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE;
+        if (event && board != NULL) board_add(board->events_lost, 1);
+        mail_drop(mail);
+        edge->dropped++;
+    }
+    actor_touch(actor, edge->consumer);
+}
+
+static void actor_out_of_memory(struct actor *actor) {
+    struct weft_error why;
+    (void)status_fail(&why, WEFT_NO_MEMORY, 0,
+                      "%s: out of memory for a message; the engine has stopped, what was "
+                      "acknowledged is safe; free memory and open the library again",
+                      actor->kind->name);
+    topology_fatal(actor->topology, &why);
+}
+
+struct mail *outbox_mail(struct outbox *out, Weft__Mail__BodyCase kind, void *message) {
+    CHECK(out != NULL);
+    struct actor *actor = out->actor;
+    struct mail *mail = mail_new(actor->pool, kind, message);
+    if (mail != NULL) return mail;
+    actor_out_of_memory(actor);
+    mail = actor->spare;
+    actor->spare = NULL;
+    CHECK(mail != NULL);
+    void *made = mail_turn_into(mail, kind);
+    CHECK(made != NULL);
+    if (message != NULL) memcpy(message, &made, sizeof made);
+    return mail;
+}
+
+void outbox_fatal(struct outbox *out, const struct weft_error *why) {
+    CHECK(out != NULL);
+    CHECK(why != NULL && why->status != WEFT_OK);
+    topology_fatal(out->actor->topology, why);
+}
+
+/* ---- start and stop ---- */
+
+enum weft_status actor_start(struct actor *actor, struct weft_error *why) {
+    CHECK(actor != NULL && actor->kind != NULL);
+    CHECK(!actor->started);
+    enum weft_status status = WEFT_OK;
+    memset(actor->state, 0, actor->kind->state_size);
+    actor->watch.ready = false;
+    actor->tick = mail_new(actor->pool, WEFT__MAIL__BODY_TICK, NULL);
+    actor->ready = mail_new(actor->pool, WEFT__MAIL__BODY_READY, NULL);
+    actor->spare = mail_new(actor->pool, WEFT__MAIL__BODY_TICK, NULL);
+    if (actor->tick == NULL || actor->ready == NULL || actor->spare == NULL) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "%s: out of memory at its start",
+                             actor->kind->name);
+        goto drop_mails;
+    }
+    status = actor->kind->start(actor->state, &actor->seed, why);
+    if (status != WEFT_OK) goto drop_mails;
+    actor->started = true;
+    return WEFT_OK;
+
+drop_mails:
+    mail_drop(&actor->spare);
+    mail_drop(&actor->ready);
+    mail_drop(&actor->tick);
+    return status;
+}
+
+void actor_stop(struct actor *actor) {
+    CHECK(actor != NULL);
+    if (!actor->started) return;
+    CHECK(actor->kind != NULL);
+    actor->started = false;
+    if (actor->kind->stop != NULL) actor->kind->stop(actor->state);
+    mail_drop(&actor->spare);
+    mail_drop(&actor->ready);
+    mail_drop(&actor->tick);
+}
+
+/* ---- turning ---- */
+
+static bool actor_failed(const struct actor *actor) {
+    return atomic_load_explicit(&actor->topology->fatal.set, memory_order_acquire) != 0;
+}
+
+uint64_t actor_due_us(const struct actor *actor) {
+    CHECK(actor != NULL && actor->started);
+    return actor_failed(actor) ? DUE_NEVER : actor->kind->due_us(actor->state);
+}
+
+/* Whether a step may run; begins its count of mails. */
+static bool actor_has_room(struct actor *actor) {
+    for (uint32_t i = 0; i < actor->out_count; i++) {
+        struct edge *edge = actor->out[i];
+        if (edge->rule->kind != EDGE_ASK) continue;
+        if (ring_free(edge->ring) < actor->kind->emit_max) return false;
+        edge->emitted = 0;
+    }
+    return true;
+}
+
+static struct mail *actor_take(struct actor *actor) {
+    uint32_t places = actor->in_count + (actor->door != NULL ? 1 : 0);
+    for (uint32_t i = 0; i < places; i++) {
+        uint32_t place = (actor->in_next + i) % places;
+        struct mail *mail =
+            place < actor->in_count ? edge_pop(actor->in[place]) : door_pull(actor->door);
+        if (mail == NULL) continue;
+        actor->in_next = (place + 1) % places;
+        return mail;
+    }
+    return actor->control != NULL ? edge_pop(actor->control) : NULL;
+}
+
+static void actor_step(struct actor *actor, struct instant now, struct mail **in) {
+    struct outbox out = {actor};
+    CHECK(actor->touched_count == 0);
+    actor->kind->step(actor->state, now, in, &out);
+    for (uint32_t i = 0; i < actor->touched_count; i++)
+        wake_signal(actor->touched[i]);
+    actor->touched_count = 0;
+}
+
+/* Steps with a Tick or Ready, which is used again unless the step kept it or built upon it. */
+static void actor_step_own(struct actor *actor, struct instant now, struct mail **kept,
+                           Weft__Mail__BodyCase kind) {
+    struct mail *mail = *kept;
+    *kept = NULL;
+    if (mail == NULL) mail = mail_new(actor->pool, kind, NULL);
+    if (mail == NULL) {
+        actor_out_of_memory(actor);
+        return;
+    }
+    const uint8_t *mark = mail->arena.next;
+    size_t bytes = mail->arena.bytes;
+    actor_step(actor, now, &mail);
+    if (mail == NULL) return;
+    if (mail->body.body_case == kind && mail->arena.next == mark && mail->arena.bytes == bytes &&
+        atomic_load_explicit(&mail->references, memory_order_acquire) == 1) {
+        *kept = mail;
+    } else {
+        mail_drop(&mail);
+    }
+}
+
+bool actor_turn(struct actor *actor, struct instant now) {
+    CHECK(actor != NULL && actor->kind != NULL);
+    CHECK(actor->started);
+    if (actor_failed(actor) || !actor_has_room(actor)) return false;
+    if (actor->watch.ready) {
+        actor->watch.ready = false;
+        actor_step_own(actor, now, &actor->ready, WEFT__MAIL__BODY_READY);
+        return true;
+    }
+    struct mail *mail = actor_take(actor);
+    if (mail != NULL) {
+        if (atomic_load_explicit(&mail->references, memory_order_acquire) == 1) {
+            arena_adopt(&mail->arena, actor->pool);
+        }
+        actor_step(actor, now, &mail);
+        mail_drop(&mail);
+        return true;
+    }
+    if (actor->kind->due_us(actor->state) <= now.mono_us) {
+        actor_step_own(actor, now, &actor->tick, WEFT__MAIL__BODY_TICK);
+        return true;
+    }
+    return false;
+}
+
+static bool actor_has_work(const struct actor *actor, struct instant now) {
+    if (actor->watch.ready) return true;
+    for (uint32_t i = 0; i < actor->in_count; i++) {
+        if (ring_count(actor->in[i]->ring) > 0) return true;
+    }
+    if (actor->door != NULL && !door_empty(actor->door)) return true;
+    if (actor->control != NULL && ring_count(actor->control->ring) > 0) return true;
+    return actor->kind->due_us(actor->state) <= now.mono_us;
+}
+
+bool actor_waits(struct actor *actor, struct instant now) {
+    CHECK(actor != NULL && actor->kind != NULL);
+    CHECK(actor->started);
+    if (actor_failed(actor) || !actor_has_work(actor, now)) return false;
+    bool room = true;
+    for (uint32_t i = 0; i < actor->out_count; i++) {
+        struct edge *edge = actor->out[i];
+        if (edge->rule->kind != EDGE_ASK) continue;
+        if (ring_free(edge->ring) >= actor->kind->emit_max) continue;
+        atomic_store_explicit(&edge->blocked, 1, memory_order_relaxed);
+        wake_fence();
+        if (ring_free(edge->ring) >= actor->kind->emit_max) {
+            atomic_store_explicit(&edge->blocked, 0, memory_order_relaxed);
+        } else {
+            room = false;
+        }
+    }
+    return room;
+}

@@ -1,0 +1,123 @@
+/* The one page with all the wiring: who speaks to whom, about what, and how much of it can wait.
+ *
+ *                    ┌────────── lanes, one per submitting thread ──┐
+ *        host ───────┴──► clock ──► log ──► bulk ◄──► peer ×N ◄──► wire
+ *          ▲ answers        ▲ ▲       │ ▲     │         │  ▲
+ *          ├────────────────┼─┼───────┘ │     │         │  │
+ *          │                │ └─ rows ──┼─────┘         │  │
+ *          │              prune ◄───────┤◄──── acks ────┘  │
+ *          └── notices (any)                  listener ◄───┘
+ *
+ * Invariants (topology_check() proves 1 to 3 at every start)
+ *   1. Asks are acyclic: host → clock → log → bulk, host → listener → peer → log, bulk, prune →
+ *      log. So an actor that is held back waits for one that can step; bulk always can.
+ *   2. An answer never finds its ring full: its slots are a sum over what can be outstanding, and
+ *      outbox_send() stops the process if the sum was wrong.
+ *   3. A mail has one way from its sender to its receiver.
+ *   4. Nothing here is lost but notices, and those are counted.
+ *
+ * Not here: how the table becomes actors and rings (topology_build.c), the door (door.c), and which
+ * thread turns which actor (runner.c). */
+#include "engine/runtime/topology.h"
+
+#include "actors/bulk.h"
+#include "actors/clock.h"
+#include "actors/listener.h"
+#include "actors/log.h"
+#include "actors/peer.h"
+#include "actors/prune.h"
+#include "engine/base/check.h"
+
+#define MAIL(kind) WEFT__MAIL__BODY_##kind
+
+/* Orders to listen that the façade lets be under way at once. */
+#define TOPOLOGY_LISTENS 64u
+/* Notes (Held, Request, Left) that a peer lets bulk have under way. */
+#define TOPOLOGY_NOTES 8u
+
+#define TOPOLOGY_ANSWERS 2048u
+_Static_assert(LIMIT_COMMITS + 1u <= TOPOLOGY_ANSWERS, "log → host: every commit, and a Stop");
+#define TOPOLOGY_COMMITTED 512u
+_Static_assert(2 * LIMIT_GROUP_MAILS <= TOPOLOGY_COMMITTED, "log → bulk: two groups");
+#define TOPOLOGY_BATCHES 16u
+_Static_assert(LIMIT_PEER_BATCHES + TOPOLOGY_NOTES <= TOPOLOGY_BATCHES, "bulk → peer: the grant");
+
+/* clang-format off */
+const struct edge_rule topology_rules[] = {
+    /* The host's control edge. Its transactions come through the door. */
+    {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
+     .mails = {MAIL(STOP)}},
+    {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
+     .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(STOP)}},
+
+    {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
+     .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(STOP)}},
+
+    {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
+     .mails = {MAIL(ANSWERED), MAIL(STOP)},
+     .why_enough = "one for each outstanding commit (LIMIT_COMMITS), one Stop"},
+    {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
+     .mails = {MAIL(COMMIT), MAIL(INCOMING)}},
+    {.from = ACTOR_LOG, .to = ACTOR_PRUNE, .kind = EDGE_ANSWER, .slots = 4,
+     .mails = {MAIL(SURVEYED), MAIL(FORGOTTEN)},
+     .why_enough = "prune has one request outstanding"},
+
+    {.from = ACTOR_PRUNE, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
+     .mails = {MAIL(SURVEY), MAIL(FORGET)}},
+
+    {.from = ACTOR_BULK, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
+     .slots_per_peer = LIMIT_PEER_PACKED,
+     .mails = {MAIL(INCOMING)},
+     .why_enough = "received batches inside the engine (peers × LIMIT_PEER_PACKED)"},
+    {.from = ACTOR_BULK, .to = ACTOR_PEER, .kind = EDGE_ANSWER, .slots = TOPOLOGY_BATCHES,
+     .mails = {MAIL(BATCH), MAIL(HELD), MAIL(REQUEST), MAIL(LEFT)},
+     .why_enough = "batches (LIMIT_PEER_BATCHES) and notes that the peer has granted"},
+
+    {.from = ACTOR_PEER, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = 32,
+     .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(WANTED), MAIL(GRANTED), MAIL(HOLDS), MAIL(PACKED)}},
+    {.from = ACTOR_PEER, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 16,
+     .mails = {MAIL(ACKED)}},
+    {.from = ACTOR_PEER, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 8,
+     .mails = {MAIL(CLAIM), MAIL(VACATED)},
+     .why_enough = "one claim and one vacated for each connection; one connection at a time, and "
+                   "one order for the next"},
+
+    {.from = ACTOR_LISTENER, .to = ACTOR_PEER, .kind = EDGE_ASK, .slots = 8,
+     .mails = {MAIL(DIAL), MAIL(ACCEPTED), MAIL(RULING), MAIL(STOP)}},
+    {.from = ACTOR_LISTENER, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = 2 * TOPOLOGY_LISTENS,
+     .mails = {MAIL(LISTENING), MAIL(STOP)},
+     .why_enough = "orders to listen under way (64), one Stop"},
+
+    /* What the host may miss. Held, empty: look again at the board, or at the door's room. */
+    {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 4,
+     .mails = {MAIL(HELD)}},
+    {.from = ACTOR_BULK, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 4,
+     .mails = {MAIL(HELD)}},
+    {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
+     .mails = {MAIL(NOTICE)}},
+    {.from = ACTOR_BULK, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
+     .mails = {MAIL(NOTICE)}},
+    {.from = ACTOR_PEER, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 32,
+     .mails = {MAIL(NOTICE)}},
+    {.from = ACTOR_LISTENER, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
+     .mails = {MAIL(NOTICE)}},
+    {.slots = 0},
+};
+/* clang-format on */
+
+static const struct actor_kind *topology_kind(enum actor_id id) {
+    static const struct actor_kind *const kinds[ACTOR_PEER + 1] = {
+        [ACTOR_CLOCK] = &clock_actor, [ACTOR_LOG] = &log_actor,
+        [ACTOR_BULK] = &bulk_actor,   [ACTOR_PRUNE] = &prune_actor,
+        [ACTOR_PEER] = &peer_actor,   [ACTOR_LISTENER] = &listener_actor,
+    };
+    CHECK(id <= ACTOR_PEER);
+    CHECK(kinds[id] != NULL);
+    return kinds[id];
+}
+
+enum weft_status topology_open(struct settings *settings, struct topology **out,
+                               struct weft_error *why) {
+    const struct topology_plan plan = {.rules = topology_rules, .kind_of = topology_kind};
+    return topology_build(&plan, settings, out, why);
+}

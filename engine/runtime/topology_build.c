@@ -1,0 +1,244 @@
+/* From a table to actors, pools and rings.
+ *
+ * Invariants
+ *   1. Everything is allocated here, before the first step; nothing of it moves afterwards.
+ *   2. An ask edge has room for emit_max mails when it is empty, or its sender could never step.
+ *   3. What was half built is taken down by topology_close(), the same as what stands.
+ * Not here: the table (topology.c), its proof (topology_check.c), turning (actor.c). */
+#include <stdlib.h>
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/runtime/ring.h"
+#include "engine/runtime/topology.h"
+
+#define TOPOLOGY_FNV_START 14695981039346656037u
+#define TOPOLOGY_LINE 64u
+/* What a pool keeps of returned memory: a few batches for an actor that makes them, one for a peer,
+ * of which there may be hundreds. */
+#define TOPOLOGY_KEEP (8u << 20)
+#define TOPOLOGY_KEEP_PEER (1u << 20)
+
+static void *allocate_lines(size_t size) {
+    size_t bytes = (size + TOPOLOGY_LINE - 1) / TOPOLOGY_LINE * TOPOLOGY_LINE;
+    void *block = aligned_alloc(TOPOLOGY_LINE, bytes > 0 ? bytes : TOPOLOGY_LINE);
+    if (block != NULL) memset(block, 0, bytes > 0 ? bytes : TOPOLOGY_LINE);
+    return block;
+}
+
+static enum weft_status out_of_memory(struct weft_error *why) {
+    return status_fail(
+        why, WEFT_NO_MEMORY, 0,
+        "out of memory for the actors and their rings; lower peers_max or free memory");
+}
+
+/* ---- actors ---- */
+
+static enum weft_status build_actors(struct topology *topology, const struct topology_plan *plan,
+                                     struct weft_error *why) {
+    struct settings *settings = topology->settings;
+    atomic_size_t *gauge = settings->board != NULL ? &settings->board->pool_bytes : NULL;
+    topology->actor_count = ACTOR_PEER + settings->peers;
+    topology->actors = allocate_lines(topology->actor_count * sizeof *topology->actors);
+    if (topology->actors == NULL) return out_of_memory(why);
+    for (uint32_t id = 0; id < topology->actor_count; id++) {
+        struct actor *actor = &topology->actors[id];
+        bool peer = id >= ACTOR_PEER;
+        actor->id = id;
+        actor->topology = topology;
+        if (id == ACTOR_HOST) continue;
+        const struct actor_kind *kind = plan->kind_of(peer ? ACTOR_PEER : (enum actor_id)id);
+        CHECK(kind != NULL && kind->start != NULL);
+        CHECK(kind->step != NULL && kind->due_us != NULL);
+        actor->kind = kind;
+        /* No bound of its own: what is outstanding is bounded by the edges' slots. */
+        actor->pool = pool_open(0, peer ? TOPOLOGY_KEEP_PEER : TOPOLOGY_KEEP, gauge);
+        actor->state = allocate_lines(kind->state_size);
+        if (actor->pool == NULL || actor->state == NULL) return out_of_memory(why);
+        actor->seed.settings = settings;
+        actor->seed.index = peer ? id - ACTOR_PEER : 0;
+        actor->seed.pool = actor->pool;
+        actor->seed.watch = &actor->watch;
+        if (id == ACTOR_CLOCK) actor->door = &topology->door;
+    }
+    return WEFT_OK;
+}
+
+/* ---- edges ---- */
+
+static uint32_t rule_edges(const struct edge_rule *rule, uint32_t peers) {
+    return rule->from == ACTOR_PEER || rule->to == ACTOR_PEER ? peers : 1;
+}
+
+static enum weft_status build_edge(struct edge *edge, const struct edge_rule *rule, uint32_t peer,
+                                   struct topology *topology, struct weft_error *why) {
+    uint32_t slots = rule->slots + rule->slots_per_peer * topology->settings->peers;
+    edge->rule = rule;
+    edge->topology = topology;
+    edge->from = rule->from == ACTOR_PEER ? ACTOR_PEER + peer : rule->from;
+    edge->to = rule->to == ACTOR_PEER ? ACTOR_PEER + peer : rule->to;
+    edge->ring = ring_open(slots);
+    if (edge->ring == NULL) return out_of_memory(why);
+    const struct actor_kind *kind = topology->actors[edge->from].kind;
+    uint32_t emit_max = kind != NULL ? kind->emit_max : 1;
+    slots = ring_slots(edge->ring);
+    if (rule->kind == EDGE_ASK && slots < emit_max) {
+        return status_fail(why, WEFT_INVALID, 0,
+                           "the table's edge %s → %s has %u slots, but a step of %s may emit %u; "
+                           "it could never step",
+                           topology_name(rule->from), topology_name(rule->to), slots,
+                           topology_name(rule->from), emit_max);
+    }
+    edge->wake_room = slots / 2 > emit_max ? slots / 2 : emit_max;
+    return WEFT_OK;
+}
+
+static enum weft_status build_edges(struct topology *topology, const struct topology_plan *plan,
+                                    struct weft_error *why) {
+    uint32_t peers = topology->settings->peers;
+    uint32_t count = 0;
+    for (const struct edge_rule *rule = plan->rules; rule->slots != 0; rule++) {
+        count += rule_edges(rule, peers);
+    }
+    topology->edges = allocate_lines(count * sizeof *topology->edges);
+    if (topology->edges == NULL) return out_of_memory(why);
+    topology->edge_count = count;
+    struct edge *edge = topology->edges;
+    for (const struct edge_rule *rule = plan->rules; rule->slots != 0; rule++) {
+        for (uint32_t peer = 0; peer < rule_edges(rule, peers); peer++) {
+            enum weft_status status = build_edge(edge++, rule, peer, topology, why);
+            if (status != WEFT_OK) return status;
+        }
+    }
+    CHECK(edge == topology->edges + count);
+    return WEFT_OK;
+}
+
+/* Hands every actor its edges: answers first. */
+static enum weft_status join_edges(struct topology *topology, struct weft_error *why) {
+    for (uint32_t id = 0; id < topology->actor_count; id++) {
+        struct actor *actor = &topology->actors[id];
+        uint32_t in = 0, out = 0;
+        for (uint32_t i = 0; i < topology->edge_count; i++) {
+            in += topology->edges[i].to == id;
+            out += topology->edges[i].from == id;
+        }
+        actor->in = calloc(in + 1, sizeof *actor->in);
+        actor->out = calloc(out + 1, sizeof *actor->out);
+        if (actor->in == NULL || actor->out == NULL) return out_of_memory(why);
+        for (uint32_t i = 0; i < topology->edge_count; i++) {
+            struct edge *edge = &topology->edges[i];
+            if (edge->from == id) actor->out[actor->out_count++] = edge;
+            if (edge->to != id || edge->rule->kind != EDGE_ANSWER) continue;
+            actor->in[actor->in_count++] = edge;
+        }
+        for (uint32_t i = 0; i < topology->edge_count; i++) {
+            struct edge *edge = &topology->edges[i];
+            if (edge->to != id || edge->rule->kind == EDGE_ANSWER) continue;
+            if (actor->door != NULL && edge->from == ACTOR_HOST) {
+                CHECK(actor->control == NULL);
+                actor->control = edge;
+            } else {
+                actor->in[actor->in_count++] = edge;
+            }
+        }
+    }
+    return WEFT_OK;
+}
+
+static enum weft_status build_door(struct topology *topology, struct weft_error *why) {
+    struct door *door = &topology->door;
+    door->topology = topology;
+    atomic_init(&door->lanes_used, 0);
+    for (uint32_t i = 0; i < LIMIT_LANES; i++) {
+        door->lane[i] = ring_open(LIMIT_LANE_SLOTS);
+        if (door->lane[i] == NULL) return out_of_memory(why);
+    }
+    return WEFT_OK;
+}
+
+/* ---- open and close ---- */
+
+enum weft_status topology_build(const struct topology_plan *plan, struct settings *settings,
+                                struct topology **out, struct weft_error *why) {
+    CHECK(plan != NULL && plan->rules != NULL && plan->kind_of != NULL);
+    CHECK(settings != NULL && out != NULL);
+    CHECK(settings->peers <= LIMIT_PEERS);
+    *out = NULL;
+    enum weft_status status = topology_check(plan->rules, why);
+    if (status != WEFT_OK) return status;
+    struct topology *topology = allocate_lines(sizeof *topology);
+    if (topology == NULL) return out_of_memory(why);
+    topology->settings = settings;
+    topology->hash = TOPOLOGY_FNV_START;
+    status = build_actors(topology, plan, why);
+    if (status == WEFT_OK) status = build_edges(topology, plan, why);
+    if (status == WEFT_OK) status = join_edges(topology, why);
+    if (status == WEFT_OK) status = build_door(topology, why);
+    if (status != WEFT_OK) {
+        topology_close(topology);
+        return status;
+    }
+    *out = topology;
+    return WEFT_OK;
+}
+
+static void close_ring(struct ring *ring) {
+    if (ring == NULL) return;
+    for (struct mail *mail = ring_pop(ring); mail != NULL; mail = ring_pop(ring))
+        mail_drop(&mail);
+    ring_close(ring);
+}
+
+void topology_close(struct topology *topology) {
+    if (topology == NULL) return;
+    for (uint32_t i = 0; i < topology->edge_count; i++)
+        close_ring(topology->edges[i].ring);
+    for (uint32_t i = 0; i < LIMIT_LANES; i++)
+        close_ring(topology->door.lane[i]);
+    for (uint32_t id = 0; topology->actors != NULL && id < topology->actor_count; id++) {
+        struct actor *actor = &topology->actors[id];
+        CHECK(!actor->started);
+        if (actor->pool != NULL) pool_close(actor->pool);
+        free(actor->state);
+        free(actor->in);
+        free(actor->out);
+    }
+    free(topology->edges);
+    free(topology->actors);
+    free(topology);
+}
+
+struct edge *topology_edge(struct topology *topology, uint32_t from, uint32_t to,
+                           Weft__Mail__BodyCase kind) {
+    CHECK(topology != NULL);
+    CHECK(from < topology->actor_count && to < topology->actor_count);
+    for (uint32_t i = 0; i < topology->edge_count; i++) {
+        struct edge *edge = &topology->edges[i];
+        if (edge->from != from || edge->to != to) continue;
+        for (uint32_t m = 0; edge->rule->mails[m] != WEFT__MAIL__BODY__NOT_SET; m++) {
+            if (edge->rule->mails[m] == kind) return edge;
+        }
+    }
+    return NULL;
+}
+
+/* ---- fault ---- */
+
+void topology_fatal(struct topology *topology, const struct weft_error *why) {
+    CHECK(topology != NULL);
+    CHECK(why != NULL && why->status != WEFT_OK);
+    if (atomic_exchange(&topology->fatal.claimed, 1) != 0) return;
+    topology->fatal.error = *why;
+    atomic_store_explicit(&topology->fatal.set, 1, memory_order_release);
+    if (topology->host_answers != NULL) wake_signal(topology->host_answers);
+    if (topology->host_notices != NULL) wake_signal(topology->host_notices);
+}
+
+bool topology_failed(const struct topology *topology, struct weft_error *why) {
+    CHECK(topology != NULL);
+    if (atomic_load_explicit(&topology->fatal.set, memory_order_acquire) == 0) return false;
+    CHECK(topology->fatal.error.status != WEFT_OK);
+    if (why != NULL) *why = topology->fatal.error;
+    return true;
+}
