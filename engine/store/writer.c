@@ -1,0 +1,435 @@
+/* The writing connection: transactions, statements on demand, and what is worth remembering.
+ *
+ *   writer_begin ─► apply … position … ack ─► writer_commit ─► [checkpoint]
+ *                      └─ any failure ─► writer_rollback
+ *
+ * Invariants, beside those of writer.h
+ *   1. A statement is prepared once and finalized at the end; between two calls none is running.
+ *   2. What is remembered of the file (devices, whose row a reference names, whether anything is
+ *      parked) was read or written in this transaction or a committed one: a rollback forgets it.
+ *   3. After a failed sync nothing is written any more, not even by a checkpoint: the pages that
+ * the
+ *      system failed to write are clean in its cache, and a second try would seem to succeed.
+ * Not here: what is written. writer_own.c and writer_remote.c do that. */
+#include <stdlib.h>
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/store/writer_private.h"
+
+/* Pages of the log after which it is copied into the file: 32 MiB, so that a bulk insert writes a
+ * page that it fills in several transactions once, not once per transaction. */
+#define CHECKPOINT_PAGES 4096
+
+/* ---- opening --------------------------------------------------------------------------------- */
+
+static int log_grew(void *context, sqlite3 *db, const char *name, int pages) {
+    struct writer *writer = context;
+    CHECK(writer->db == db);
+    (void)name;
+    writer->log_pages = pages;
+    return SQLITE_OK;
+}
+
+/* The SQL function that upserts ask about each row whose key is there: writer_sql.c. */
+static void take_note(sqlite3_context *context, int count, sqlite3_value **values) {
+    struct writer *writer = sqlite3_user_data(context);
+    CHECK(count == 4);
+    CHECK(writer->note_count < WRITER_ROWS_PER_STATEMENT);
+    bool ours = sqlite3_value_int(values[2]) != 0;
+    bool written = ours && sqlite3_value_int(values[3]) != 0;
+    writer->notes[writer->note_count++] =
+        (struct writer_note){.version = (uint64_t)sqlite3_value_int64(values[0]),
+                             .stored = (uint64_t)sqlite3_value_int64(values[1]),
+                             .ours = ours,
+                             .written = written};
+    sqlite3_result_int(context, written);
+}
+
+enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_bytes,
+                             const struct models *models, const struct id *device,
+                             struct writer **out, struct weft_error *why) {
+    CHECK(path != NULL && models != NULL);
+    CHECK(device != NULL && out != NULL);
+    *out = NULL;
+    struct writer *writer = calloc(1, sizeof *writer);
+    if (writer == NULL) goto no_memory;
+    writer->models = models;
+    writer->self = *device;
+    writer->path = strdup(path);
+    writer->tables = calloc(models->count + 1, sizeof *writer->tables);
+    if (writer->path == NULL || writer->tables == NULL) goto no_memory;
+
+    enum weft_status status = store_connect(path, vfs, false, cache_bytes, &writer->db, why);
+    if (status == WEFT_OK) {
+        sqlite3_wal_hook(writer->db, log_grew, writer);
+        int code =
+            sqlite3_create_function_v2(writer->db, "_weft_note", 4, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+                                       writer, take_note, NULL, NULL, NULL);
+        if (code != SQLITE_OK) status = store_fail(writer->db, code, "opening", path, why);
+    }
+    if (status != WEFT_OK) {
+        writer_close(writer);
+        return status;
+    }
+    *out = writer;
+    return WEFT_OK;
+
+no_memory:
+    writer_close(writer);
+    return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", path);
+}
+
+static void table_close(struct writer_table *table, const struct model *model) {
+    for (int i = 0; i < SLOT_COUNT; i++)
+        sqlite3_finalize(table->slots[i]);
+    for (uint32_t c = 0; table->sets != NULL && c < model->column_count; c++) {
+        sqlite3_finalize(table->sets[c]);
+    }
+    for (uint32_t c = 0; table->scans != NULL && c < model->column_count; c++) {
+        sqlite3_finalize(table->scans[c]);
+    }
+    free(table->sets);
+    free(table->scans);
+}
+
+void writer_close(struct writer *writer) {
+    if (writer == NULL) return;
+    if (writer->db != NULL) writer_rollback(writer);
+    for (uint32_t i = 0; writer->tables != NULL && i < writer->models->count; i++) {
+        table_close(&writer->tables[i], &writer->models->list[i]);
+    }
+    for (int i = 0; i < FIXED_COUNT; i++)
+        sqlite3_finalize(writer->fixed[i]);
+    /* The last connection to go copies the log into the file; after a failed sync it must not. */
+    if (writer->sync_failed) {
+        sqlite3_db_config(writer->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    }
+    int code = sqlite3_close(writer->db);
+    CHECK(code == SQLITE_OK);
+    packed_free(&writer->key);
+    packed_free(&writer->row);
+    free(writer->tables);
+    free(writer->path);
+    free(writer);
+}
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
+    CHECK(writer != NULL);
+    CHECK(sqlite3_get_autocommit(writer->db) != 0);
+    if (writer->sync_failed) {
+        return status_fail(why, WEFT_SYNC_FAILED, 0,
+                           "writing %s failed: the disk did not confirm an earlier write; check "
+                           "the disk, then open the library again",
+                           writer->path);
+    }
+    sqlite3_stmt *begin = NULL;
+    enum weft_status status = writer_fixed(writer, FIXED_BEGIN, &begin, why);
+    if (status == WEFT_OK) status = statement_run(begin, "writing", writer->path, why);
+    if (status != WEFT_OK || writer->recalled) return status;
+
+    sqlite3_stmt *parked = NULL;
+    bool row = false;
+    status = writer_fixed(writer, FIXED_PARKED_ANY, &parked, why);
+    if (status == WEFT_OK) status = statement_step(parked, &row, "reading", writer->path, why);
+    if (status == WEFT_OK) {
+        CHECK(row);
+        writer->any_parked = sqlite3_column_int(parked, 0) != 0;
+        writer->recalled = true;
+        sqlite3_reset(parked);
+    } else {
+        writer_rollback(writer);
+    }
+    return status;
+}
+
+/* Copies the log into the file. A failure loses nothing, since the log still has it all; only a
+ * failed sync is kept in mind. */
+static void writer_checkpoint(struct writer *writer) {
+    int code = sqlite3_wal_checkpoint_v2(writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) writer->sync_failed = true;
+}
+
+enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
+    CHECK(writer != NULL);
+    CHECK(!writer->sync_failed);
+    sqlite3_stmt *commit = NULL;
+    enum weft_status status = writer_fixed(writer, FIXED_COMMIT, &commit, why);
+    if (status == WEFT_OK) status = statement_run(commit, "committing to", writer->path, why);
+    if (status == WEFT_SYNC_FAILED) writer->sync_failed = true;
+    if (status != WEFT_OK) {
+        writer_rollback(writer);
+        return status;
+    }
+    CHECK(sqlite3_get_autocommit(writer->db) != 0);
+    if (writer->log_pages >= CHECKPOINT_PAGES) writer_checkpoint(writer);
+    return WEFT_OK;
+}
+
+void writer_rollback(struct writer *writer) {
+    CHECK(writer != NULL);
+    /* Some failures have rolled back already. What ROLLBACK itself answers changes nothing. */
+    if (sqlite3_get_autocommit(writer->db) == 0) {
+        sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
+    }
+    writer->recalled = false;
+    writer->device_count = 0;
+    memset(writer->references, 0, sizeof writer->references);
+}
+
+/* ---- statements ------------------------------------------------------------------------------ */
+
+const struct model *writer_model(const struct writer *writer, const Weft__Rows *rows) {
+    CHECK(rows != NULL);
+    const struct model *model = models_get(writer->models, rows->model);
+    CHECK(model != NULL);
+    CHECK(rows->n_columns == model->column_count);
+    return model;
+}
+
+struct writer_table *writer_table(struct writer *writer, const struct model *model) {
+    CHECK(model->id >= 1 && model->id <= writer->models->count);
+    return &writer->tables[model->id - 1];
+}
+
+/* Learns what the schema says beyond the model. */
+static enum weft_status table_learn(struct writer *writer, const struct model *model,
+                                    struct weft_error *why) {
+    struct writer_table *table = writer_table(writer, model);
+    sqlite3_stmt *query = NULL;
+    bool row = false;
+    enum weft_status status = statement_prepare(
+        writer->db, &query, model->name, why,
+        "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE type = 'trigger' "
+        "AND tbl_name = %Q COLLATE NOCASE), "
+        "EXISTS (SELECT 1 FROM pragma_index_list(%Q) AS l, pragma_index_xinfo(l.name) AS x "
+        "WHERE l.\"unique\" = 1 AND (l.partial = 1 OR (x.\"key\" = 1 AND x.name IS NULL)))",
+        model->name, model->name);
+    if (status == WEFT_OK) status = statement_step(query, &row, "reading", model->name, why);
+    if (status == WEFT_OK) {
+        CHECK(row);
+        table->triggers = sqlite3_column_int(query, 0) != 0;
+        table->opaque = sqlite3_column_int(query, 1) != 0;
+        for (uint32_t i = 0; i < writer->models->count; i++) {
+            table->owns = table->owns || writer->models->list[i].owner_model == model;
+        }
+        table->known = true;
+    }
+    sqlite3_finalize(query);
+    return status;
+}
+
+enum weft_status writer_slot(struct writer *writer, const struct model *model,
+                             enum writer_slot slot, sqlite3_stmt **out, struct weft_error *why) {
+    CHECK(slot < SLOT_COUNT);
+    struct writer_table *table = writer_table(writer, model);
+    if (!table->known) {
+        enum weft_status status = table_learn(writer, model, why);
+        if (status != WEFT_OK) return status;
+    }
+    sqlite3_stmt **statement = &table->slots[slot];
+    if (*statement == NULL) {
+        char *sql = writer_sql(writer->db, model, slot);
+        if (sql == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        enum weft_status status =
+            statement_prepare(writer->db, statement, model->name, why, "%s", sql);
+        sqlite3_free(sql);
+        if (status != WEFT_OK) return status;
+    }
+    CHECK(sqlite3_stmt_busy(*statement) == 0);
+    *out = *statement;
+    return WEFT_OK;
+}
+
+enum weft_status writer_fixed(struct writer *writer, enum writer_fixed fixed, sqlite3_stmt **out,
+                              struct weft_error *why) {
+    CHECK(fixed < FIXED_COUNT);
+    sqlite3_stmt **statement = &writer->fixed[fixed];
+    if (*statement == NULL) {
+        enum weft_status status = statement_prepare(writer->db, statement, writer->path, why, "%s",
+                                                    writer_fixed_sql[fixed]);
+        if (status != WEFT_OK) return status;
+    }
+    CHECK(sqlite3_stmt_busy(*statement) == 0);
+    *out = *statement;
+    return WEFT_OK;
+}
+
+/* ---- one row --------------------------------------------------------------------------------- */
+
+void writer_values(struct writer *writer, const Weft__Rows *rows, uint32_t row) {
+    CHECK(row < rows->count);
+    CHECK(rows->n_columns <= LIMIT_COLUMNS);
+    for (uint32_t c = 0; c < rows->n_columns; c++)
+        writer->values[c] = rows_value(rows, row, c);
+}
+
+void writer_bind_one(struct writer *writer, const struct model *model, sqlite3_stmt *statement,
+                     uint32_t owner, uint64_t version) {
+    CHECK(owner > 0);
+    CHECK(version <= INT64_MAX);
+    const int last = sqlite3_bind_parameter_count(statement);
+    sqlite3_bind_int64(statement, 1, owner);
+    for (uint32_t c = 0; c < model->column_count && 2 + (int)c <= last; c++) {
+        statement_bind(statement, 2 + (int)c, &writer->values[c]);
+    }
+    const int place = 2 + (int)model->column_count;
+    if (place <= last) sqlite3_bind_int64(statement, place, (int64_t)version);
+}
+
+/* Binds one cell where it lies. */
+static void bind_cell(sqlite3_stmt *statement, int place, const Weft__Column *column,
+                      uint32_t row) {
+    const uint8_t *cell = column->cells.data + (size_t)row * 8;
+    const uint8_t tag = column->tags.data[row];
+    if (tag == WEFT_INTEGER) {
+        sqlite3_bind_int64(statement, place, (int64_t)load_u64(cell));
+    } else if (tag == WEFT_TEXT || tag == WEFT_BLOB) {
+        const uint32_t offset = load_u32(cell), size = load_u32(cell + 4);
+        CHECK(offset <= column->body.len && size <= column->body.len - offset);
+        const void *bytes = size == 0 ? (const void *)"" : column->body.data + offset;
+        if (tag == WEFT_TEXT) {
+            sqlite3_bind_text(statement, place, bytes, (int)size, SQLITE_STATIC);
+        } else {
+            sqlite3_bind_blob(statement, place, bytes, (int)size, SQLITE_STATIC);
+        }
+    } else if (tag == WEFT_REAL) {
+        double real;
+        memcpy(&real, cell, sizeof real);
+        sqlite3_bind_double(statement, place, real);
+    } else {
+        CHECK(tag == WEFT_NULL);
+        sqlite3_bind_null(statement, place);
+    }
+}
+
+void writer_bind_many(const struct model *model, sqlite3_stmt *statement, uint32_t owner,
+                      const Weft__Rows *rows, const uint32_t *picked) {
+    const int stride = (int)model->column_count + 1;
+    CHECK(sqlite3_bind_parameter_count(statement) == 1 + (int)WRITER_ROWS_PER_STATEMENT * stride);
+    CHECK(rows->n_columns == model->column_count);
+    sqlite3_bind_int64(statement, 1, owner);
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        const Weft__Column *column = rows->columns[c];
+        for (uint32_t i = 0; i < WRITER_ROWS_PER_STATEMENT; i++) {
+            bind_cell(statement, 2 + (int)i * stride + (int)c, column, picked[i]);
+        }
+    }
+    for (uint32_t i = 0; i < WRITER_ROWS_PER_STATEMENT; i++) {
+        const uint64_t version = rows_version(rows, picked[i]);
+        CHECK(version <= INT64_MAX);
+        sqlite3_bind_int64(statement, 1 + (int)(i + 1) * stride, (int64_t)version);
+    }
+}
+
+enum weft_status writer_upsert(struct writer *writer, const struct model *model,
+                               sqlite3_stmt *statement, uint64_t *changed, int *code,
+                               struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    writer->note_count = 0;
+    *changed = 0;
+    *code = sqlite3_step(statement);
+    CHECK(*code != SQLITE_ROW);
+    if (*code == SQLITE_DONE) {
+        *changed = (uint64_t)sqlite3_changes64(writer->db);
+    } else if (!writer_row_fault(*code)) {
+        status = store_fail(writer->db, *code, "writing to", model->name, why);
+    }
+    return status;
+}
+
+const struct writer_note *writer_note(const struct writer *writer, uint64_t version, uint32_t *at) {
+    CHECK(*at <= writer->note_count);
+    if (*at == writer->note_count || writer->notes[*at].version != version) return NULL;
+    return &writer->notes[(*at)++];
+}
+
+uint32_t writer_passed_over(const struct writer *writer) {
+    uint32_t count = 0;
+    CHECK(writer->note_count <= WRITER_ROWS_PER_STATEMENT);
+    for (uint32_t i = 0; i < writer->note_count; i++)
+        count += !writer->notes[i].written;
+    return count;
+}
+
+enum weft_status writer_look(struct writer *writer, const struct model *model, bool *found,
+                             uint32_t *owner, uint64_t *version, struct weft_error *why) {
+    sqlite3_stmt *look = NULL;
+    enum weft_status status = writer_slot(writer, model, SLOT_LOOK, &look, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, look, WRITER_SELF, 0);
+    status = statement_step(look, found, "reading", model->name, why);
+    if (status != WEFT_OK || !*found) return status;
+    *owner = (uint32_t)sqlite3_column_int64(look, 0);
+    *version = (uint64_t)sqlite3_column_int64(look, 1);
+    sqlite3_reset(look);
+    return WEFT_OK;
+}
+
+enum weft_status writer_delete(struct writer *writer, const struct model *model, uint32_t owner,
+                               uint64_t version, bool *deleted, struct weft_error *why) {
+    CHECK(deleted != NULL);
+    sqlite3_stmt *statement = NULL;
+    *deleted = false;
+    enum weft_status status = writer_slot(writer, model, SLOT_DELETE, &statement, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, statement, owner, version);
+    status = statement_run(statement, "deleting from", model->name, why);
+    if (status != WEFT_OK) return status;
+    *deleted = sqlite3_changes64(writer->db) > 0;
+    return WEFT_OK;
+}
+
+enum weft_status writer_tombstone(struct writer *writer, const struct model *model, uint32_t owner,
+                                  uint64_t version, bool *added, struct weft_error *why) {
+    CHECK(version > 0 && version <= INT64_MAX);
+    sqlite3_stmt *statement = NULL;
+    enum weft_status status = writer_fixed(writer, FIXED_TOMBSTONE, &statement, why);
+    if (status == WEFT_OK) status = packed_key(&writer->key, model, writer->values);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(statement, 1, owner);
+    sqlite3_bind_int64(statement, 2, model->id);
+    sqlite3_bind_int64(statement, 3, (int64_t)version);
+    sqlite3_bind_blob64(statement, 4, writer->key.data, writer->key.size, SQLITE_STATIC);
+    status = statement_run(statement, "deleting from", model->name, why);
+    *added = status == WEFT_OK && sqlite3_changes64(writer->db) > 0;
+    return status;
+}
+
+bool writer_row_fault(int code) {
+    int primary = code & 0xff;
+    return primary == SQLITE_CONSTRAINT || primary == SQLITE_MISMATCH || primary == SQLITE_TOOBIG ||
+           primary == SQLITE_ERROR;
+}
+
+const char *writer_key_text(const struct writer *writer, const struct model *model,
+                            char out[WRITER_KEY_TEXT]) {
+    size_t at = 0;
+    for (uint32_t k = 0; k < model->key_count && at + 1 < WRITER_KEY_TEXT; k++) {
+        const struct weft_value *value = &writer->values[model->key[k]];
+        char *to = out + at;
+        int room = (int)(WRITER_KEY_TEXT - at);
+        const char *more = value->size > 24 ? "..." : "";
+        sqlite3_snprintf(room, to, "%s%.32s = ", k == 0 ? "" : ", ",
+                         model->columns[model->key[k]].name);
+        at += strlen(to), to = out + at, room = (int)(WRITER_KEY_TEXT - at);
+        if (value->type == WEFT_INTEGER) {
+            sqlite3_snprintf(room, to, "%lld", (long long)value->as.integer);
+        } else if (value->type == WEFT_TEXT) {
+            sqlite3_snprintf(room, to, "\"%.*s%s\"", value->size > 24 ? 24 : (int)value->size,
+                             (const char *)value->as.bytes, more);
+        } else if (value->type == WEFT_BLOB) {
+            const uint8_t *bytes = value->as.bytes;
+            for (uint32_t i = 0; i < value->size && i < 24 && room > 6; i++, to += 2, room -= 2) {
+                sqlite3_snprintf(room, to, "%02x", bytes[i]);
+            }
+            sqlite3_snprintf(room, to, "%s", more);
+        } else {
+            sqlite3_snprintf(room, to, "NULL");
+        }
+        at = strlen(out);
+    }
+    return out;
+}

@@ -1,0 +1,122 @@
+/* The writer: the one connection that writes, and every statement it ever runs.
+ *
+ * Owned by the log actor. Works inside a transaction that the caller begins and commits; statements
+ * are prepared once and kept. Rows go in by multi-row upserts (WRITER_ROWS_PER_STATEMENT at a time,
+ * the rest one by one), bound straight from the run's columns.
+ * Invariants
+ *   1. An own row is written only if its owner is this device; another's only with that owner.
+ *   2. A stored row's version never goes back.
+ *   3. A position moves in the same transaction as the rows it covers. */
+#ifndef WEFT_STORE_WRITER_H
+#define WEFT_STORE_WRITER_H
+
+#include "engine/store/store.h"
+#include "engine/wire/rows.h"
+
+#define WRITER_ROWS_PER_STATEMENT 16u
+
+struct writer;
+
+/* Errors: as store_connect(). */
+enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_bytes,
+                             const struct models *models, const struct id *device,
+                             struct writer **out, struct weft_error *why);
+void writer_close(struct writer *writer);
+
+enum weft_status writer_begin(struct writer *writer, struct weft_error *why);
+/* After WEFT_SYNC_FAILED nothing more may be written with any connection. On any failure the
+ * transaction has been rolled back. */
+enum weft_status writer_commit(struct writer *writer, struct weft_error *why);
+void writer_rollback(struct writer *writer);
+
+/* What one call did, added to what is there. */
+struct writer_tally {
+    uint64_t written;   /* rows and tombstones */
+    uint64_t unchanged; /* own puts equal to the stored row, own deletes of nothing */
+    uint64_t parked;
+};
+
+/* Called for each own put that changed nothing, with the row's number. For rescans. */
+struct writer_unchanged {
+    void (*seen)(void *context, const struct model *model, const Weft__Rows *rows, uint32_t row);
+    void *context;
+};
+
+/* Writes a run of own rows (PUT, DELETE, SET; versions filled in). Rows that changed nothing become
+ * ROW_NONE. SET rows become ROW_PUT with every cell read back (cells grow in `arena`, the run's
+ * own).
+ * Errors: WEFT_NOT_OWNER, WEFT_NOT_FOUND, WEFT_CONSTRAINT, WEFT_LIMIT, WEFT_DISK_FULL, WEFT_IO …;
+ *   `why` names table and key. The caller rolls back. */
+enum weft_status writer_apply_own(struct writer *writer, Weft__Rows *rows, struct arena *arena,
+                                  const struct writer_unchanged *unchanged,
+                                  struct writer_tally *tally, struct weft_error *why);
+
+/* Writes a received run (PUT, DELETE) of `owner` whose columns are in table order, and, if
+ * rows->sweep, deletes that owner's rows with versions in (after, upto] that the run does not name.
+ * Guarded: an older version never replaces a newer one. A row that a constraint refuses, or whose
+ * key belongs to another owner's row, is parked with its reason.
+ * Errors: WEFT_PROTOCOL (versions that no clock gives), WEFT_LIMIT (too many devices),
+ *   WEFT_DISK_FULL, WEFT_IO … The caller rolls back. */
+enum weft_status writer_apply_remote(struct writer *writer, const struct id *owner,
+                                     const Weft__Rows *rows, struct writer_tally *tally,
+                                     struct weft_error *why);
+
+/* Tries every parked row again; `tally->written` counts those that went in. */
+enum weft_status writer_retry_parked(struct writer *writer, struct writer_tally *tally,
+                                     struct weft_error *why);
+
+/* Deletes up to `limit` own rows with `column` = `scope` and version < `mark` for which `keep` says
+ * no, giving them tombstones with versions from *next upwards; adds them as ROW_DELETE to
+ * `deleted`. One call looks at a bounded number of rows. `*more`: call again. Rows are visited in
+ * version order from *from, which is moved on. */
+struct writer_sweep {
+    const struct model *model;
+    uint32_t column;
+    struct weft_value scope;
+    uint64_t mark;
+    uint64_t from;
+    bool (*keep)(void *context, const struct weft_value *key, uint32_t key_count);
+    void *context;
+};
+enum weft_status writer_scan_sweep(struct writer *writer, struct writer_sweep *sweep,
+                                   uint32_t limit, uint64_t *next, struct rows_builder *deleted,
+                                   bool *more, struct weft_error *why);
+
+/* The small tables. */
+enum weft_status writer_clock(struct writer *writer, uint64_t stamp, struct weft_error *why);
+enum weft_status writer_position(struct writer *writer, const struct stream *stream,
+                                 uint64_t position, struct weft_error *why);
+/* Raises the version up to which a stream's tombstones are forgotten; never lowers it. */
+enum weft_status writer_horizon(struct writer *writer, const struct stream *stream,
+                                uint64_t horizon, struct weft_error *why);
+/* Sets or, with active false, ends a sweep: `cursor` is how far it has come. */
+enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream *stream,
+                                     bool active, uint64_t cursor, struct weft_error *why);
+/* Greater positions only. */
+enum weft_status writer_ack(struct writer *writer, const struct id *device,
+                            const struct stream *stream, uint64_t position, struct weft_error *why);
+/* Makes a device a member; `*added` says whether it was new. */
+enum weft_status writer_member(struct writer *writer, const struct id *device, uint64_t met_ms,
+                               bool *added, struct weft_error *why);
+/* Deletes up to `limit` tombstones of a stream with versions ≤ upto; remembers the greatest one
+ * deleted as the stream's horizon. */
+enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,
+                               uint32_t limit, uint32_t *count, struct weft_error *why);
+
+/* Reading what the small tables hold, through the writing connection. */
+enum weft_status writer_load_positions(struct writer *writer, struct vector *out,
+                                       struct weft_error *why);
+struct writer_visit {
+    void *context;
+    void (*sweep)(void *context, const struct stream *stream, uint64_t cursor);
+    void (*ack)(void *context, const struct id *device, const struct stream *stream,
+                uint64_t position);
+    void (*member)(void *context, const struct id *device);
+    void (*oldest_tombstone)(void *context, const struct stream *stream, uint64_t version);
+};
+/* Members but this device; then acks; then sweeps under way; then, per stream that has any, its
+ * oldest tombstone. Functions of `visit` may be NULL. */
+enum weft_status writer_visit(struct writer *writer, const struct writer_visit *visit,
+                              struct weft_error *why);
+
+#endif

@@ -1,0 +1,294 @@
+/* Writing what other devices wrote.
+ *
+ *   PUT … PUT ─► gathered ─► insert ─► guarded upsert ─┬ all written ───────────────────► done
+ *                                                      └► each row by itself
+ *   one row:  upsert ─┬ written, or older than what is there ───────────────────────────► done
+ *                     ├ another row has its unique values ─► same owner's: replace it
+ *                     └ refused, or not the owner's ─────────────────────────────────────► parked
+ *
+ * Why replacing is right: rows arrive in version order but without the states in between. If two
+ * rows of one owner clash here, the one that is already here has changed or gone at the owner
+ * since, under a version that this device has not reached yet, and will be sent again. Another
+ * owner's row is never touched for it.
+ *
+ * Invariants
+ *   1. One row that cannot be written holds up no other, and is never lost: it is parked.
+ *   2. What is parked of a key goes when a newer version of it arrives.
+ *   3. No row of any other owner changes.
+ * Not here: whether the batch continues the position. The log actor decides that. */
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/store/writer_private.h"
+
+struct remote {
+    struct writer *writer;
+    const struct model *model;
+    const Weft__Rows *rows;
+    uint32_t owner;
+    struct writer_tally *tally;
+    struct weft_error *why;
+    uint32_t picked[WRITER_ROWS_PER_STATEMENT];
+    uint32_t count;
+};
+
+static void say(char reason[WRITER_REASON], const char *text) {
+    sqlite3_snprintf(WRITER_REASON, reason, "%s", text);
+}
+
+/* Whether the row in `value`'s owner column is the sender's to write. A reference to a row that is
+ * not here yet is let through: streams arrive independently. */
+static enum weft_status remote_owned(struct writer *writer, const struct model *model,
+                                     uint32_t owner, const struct weft_value *value, bool *owned,
+                                     struct weft_error *why) {
+    *owned = true;
+    if (model->owner_model != NULL) {
+        uint32_t other = 0;
+        enum weft_status status = writer_owner_of(writer, model, value, &other, why);
+        *owned = other == 0 || other == owner;
+        return status;
+    }
+    struct id id;
+    *owned = value->type == WEFT_BLOB && id_read(&id, value->as.bytes, value->size);
+    if (!*owned) return WEFT_OK;
+    uint32_t number = 0;
+    enum weft_status status = writer_device_known(writer, &id, &number, why);
+    *owned = number == owner;
+    return status;
+}
+
+/* ---- one row --------------------------------------------------------------------------------- */
+
+/* Steps a statement for one row; a refusal becomes a reason to park. */
+static enum weft_status one_step(struct writer *writer, const struct model *model,
+                                 sqlite3_stmt *statement, int *code, char reason[WRITER_REASON],
+                                 struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    *code = sqlite3_step(statement);
+    if (*code != SQLITE_DONE && writer_row_fault(*code)) {
+        say(reason, sqlite3_errmsg(writer->db));
+    } else if (*code != SQLITE_DONE && *code != SQLITE_ROW) {
+        status = store_fail(writer->db, *code, "writing to", model->name, why);
+    }
+    sqlite3_reset(statement);
+    return status;
+}
+
+/* Writes a row whose unique values another row has, if that other is the same owner's. */
+static enum weft_status one_replace(struct writer *writer, const struct model *model,
+                                    uint32_t owner, uint64_t version, enum writer_outcome *outcome,
+                                    char reason[WRITER_REASON], struct weft_error *why) {
+    sqlite3_stmt *statement = NULL;
+    int code = SQLITE_OK;
+    *outcome =
+        OUTCOME_PARK; /* with the reason that SQLite gave, unless something below says more */
+    if (writer_table(writer, model)->opaque) return WEFT_OK;
+    enum weft_status status = writer_slot(writer, model, SLOT_FOREIGN, &statement, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, statement, owner, version);
+    char ignored[WRITER_REASON];
+    status = one_step(writer, model, statement, &code, ignored, why);
+    if (status != WEFT_OK || code != SQLITE_DONE) return status;
+
+    bool found = false;
+    uint32_t stored_owner = 0;
+    uint64_t stored = 0;
+    status = writer_look(writer, model, &found, &stored_owner, &stored, why);
+    if (status != WEFT_OK) return status;
+    if (found && stored_owner == owner && stored >= version) {
+        *outcome = OUTCOME_STALE;
+        return WEFT_OK;
+    }
+    status =
+        writer_slot(writer, model, found ? SLOT_REPLACE_OLD : SLOT_REPLACE_NEW, &statement, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, statement, owner, version);
+    status = one_step(writer, model, statement, &code, reason, why);
+    if (code == SQLITE_DONE) *outcome = OUTCOME_WRITTEN;
+    return status;
+}
+
+enum weft_status writer_remote_one(struct writer *writer, const struct model *model, uint32_t owner,
+                                   uint64_t version, enum writer_outcome *outcome,
+                                   char reason[WRITER_REASON], struct weft_error *why) {
+    CHECK(outcome != NULL && reason != NULL);
+    CHECK(owner > 0 && version > 0);
+    bool owned = false;
+    *outcome = OUTCOME_PARK;
+    enum weft_status status =
+        remote_owned(writer, model, owner, &writer->values[model->owner_column], &owned, why);
+    if (status != WEFT_OK) return status;
+    if (!owned) {
+        say(reason, "the row is not the owner's: its owner column names another device");
+        return WEFT_OK;
+    }
+    sqlite3_stmt *statement = NULL;
+    int code = SQLITE_OK;
+    uint64_t changed = 0;
+    status = writer_slot(writer, model, SLOT_REMOTE_ONE, &statement, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, statement, owner, version);
+    status = writer_upsert(writer, model, statement, &changed, &code, why);
+    if (code != SQLITE_DONE) say(reason, sqlite3_errmsg(writer->db));
+    sqlite3_reset(statement);
+    if (status != WEFT_OK) return status;
+    if (code == SQLITE_DONE) {
+        bool foreign = writer->note_count == 1 && !writer->notes[0].ours;
+        *outcome = changed > 0                           ? OUTCOME_WRITTEN
+                   : writer->note_count == 1 && !foreign ? OUTCOME_STALE
+                                                         : OUTCOME_PARK;
+        say(reason, foreign ? "the key belongs to another device's row"
+                            : "a trigger of the schema put the row aside");
+        return WEFT_OK;
+    }
+    bool unique = code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;
+    if (!unique) return WEFT_OK;
+    return one_replace(writer, model, owner, version, outcome, reason, why);
+}
+
+/* ---- runs ------------------------------------------------------------------------------------ */
+
+/* One row of the run by itself, whatever comes of it. */
+static enum weft_status put_one(struct remote *remote, uint32_t row) {
+    struct writer *writer = remote->writer;
+    const uint64_t version = rows_version(remote->rows, row);
+    enum writer_outcome outcome = OUTCOME_PARK;
+    char reason[WRITER_REASON] = "";
+    writer_values(writer, remote->rows, row);
+    enum weft_status status = writer_remote_one(writer, remote->model, remote->owner, version,
+                                                &outcome, reason, remote->why);
+    if (status != WEFT_OK) return status;
+    if (outcome == OUTCOME_WRITTEN) remote->tally->written++;
+    if (outcome != OUTCOME_PARK) return WEFT_OK;
+    return writer_park(writer, remote->model, remote->owner, version, reason, remote->tally,
+                       remote->why);
+}
+
+static enum weft_status put_step(struct remote *remote, enum writer_slot slot, uint64_t *changed,
+                                 int *code) {
+    sqlite3_stmt *statement = NULL;
+    enum weft_status status =
+        writer_slot(remote->writer, remote->model, slot, &statement, remote->why);
+    if (status != WEFT_OK) return status;
+    writer_bind_many(remote->model, statement, remote->owner, remote->rows, remote->picked);
+    status = writer_upsert(remote->writer, remote->model, statement, changed, code, remote->why);
+    sqlite3_reset(statement);
+    if (status == WEFT_OK) remote->tally->written += *changed;
+    return status;
+}
+
+static enum weft_status put_many(struct remote *remote) {
+    struct writer_table *table = writer_table(remote->writer, remote->model);
+    uint64_t changed = 0;
+    uint32_t at = 0;
+    int code = SQLITE_DONE;
+    enum weft_status status = WEFT_OK;
+    CHECK(remote->count == WRITER_ROWS_PER_STATEMENT);
+    if (table->hopeless > 0 || table->triggers) {
+        table->hopeless -= table->hopeless > 0;
+    } else {
+        status = put_step(remote, SLOT_INSERT_MANY, &changed, &code);
+        if (status != WEFT_OK || changed == remote->count) return status;
+        table->hopeless = WRITER_HOPELESS;
+    }
+    if (status == WEFT_OK) status = put_step(remote, SLOT_REMOTE_MANY, &changed, &code);
+    /* By itself goes a row whose key is another's, and each of them when one was refused or went
+     * missing. Those that are in already are then only older than themselves. */
+    bool whole =
+        code == SQLITE_DONE && changed + writer_passed_over(remote->writer) == remote->count;
+    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
+    const uint32_t note_count = remote->writer->note_count;
+    memcpy(notes, remote->writer->notes, sizeof notes);
+    for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
+        const uint32_t row = remote->picked[i];
+        bool met = at < note_count && notes[at].version == rows_version(remote->rows, row);
+        if (!whole || (met && !notes[at].ours)) status = put_one(remote, row);
+        at += met;
+    }
+    return status;
+}
+
+static enum weft_status put_flush(struct remote *remote) {
+    enum weft_status status = WEFT_OK;
+    if (remote->count == WRITER_ROWS_PER_STATEMENT) {
+        status = put_many(remote);
+    } else {
+        for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
+            status = put_one(remote, remote->picked[i]);
+        }
+    }
+    remote->count = 0;
+    return status;
+}
+
+static enum weft_status unpark_older(struct remote *remote, uint32_t row) {
+    if (!remote->writer->any_parked) return WEFT_OK;
+    writer_values(remote->writer, remote->rows, row);
+    return writer_unpark_older(remote->writer, remote->model, remote->owner,
+                               rows_version(remote->rows, row), remote->why);
+}
+
+static enum weft_status put_row(struct remote *remote, uint32_t row) {
+    const struct model *model = remote->model;
+    struct weft_value value = rows_value(remote->rows, row, model->owner_column);
+    bool owned = false;
+    enum weft_status status =
+        remote_owned(remote->writer, model, remote->owner, &value, &owned, remote->why);
+    if (status == WEFT_OK) status = unpark_older(remote, row);
+    if (status != WEFT_OK) return status;
+    if (!owned) {
+        /* What came before goes first, so that a run keeps its order whatever becomes of a row. */
+        status = put_flush(remote);
+        return status == WEFT_OK ? put_one(remote, row) : status;
+    }
+    remote->picked[remote->count++] = row;
+    return remote->count == WRITER_ROWS_PER_STATEMENT ? put_flush(remote) : WEFT_OK;
+}
+
+static enum weft_status delete_row(struct remote *remote, uint32_t row) {
+    struct writer *writer = remote->writer;
+    const uint64_t version = rows_version(remote->rows, row);
+    bool deleted = false, added = false;
+    enum weft_status status = put_flush(remote);
+    if (status == WEFT_OK) status = unpark_older(remote, row);
+    if (status != WEFT_OK) return status;
+    writer_values(writer, remote->rows, row);
+    status = writer_delete(writer, remote->model, remote->owner, version, &deleted, remote->why);
+    if (status == WEFT_OK) {
+        status =
+            writer_tombstone(writer, remote->model, remote->owner, version, &added, remote->why);
+    }
+    if (status == WEFT_OK && (deleted || added)) remote->tally->written++;
+    return status;
+}
+
+enum weft_status writer_apply_remote(struct writer *writer, const struct id *owner,
+                                     const Weft__Rows *rows, struct writer_tally *tally,
+                                     struct weft_error *why) {
+    CHECK(writer != NULL && owner != NULL && tally != NULL);
+    CHECK(sqlite3_get_autocommit(writer->db) == 0);
+    struct remote remote = {.writer = writer,
+                            .model = writer_model(writer, rows),
+                            .rows = rows,
+                            .tally = tally,
+                            .why = why};
+    if (rows->upto > INT64_MAX) {
+        return status_fail(
+            why, WEFT_PROTOCOL, 0,
+            "table \"%s\": a batch claims versions up to %llu, which no clock gives "
+            "before the year 6429; its sender is at fault, and nothing of it is used",
+            remote.model->name, (unsigned long long)rows->upto);
+    }
+    enum weft_status status = writer_device(writer, owner, &remote.owner, why);
+    for (uint32_t row = 0; row < rows->count && status == WEFT_OK; row++) {
+        const enum row_op op = rows_op(rows, row);
+        CHECK(op != ROW_SET);
+        if (op == ROW_PUT) status = put_row(&remote, row);
+        if (op == ROW_DELETE) status = delete_row(&remote, row);
+    }
+    if (status == WEFT_OK) status = put_flush(&remote);
+    if (status == WEFT_OK && rows->sweep) {
+        status = writer_sweep_range(writer, remote.model, remote.owner, rows, tally, why);
+    }
+    writer_forget_owners(writer, remote.model);
+    return status;
+}

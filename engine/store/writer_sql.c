@@ -1,0 +1,298 @@
+/* The text of the writer's statements. Parameters are numbered as writer_private.h says.
+ *
+ * The two upserts, for a table entry(id, name), one row:
+ *
+ *   INSERT INTO entry AS t(id, name, _weft_owner, _weft_version) VALUES (?2, ?3, ?1, ?4)
+ *   ON CONFLICT(id) DO UPDATE SET name = excluded.name, _weft_version = excluded._weft_version
+ *   WHERE _weft_note(excluded._weft_version, t._weft_version, t._weft_owner IS
+ * excluded._weft_owner,
+ *         own:     (t.name) IS NOT (excluded.name)            nothing to do for an equal row
+ *         remote:  excluded._weft_version > t._weft_version   never back
+ *         )
+ *
+ * _weft_note() notes what it is told in the writer, and says yes if the last two are true. So one
+ * statement tells of each of its rows whether it was new, changed, equal, or another owner's.
+ *
+ * Invariants
+ *   1. Every name in the text is quoted, every value a parameter.
+ *   2. Values are compared as bytes and types, whatever the column's collation says.
+ * Not here: when which statement runs. */
+#include "engine/base/check.h"
+#include "engine/store/writer_private.h"
+
+static unsigned place(uint32_t column) {
+    return 2 + column;
+}
+
+static void append_columns(sqlite3_str *sql, const struct model *model) {
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        sqlite3_str_appendf(sql, "%s\"%w\"", c == 0 ? "" : ",", model->columns[c].name);
+    }
+}
+
+/* The key's columns, compared with their parameters. */
+static void append_key(sqlite3_str *sql, const struct model *model) {
+    for (uint32_t k = 0; k < model->key_count; k++) {
+        uint32_t c = model->key[k];
+        sqlite3_str_appendf(sql, "%s\"%w\" = ?%u", k == 0 ? "" : " AND ", model->columns[c].name,
+                            place(c));
+    }
+}
+
+/* `INSERT … VALUES …` of `count` rows. */
+static void append_insert(sqlite3_str *sql, const struct model *model, const char *verb,
+                          uint32_t count) {
+    sqlite3_str_appendf(sql, "%s INTO main.\"%w\" AS t(", verb, model->name);
+    append_columns(sql, model);
+    sqlite3_str_appendall(sql, ",_weft_owner,_weft_version) VALUES ");
+    unsigned next = place(0);
+    for (uint32_t i = 0; i < count; i++) {
+        sqlite3_str_appendall(sql, i == 0 ? "(" : ",(");
+        for (uint32_t c = 0; c < model->column_count; c++) {
+            sqlite3_str_appendf(sql, "?%u,", next++);
+        }
+        sqlite3_str_appendf(sql, "?1,?%u)", next++);
+    }
+}
+
+/* One side of the comparison of whole rows. A column that takes any type is compared by type too,
+ * since SQLite finds 1 and 1.0 equal. */
+static void append_cells(sqlite3_str *sql, const struct model *model, const char *side) {
+    const char *before = "(";
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        const struct column *column = &model->columns[c];
+        if (column->key_place >= 0) continue;
+        sqlite3_str_appendf(sql, "%s%s.\"%w\"", before, side, column->name);
+        before = ",";
+        if (column->type == WEFT_TEXT || column->type == WEFT_NULL) {
+            sqlite3_str_appendall(sql, " COLLATE BINARY");
+        }
+        if (column->type == WEFT_NULL) {
+            sqlite3_str_appendf(sql, ",typeof(%s.\"%w\")", side, column->name);
+        }
+    }
+    sqlite3_str_appendall(sql, ")");
+}
+
+static void append_conflict(sqlite3_str *sql, const struct model *model, bool own) {
+    for (uint32_t k = 0; k < model->key_count; k++) {
+        sqlite3_str_appendf(sql, "%s\"%w\"", k == 0 ? " ON CONFLICT(" : ",",
+                            model->columns[model->key[k]].name);
+    }
+    sqlite3_str_appendall(sql, ") DO UPDATE SET _weft_version = excluded._weft_version");
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (model->columns[c].key_place >= 0) continue;
+        sqlite3_str_appendf(sql, ",\"%w\" = excluded.\"%w\"", model->columns[c].name,
+                            model->columns[c].name);
+    }
+    sqlite3_str_appendall(sql, " WHERE _weft_note(excluded._weft_version, t._weft_version, "
+                               "t._weft_owner IS excluded._weft_owner, ");
+    if (!own) {
+        sqlite3_str_appendall(sql, "excluded._weft_version > t._weft_version");
+    } else if (model->key_count == model->column_count) {
+        sqlite3_str_appendall(sql, "false");
+    } else {
+        append_cells(sql, model, "t");
+        sqlite3_str_appendall(sql, " IS NOT ");
+        append_cells(sql, model, "excluded");
+    }
+    sqlite3_str_appendall(sql, ")");
+}
+
+/* UPDATE … SET every column that is not in the key. */
+static void append_update(sqlite3_str *sql, const struct model *model) {
+    unsigned version = place(model->column_count);
+    sqlite3_str_appendf(sql, "UPDATE OR REPLACE main.\"%w\" SET _weft_version = ?%u", model->name,
+                        version);
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (model->columns[c].key_place >= 0) continue;
+        sqlite3_str_appendf(sql, ",\"%w\" = ?%u", model->columns[c].name, place(c));
+    }
+    sqlite3_str_appendall(sql, " WHERE ");
+    append_key(sql, model);
+    sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND _weft_version < ?%u", version);
+}
+
+/* Another owner's rows that one of the unique indexes would not let stand beside this one. */
+static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+    sqlite3_stmt *query = NULL;
+    sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE _weft_owner IS NOT ?1 AND ((false",
+                        model->name);
+    static const char indexes[] =
+        "SELECT l.seq, x.seqno, x.name, x.coll FROM pragma_index_list(?1) AS l, "
+        "pragma_index_xinfo(l.name) AS x WHERE l.\"unique\" = 1 AND l.partial = 0 "
+        "AND x.\"key\" = 1 ORDER BY l.seq, x.seqno";
+    if (sqlite3_prepare_v2(db, indexes, -1, &query, NULL) != SQLITE_OK) return;
+    sqlite3_bind_text(query, 1, model->name, -1, SQLITE_STATIC);
+    int code = SQLITE_ROW;
+    while ((code = sqlite3_step(query)) == SQLITE_ROW) {
+        const char *name = (const char *)sqlite3_column_text(query, 2);
+        const char *collation = (const char *)sqlite3_column_text(query, 3);
+        bool first = sqlite3_column_int(query, 1) == 0;
+        int column = name == NULL ? -1 : model_column(model, name, strlen(name));
+        sqlite3_str_appendall(sql, first ? ") OR (" : " AND ");
+        if (column < 0 || collation == NULL) {
+            /* An expression, or a column that is not sent: such an index is `opaque`. */
+            sqlite3_str_appendall(sql, "false");
+            continue;
+        }
+        sqlite3_str_appendf(sql, "\"%w\" COLLATE \"%w\" = ?%u", name, collation,
+                            place((uint32_t)column));
+    }
+    sqlite3_finalize(query);
+    sqlite3_str_appendall(sql, ")) LIMIT 1");
+}
+
+static void append_by_key(sqlite3_str *sql, const struct model *model, const char *what) {
+    sqlite3_str_appendf(sql, "%s FROM main.\"%w\" WHERE ", what, model->name);
+    append_key(sql, model);
+}
+
+char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) {
+    CHECK(db != NULL && model != NULL);
+    CHECK(slot < SLOT_COUNT);
+    sqlite3_str *sql = sqlite3_str_new(db);
+    bool many = slot == SLOT_OWN_MANY || slot == SLOT_REMOTE_MANY || slot == SLOT_INSERT_MANY;
+    unsigned version = place(model->column_count);
+    switch (slot) {
+    case SLOT_INSERT_MANY:
+        append_insert(sql, model, "INSERT OR IGNORE", WRITER_ROWS_PER_STATEMENT);
+        break;
+    case SLOT_OWN_MANY:
+    case SLOT_OWN_ONE:
+    case SLOT_REMOTE_MANY:
+    case SLOT_REMOTE_ONE:
+        append_insert(sql, model, "INSERT", many ? WRITER_ROWS_PER_STATEMENT : 1);
+        append_conflict(sql, model, slot == SLOT_OWN_MANY || slot == SLOT_OWN_ONE);
+        break;
+    case SLOT_LOOK:
+        append_by_key(sql, model, "SELECT _weft_owner, _weft_version");
+        break;
+    case SLOT_DELETE:
+        append_by_key(sql, model, "DELETE");
+        sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND _weft_version < ?%u", version);
+        break;
+    case SLOT_OWNER_OF:
+        CHECK(model->owner_model != NULL);
+        sqlite3_str_appendf(sql, "SELECT _weft_owner FROM main.\"%w\" WHERE \"%w\" = ?1",
+                            model->owner_model->name,
+                            model->owner_model->columns[model->owner_model->key[0]].name);
+        break;
+    case SLOT_FOREIGN:
+        append_foreign(db, sql, model);
+        break;
+    case SLOT_REPLACE_NEW:
+        append_insert(sql, model, "INSERT OR REPLACE", 1);
+        break;
+    case SLOT_REPLACE_OLD:
+        append_update(sql, model);
+        break;
+    case SLOT_RANGE:
+        sqlite3_str_appendf(sql,
+                            "SELECT _weft_version FROM main.\"%w\" INDEXED BY \"_weft_%w_order\" "
+                            "WHERE _weft_owner = ?1 AND _weft_version > ?2 AND _weft_version <= ?3 "
+                            "ORDER BY _weft_version",
+                            model->name, model->name);
+        break;
+    case SLOT_DELETE_AT:
+        sqlite3_str_appendf(sql,
+                            "DELETE FROM main.\"%w\" WHERE _weft_owner = ?1 AND _weft_version = ?2",
+                            model->name);
+        break;
+    case SLOT_COUNT:
+        break;
+    }
+    return sqlite3_str_finish(sql);
+}
+
+char *writer_sql_set(sqlite3 *db, const struct model *model, uint32_t column) {
+    CHECK(db != NULL && model != NULL);
+    CHECK(column < model->column_count);
+    const struct column *field = &model->columns[column];
+    bool text = field->type == WEFT_TEXT || field->type == WEFT_NULL;
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendf(sql, "UPDATE main.\"%w\" SET \"%w\" = ?%u, _weft_version = ?%u WHERE ",
+                        model->name, field->name, place(column), place(model->column_count));
+    append_key(sql, model);
+    sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND (\"%w\"%s IS NOT ?%u", field->name,
+                        text ? " COLLATE BINARY" : "", place(column));
+    if (field->type == WEFT_NULL) {
+        sqlite3_str_appendf(sql, " OR typeof(\"%w\") <> typeof(?%u)", field->name, place(column));
+    }
+    sqlite3_str_appendall(sql, ") RETURNING ");
+    append_columns(sql, model);
+    return sqlite3_str_finish(sql);
+}
+
+/* ?1 from, ?2 mark, ?3 scope. Gives version, whether the row is in the scope, and the key. */
+char *writer_sql_scan(sqlite3 *db, const struct model *model, uint32_t column) {
+    CHECK(db != NULL && model != NULL);
+    CHECK(column < model->column_count);
+    sqlite3_str *sql = sqlite3_str_new(db);
+    sqlite3_str_appendf(sql, "SELECT _weft_version, \"%w\" COLLATE BINARY IS ?3",
+                        model->columns[column].name);
+    for (uint32_t k = 0; k < model->key_count; k++) {
+        sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
+    }
+    sqlite3_str_appendf(sql,
+                        " FROM main.\"%w\" INDEXED BY \"_weft_%w_order\" WHERE _weft_owner = 1 "
+                        "AND _weft_version > ?1 AND _weft_version < ?2 ORDER BY _weft_version",
+                        model->name, model->name);
+    return sqlite3_str_finish(sql);
+}
+
+const char *const writer_fixed_sql[FIXED_COUNT] = {
+    [FIXED_BEGIN] = "BEGIN IMMEDIATE",
+    [FIXED_COMMIT] = "COMMIT",
+    [FIXED_CLOCK] = "UPDATE _weft_meta SET value = max(value, ?1) WHERE key = 'clock'",
+    [FIXED_DEVICE] = "SELECT id FROM _weft_device WHERE device = ?1",
+    [FIXED_DEVICE_ADD] = "INSERT INTO _weft_device(device, member, met_ms) "
+                         "SELECT ?1, 0, 0 FROM (SELECT count(*) AS n FROM _weft_device) "
+                         "WHERE n < ?2 RETURNING id",
+    [FIXED_MEMBER] = "UPDATE _weft_device SET member = 1, met_ms = ?2 WHERE id = ?1 AND member = 0",
+    [FIXED_POSITION] = "INSERT INTO _weft_position(owner, model, position) VALUES (?1, ?2, ?3) "
+                       "ON CONFLICT(owner, model) DO UPDATE SET position = excluded.position "
+                       "WHERE excluded.position > position",
+    [FIXED_HORIZON] = "INSERT INTO _weft_position(owner, model, horizon) VALUES (?1, ?2, ?3) "
+                      "ON CONFLICT(owner, model) DO UPDATE SET horizon = excluded.horizon "
+                      "WHERE excluded.horizon > horizon",
+    [FIXED_SWEEP] = "INSERT INTO _weft_position(owner, model, sweep) VALUES (?1, ?2, ?3) "
+                    "ON CONFLICT(owner, model) DO UPDATE SET sweep = excluded.sweep",
+    [FIXED_ACK] = "INSERT INTO _weft_ack(device, owner, model, position) VALUES (?1, ?2, ?3, ?4) "
+                  "ON CONFLICT(device, owner, model) DO UPDATE SET position = excluded.position "
+                  "WHERE excluded.position > position",
+    [FIXED_TOMBSTONE] = "INSERT INTO _weft_tombstone(owner, model, version, key) "
+                        "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+    [FIXED_FORGET_CUT] = "SELECT count(*), max(version) FROM (SELECT version FROM _weft_tombstone "
+                         "WHERE owner = ?1 AND model = ?2 AND version <= ?3 ORDER BY version "
+                         "LIMIT ?4)",
+    [FIXED_FORGET] = "DELETE FROM _weft_tombstone WHERE owner = ?1 AND model = ?2 "
+                     "AND version <= ?3",
+    [FIXED_PARK] = "INSERT OR REPLACE INTO _weft_parked(owner, model, version, key, row, reason) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    [FIXED_PARKED_ANY] = "SELECT EXISTS (SELECT 1 FROM _weft_parked)",
+    [FIXED_PARKED_OBSOLETE] = "DELETE FROM _weft_parked WHERE owner = ?1 AND model = ?2 "
+                              "AND key = ?4 AND version < ?3",
+    [FIXED_PARKED_NEXT] = "SELECT owner, model, version, row, reason FROM _weft_parked "
+                          "WHERE (owner, model, version) > (?1, ?2, ?3) "
+                          "ORDER BY owner, model, version LIMIT 1",
+    [FIXED_UNPARK] = "DELETE FROM _weft_parked WHERE owner = ?1 AND model = ?2 AND version = ?3",
+    [FIXED_PARKED_RANGE] = "SELECT version FROM _weft_parked WHERE owner = ?1 AND model = ?2 "
+                           "AND version > ?3 AND version <= ?4 ORDER BY version",
+    [FIXED_VISIT_MEMBERS] = "SELECT device FROM _weft_device WHERE member = 1 AND id <> 1 "
+                            "ORDER BY id",
+    [FIXED_VISIT_ACKS] = "SELECT d.device, o.device, a.model, a.position FROM _weft_ack AS a "
+                         "JOIN _weft_device AS d ON d.id = a.device "
+                         "JOIN _weft_device AS o ON o.id = a.owner "
+                         "ORDER BY a.device, a.owner, a.model",
+    [FIXED_VISIT_SWEEPS] = "SELECT d.device, p.model, p.sweep FROM _weft_position AS p "
+                           "JOIN _weft_device AS d ON d.id = p.owner WHERE p.sweep IS NOT NULL "
+                           "ORDER BY p.owner, p.model",
+    /* A seek per possible stream, where grouping would read every tombstone. */
+    [FIXED_VISIT_TOMBSTONES] = "SELECT d.device, m.id, (SELECT min(t.version) FROM _weft_tombstone "
+                               "AS t WHERE t.owner = d.id AND t.model = m.id) AS oldest "
+                               "FROM _weft_device AS d CROSS JOIN _weft_model AS m "
+                               "WHERE oldest IS NOT NULL ORDER BY d.id, m.id",
+    [FIXED_POSITIONS] = "SELECT d.device, p.model, p.position FROM _weft_position AS p "
+                        "JOIN _weft_device AS d ON d.id = p.owner ORDER BY p.owner, p.model",
+};

@@ -1,0 +1,233 @@
+/* The small tables: clock, positions, horizons, sweeps, acks, members, tombstones let go.
+ *
+ * Invariants
+ *   1. The clock, positions, horizons and acks only grow, whatever order they are written in.
+ *   2. A horizon moves in the transaction that deletes the tombstones below it.
+ * Not here: deciding any of it. */
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/store/writer_private.h"
+
+/* Prepares a statement whose ?1 and ?2 are a stream. */
+static enum weft_status stream_statement(struct writer *writer, enum writer_fixed fixed,
+                                         const struct stream *stream, sqlite3_stmt **out,
+                                         struct weft_error *why) {
+    CHECK(stream != NULL);
+    CHECK(stream->model >= 1 && stream->model <= writer->models->count);
+    uint32_t owner = 0;
+    enum weft_status status = writer_device(writer, &stream->owner, &owner, why);
+    if (status == WEFT_OK) status = writer_fixed(writer, fixed, out, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(*out, 1, owner);
+    sqlite3_bind_int64(*out, 2, stream->model);
+    return WEFT_OK;
+}
+
+/* Versions that come from other devices are not ours to trust. */
+static enum weft_status fail_version(uint64_t version, struct weft_error *why) {
+    return status_fail(
+        why, WEFT_PROTOCOL, 0,
+        "a device speaks of version %llu, which no clock gives before the year 6429; "
+        "it is at fault, and what it says is not kept",
+        (unsigned long long)version);
+}
+
+/* Runs a statement whose third parameter is a version. */
+static enum weft_status stream_version(struct writer *writer, enum writer_fixed fixed,
+                                       const struct stream *stream, uint64_t version,
+                                       struct weft_error *why) {
+    if (version > INT64_MAX) return fail_version(version, why);
+    sqlite3_stmt *statement = NULL;
+    enum weft_status status = stream_statement(writer, fixed, stream, &statement, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(statement, 3, (int64_t)version);
+    return statement_run(statement, "writing", writer->path, why);
+}
+
+enum weft_status writer_clock(struct writer *writer, uint64_t stamp, struct weft_error *why) {
+    CHECK(writer != NULL);
+    CHECK(stamp <= INT64_MAX);
+    sqlite3_stmt *statement = NULL;
+    enum weft_status status = writer_fixed(writer, FIXED_CLOCK, &statement, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(statement, 1, (int64_t)stamp);
+    return statement_run(statement, "writing", writer->path, why);
+}
+
+enum weft_status writer_position(struct writer *writer, const struct stream *stream,
+                                 uint64_t position, struct weft_error *why) {
+    CHECK(writer != NULL);
+    return stream_version(writer, FIXED_POSITION, stream, position, why);
+}
+
+enum weft_status writer_horizon(struct writer *writer, const struct stream *stream,
+                                uint64_t horizon, struct weft_error *why) {
+    CHECK(writer != NULL);
+    return stream_version(writer, FIXED_HORIZON, stream, horizon, why);
+}
+
+enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream *stream,
+                                     bool active, uint64_t cursor, struct weft_error *why) {
+    CHECK(writer != NULL);
+    CHECK(cursor <= INT64_MAX);
+    sqlite3_stmt *statement = NULL;
+    enum weft_status status = stream_statement(writer, FIXED_SWEEP, stream, &statement, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_null(statement, 3);
+    if (active) sqlite3_bind_int64(statement, 3, (int64_t)cursor);
+    return statement_run(statement, "writing", writer->path, why);
+}
+
+enum weft_status writer_ack(struct writer *writer, const struct id *device,
+                            const struct stream *stream, uint64_t position,
+                            struct weft_error *why) {
+    CHECK(writer != NULL && device != NULL && stream != NULL);
+    CHECK(stream->model >= 1 && stream->model <= writer->models->count);
+    uint32_t from = 0, owner = 0;
+    sqlite3_stmt *statement = NULL;
+    if (position > INT64_MAX) return fail_version(position, why);
+    enum weft_status status = writer_device(writer, device, &from, why);
+    if (status == WEFT_OK) status = writer_device(writer, &stream->owner, &owner, why);
+    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_ACK, &statement, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(statement, 1, from);
+    sqlite3_bind_int64(statement, 2, owner);
+    sqlite3_bind_int64(statement, 3, stream->model);
+    sqlite3_bind_int64(statement, 4, (int64_t)position);
+    return statement_run(statement, "writing", writer->path, why);
+}
+
+enum weft_status writer_member(struct writer *writer, const struct id *device, uint64_t met_ms,
+                               bool *added, struct weft_error *why) {
+    CHECK(writer != NULL && device != NULL);
+    CHECK(added != NULL && met_ms <= INT64_MAX);
+    uint32_t number = 0;
+    sqlite3_stmt *statement = NULL;
+    *added = false;
+    enum weft_status status = writer_device(writer, device, &number, why);
+    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_MEMBER, &statement, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(statement, 1, number);
+    sqlite3_bind_int64(statement, 2, (int64_t)met_ms);
+    status = statement_run(statement, "writing", writer->path, why);
+    *added = status == WEFT_OK && sqlite3_changes64(writer->db) > 0;
+    return status;
+}
+
+enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,
+                               uint32_t limit, uint32_t *count, struct weft_error *why) {
+    CHECK(writer != NULL && count != NULL);
+    CHECK(limit > 0 && upto <= INT64_MAX);
+    sqlite3_stmt *cut = NULL;
+    bool row = false;
+    *count = 0;
+    enum weft_status status = stream_statement(writer, FIXED_FORGET_CUT, stream, &cut, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(cut, 3, (int64_t)upto);
+    sqlite3_bind_int64(cut, 4, limit);
+    status = statement_step(cut, &row, "reading", writer->path, why);
+    if (status != WEFT_OK) return status;
+    CHECK(row);
+    *count = (uint32_t)sqlite3_column_int64(cut, 0);
+    const uint64_t last = (uint64_t)sqlite3_column_int64(cut, 1);
+    sqlite3_reset(cut);
+    if (*count == 0) return WEFT_OK;
+    status = stream_version(writer, FIXED_FORGET, stream, last, why);
+    return status == WEFT_OK ? writer_horizon(writer, stream, last, why) : status;
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Reads a device's id out of a column. */
+static bool column_id(sqlite3_stmt *statement, int column, struct id *out) {
+    struct weft_value value = statement_value(statement, column);
+    return value.type == WEFT_BLOB && id_read(out, value.as.bytes, value.size);
+}
+
+static enum weft_status fail_corrupt(const struct writer *writer, struct weft_error *why) {
+    return status_fail(why, WEFT_CORRUPT, 0,
+                       "%s: a row of the engine's tables names a device whose id is not 16 bytes; "
+                       "restore the file from a copy",
+                       writer->path);
+}
+
+enum weft_status writer_load_positions(struct writer *writer, struct vector *out,
+                                       struct weft_error *why) {
+    CHECK(writer != NULL && out != NULL);
+    sqlite3_stmt *statement = NULL;
+    bool row = true;
+    enum weft_status status = writer_fixed(writer, FIXED_POSITIONS, &statement, why);
+    while (status == WEFT_OK && row) {
+        status = statement_step(statement, &row, "reading", writer->path, why);
+        if (status != WEFT_OK || !row) break;
+        struct stream stream = {.model = (uint32_t)sqlite3_column_int64(statement, 1)};
+        if (!column_id(statement, 0, &stream.owner)) {
+            status = fail_corrupt(writer, why);
+        } else if (models_get(writer->models, stream.model) != NULL) {
+            status =
+                vector_advance(out, &stream, (uint64_t)sqlite3_column_int64(statement, 2), NULL);
+            if (status != WEFT_OK)
+                status_fail(why, status, 0, "%s: too many positions", writer->path);
+        }
+    }
+    if (status != WEFT_OK) sqlite3_reset(writer->fixed[FIXED_POSITIONS]);
+    return status;
+}
+
+/* Hands one row of one of the three queries to the visitor. */
+static bool visit_row(const struct writer_visit *visit, enum writer_fixed fixed,
+                      sqlite3_stmt *row) {
+    struct id device;
+    struct stream stream;
+    if (!column_id(row, 0, &device)) return false;
+    if (fixed == FIXED_VISIT_MEMBERS) {
+        visit->member(visit->context, &device);
+        return true;
+    }
+    if (fixed == FIXED_VISIT_TOMBSTONES || fixed == FIXED_VISIT_SWEEPS) {
+        stream = (struct stream){device, (uint32_t)sqlite3_column_int64(row, 1)};
+        const uint64_t version = (uint64_t)sqlite3_column_int64(row, 2);
+        if (fixed == FIXED_VISIT_SWEEPS) visit->sweep(visit->context, &stream, version);
+        if (fixed == FIXED_VISIT_TOMBSTONES) {
+            visit->oldest_tombstone(visit->context, &stream, version);
+        }
+        return true;
+    }
+    CHECK(fixed == FIXED_VISIT_ACKS);
+    stream.model = (uint32_t)sqlite3_column_int64(row, 2);
+    if (!column_id(row, 1, &stream.owner)) return false;
+    visit->ack(visit->context, &device, &stream, (uint64_t)sqlite3_column_int64(row, 3));
+    return true;
+}
+
+static enum weft_status visit_all(struct writer *writer, const struct writer_visit *visit,
+                                  enum writer_fixed fixed, struct weft_error *why) {
+    sqlite3_stmt *statement = NULL;
+    bool row = true;
+    enum weft_status status = writer_fixed(writer, fixed, &statement, why);
+    while (status == WEFT_OK && row) {
+        status = statement_step(statement, &row, "reading", writer->path, why);
+        if (status != WEFT_OK || !row) return status;
+        if (!visit_row(visit, fixed, statement)) status = fail_corrupt(writer, why);
+    }
+    if (writer->fixed[fixed] != NULL) sqlite3_reset(writer->fixed[fixed]);
+    return status;
+}
+
+enum weft_status writer_visit(struct writer *writer, const struct writer_visit *visit,
+                              struct weft_error *why) {
+    CHECK(writer != NULL);
+    CHECK(visit != NULL);
+    enum weft_status status = WEFT_OK;
+    if (visit->member != NULL) status = visit_all(writer, visit, FIXED_VISIT_MEMBERS, why);
+    if (status == WEFT_OK && visit->ack != NULL) {
+        status = visit_all(writer, visit, FIXED_VISIT_ACKS, why);
+    }
+    if (status == WEFT_OK && visit->sweep != NULL) {
+        status = visit_all(writer, visit, FIXED_VISIT_SWEEPS, why);
+    }
+    if (status == WEFT_OK && visit->oldest_tombstone != NULL) {
+        status = visit_all(writer, visit, FIXED_VISIT_TOMBSTONES, why);
+    }
+    return status;
+}
