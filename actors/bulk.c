@@ -1,0 +1,273 @@
+/* See bulk.h. Invariants
+ *   1. heads never runs ahead of what is committed and synced here: it moves by mails of the log.
+ *   2. One step encodes or decodes at most one batch, so that nobody waits long for a turn.
+ *   3. What leaves for a peer is covered by its credit: batches by batches, notes by notes.
+ * The files: bulk_send.c (out), bulk_receive.c (in), bulk_source.c (from whom, and what is said).
+ */
+#include "actors/bulk.h"
+
+#include <stdlib.h>
+
+#include "actors/bulk_private.h"
+
+/* Fast links first: limits of compression were measured, see docs/decisions. */
+#define BULK_ZSTD_LEVEL (-5)
+#define BULK_READER_CACHE (8u << 20)
+
+struct sweep_load {
+    struct bulk *bulk;
+    enum weft_status status;
+};
+
+static void load_sweep(void *context, const struct stream *stream, uint64_t cursor) {
+    struct sweep_load *load = context;
+    struct source *source = bulk_source_add(load->bulk, stream);
+    if (source == NULL) {
+        load->status = WEFT_NO_MEMORY;
+        return;
+    }
+    source->sweeping = true;
+    source->cursor = cursor;
+}
+
+/* Every stream of another owner that is held has its source from the start, so that the bound on
+ * sources is also the bound on streams. */
+static void load_sources(struct sweep_load *load) {
+    struct bulk *bulk = load->bulk;
+    for (uint32_t i = 0; i < bulk->heads.count; i++) {
+        const struct stream *stream = &bulk->heads.entries[i].stream;
+        if (id_equal(&stream->owner, &bulk->settings->device)) continue;
+        if (bulk_source_add(bulk, stream) == NULL) load->status = WEFT_NO_MEMORY;
+    }
+}
+
+/* ---- what was committed ---- */
+
+static void on_rows(struct bulk *bulk, const struct stream *stream, struct mail *mail,
+                    const Weft__Rows *rows) {
+    if (rows->upto <= rows->after) return;
+    bool keep = bulk->live_count != 0 && rows->count != 0 && !rows->sweep;
+    if (keep) {
+        tail_add(bulk->tail, stream, mail, rows);
+    } else {
+        tail_clear(bulk->tail, stream);
+    }
+}
+
+/* The last mail of a group has been dealt with: a host that waits for room may look again. */
+static void tell_host(struct bulk *bulk, struct mail **in, struct outbox *out) {
+    CHECK(!bulk->group_open);
+    mail_drop(in);
+    bulk->room_due = false;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_HELD, NULL);
+    outbox_send(out, ACTOR_HOST, &mail);
+}
+
+static void on_commit(struct bulk *bulk, struct mail *mail) {
+    const Weft__Commit *commit = mail->body.commit;
+    for (size_t r = 0; r < commit->n_rows; r++) {
+        const Weft__Rows *rows = commit->rows[r];
+        struct stream stream = {bulk->settings->device, rows->model};
+        on_rows(bulk, &stream, mail, rows);
+        CHECK(vector_advance(&bulk->heads, &stream, rows->upto, NULL) == WEFT_OK);
+    }
+    bulk->group_open = commit->last_of_group == 0;
+    bulk->serve_due = bulk->notes_due = bulk->room_due = true;
+}
+
+static void on_incoming(struct bulk *bulk, struct instant now, struct mail *mail,
+                        struct outbox *out) {
+    const Weft__Incoming *incoming = mail->body.incoming;
+    bulk_applied(bulk, now, incoming, out);
+    if (incoming->status == WEFT_OK) {
+        struct stream stream = {.model = incoming->rows->model};
+        CHECK(id_read(&stream.owner, incoming->rows->owner.data, incoming->rows->owner.len));
+        on_rows(bulk, &stream, mail, incoming->rows);
+    }
+    bulk->group_open = incoming->last_of_group == 0;
+}
+
+/* ---- sessions ---- */
+
+static void on_joined(struct bulk *bulk, const Weft__Joined *joined) {
+    CHECK(joined->peer < bulk->settings->peers && !bulk->peers[joined->peer].live);
+    struct bulk_peer *peer = &bulk->peers[joined->peer];
+    CHECK(peer->under_way == 0 && peer->left == NULL);
+    *peer = (struct bulk_peer){.live = true, .session = joined->session};
+    CHECK(id_read(&peer->device, joined->device.data, joined->device.len));
+    vector_init(&peer->held);
+    vector_init(&peer->told);
+    bulk->live_count++;
+    bulk_cache_clear(bulk);
+    /* An owner is asked for all that it may ever have: its first row then needs no asking. */
+    for (uint32_t m = 0; m < bulk->settings->models->count; m++) {
+        const struct model *model = &bulk->settings->models->list[m];
+        if (model->name == NULL) continue;
+        struct source *source = bulk_source_add(bulk, &(struct stream){peer->device, model->id});
+        if (source != NULL) source->blocked = false;
+    }
+    bulk->sources_due = bulk->notes_due = true;
+}
+
+static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct outbox *out) {
+    CHECK(index < bulk->settings->peers && bulk->peers[index].live);
+    struct bulk_peer *peer = &bulk->peers[index];
+    vector_free(&peer->held);
+    vector_free(&peer->told);
+    free(peer->wants);
+    *peer = (struct bulk_peer){.under_way = peer->under_way};
+    bulk->live_count--;
+    for (uint32_t i = 0; i < bulk->source_count; i++) {
+        struct source *source = &bulk->sources[i];
+        if (source->withdraw == index) source->withdraw = BULK_NOBODY;
+        if (source->peer != index) continue;
+        source->peer = BULK_NOBODY;
+        source->asked = false;
+        source->expected = STREAM_WITHDRAWN;
+    }
+    bulk->sources_due = true;
+    /* A new session of this slot may bring LIMIT_PEER_PACKED batches: those of the old one must be
+     * home by then, or the edge to clock could overflow. */
+    if (peer->under_way == 0) {
+        outbox_send(out, ACTOR_PEER + index, in);
+    } else {
+        peer->left = *in;
+        *in = NULL;
+    }
+}
+
+static void on_granted(struct bulk *bulk, const Weft__Granted *granted) {
+    CHECK(granted->peer < bulk->settings->peers);
+    struct bulk_peer *peer = &bulk->peers[granted->peer];
+    if (!peer->live) return;
+    peer->batches += granted->batches;
+    peer->notes += granted->notes;
+    CHECK(peer->batches <= LIMIT_PEER_BATCHES && peer->notes <= 2);
+    bulk->serve_due = bulk->notes_due = true;
+}
+
+static void on_holds(struct bulk *bulk, const Weft__Holds *holds) {
+    CHECK(holds->peer < bulk->settings->peers);
+    struct bulk_peer *peer = &bulk->peers[holds->peer];
+    if (!peer->live) return;
+    for (size_t i = 0; i < holds->n_places; i++) {
+        const Weft__Place *place = holds->places[i];
+        struct stream stream = {.model = place->model};
+        CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
+        if (vector_advance(&peer->held, &stream, place->position, NULL) == WEFT_OK) {
+            (void)bulk_source_add(bulk, &stream);
+        }
+    }
+    bulk->sources_due = true;
+}
+
+/* ---- the step ---- */
+
+static void bulk_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
+    struct bulk *bulk = self;
+    Weft__Mail *body = &(*in)->body;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_COMMIT:
+        on_commit(bulk, *in);
+        if (!bulk->group_open) tell_host(bulk, in, out);
+        break;
+    case WEFT__MAIL__BODY_INCOMING:
+        on_incoming(bulk, now, *in, out);
+        if (!bulk->group_open && bulk->room_due) tell_host(bulk, in, out);
+        break;
+    case WEFT__MAIL__BODY_PACKED:
+        bulk_packed(bulk, now, body->packed, out);
+        break;
+    case WEFT__MAIL__BODY_WANTED:
+        bulk_wanted(bulk, body->wanted);
+        break;
+    case WEFT__MAIL__BODY_GRANTED:
+        on_granted(bulk, body->granted);
+        break;
+    case WEFT__MAIL__BODY_HOLDS:
+        on_holds(bulk, body->holds);
+        break;
+    case WEFT__MAIL__BODY_JOINED:
+        on_joined(bulk, body->joined);
+        break;
+    case WEFT__MAIL__BODY_LEFT:
+        on_left(bulk, body->left->peer, in, out);
+        break;
+    default: /* Tick */
+        if (now.mono_us >= bulk->retry_us) {
+            bulk->retry_us = DUE_NEVER;
+            bulk->serve_due = true;
+        }
+        bulk->notes_due = bulk->notes_due || now.mono_us >= bulk_source_due(bulk);
+        break;
+    }
+    if (bulk->group_open) return; /* More of the same commit follows: one batch for all of it. */
+    if (bulk->sources_due) bulk_choose(bulk);
+    if (bulk->notes_due) bulk_notes(bulk, now, out);
+    if (bulk->serve_due && bulk->retry_us == DUE_NEVER) (void)bulk_serve(bulk, now, out);
+}
+
+static uint64_t bulk_due(const void *self) {
+    const struct bulk *bulk = self;
+    if (bulk->group_open) return DUE_NEVER; /* The rest of the group is on its way. */
+    if (bulk->serve_due && bulk->retry_us == DUE_NEVER) return 0;
+    uint64_t due = bulk_source_due(bulk);
+    return due < bulk->retry_us ? due : bulk->retry_us;
+}
+
+static void bulk_stop(void *self) {
+    struct bulk *bulk = self;
+    for (uint32_t p = 0; bulk->peers != NULL && p < bulk->settings->peers; p++) {
+        vector_free(&bulk->peers[p].held);
+        vector_free(&bulk->peers[p].told);
+        free(bulk->peers[p].wants);
+        mail_drop(&bulk->peers[p].left);
+    }
+    free(bulk->peers);
+    free(bulk->sources);
+    bulk_cache_clear(bulk);
+    tail_close(bulk->tail);
+    vector_free(&bulk->heads);
+    if (bulk->zip != NULL) zip_close(bulk->zip);
+    if (bulk->reader != NULL) reader_close(bulk->reader);
+}
+
+static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
+                                   struct weft_error *why) {
+    struct bulk *bulk = self;
+    const struct settings *settings = seed->settings;
+    struct sweep_load load = {bulk, WEFT_OK};
+    bulk->settings = settings;
+    bulk->board = settings->board;
+    bulk->pool = seed->pool;
+    bulk->retry_us = DUE_NEVER;
+    vector_init(&bulk->heads);
+    bulk->tail = tail_open(settings->tail_bytes);
+    bulk->zip = zip_open(BULK_ZSTD_LEVEL);
+    bulk->peers = calloc(settings->peers, sizeof *bulk->peers);
+    if (bulk->tail == NULL || bulk->zip == NULL || bulk->peers == NULL) {
+        load.status = WEFT_NO_MEMORY;
+    }
+    enum weft_status status = load.status;
+    if (status == WEFT_OK)
+        status = reader_open(settings->path, settings->vfs, BULK_READER_CACHE, settings->models,
+                             &bulk->reader, why);
+    if (status == WEFT_OK) status = reader_positions(bulk->reader, &bulk->heads, why);
+    if (status == WEFT_OK) load_sources(&load);
+    if (status == WEFT_OK) status = reader_sweeps(bulk->reader, &load, load_sweep, why);
+    if (load.status != WEFT_OK) {
+        status = status_fail(why, load.status, 0, "no memory for the bulk actor");
+    }
+    if (status != WEFT_OK) bulk_stop(bulk);
+    return status;
+}
+
+const struct actor_kind bulk_actor = {
+    .name = "bulk",
+    .state_size = sizeof(struct bulk),
+    .emit_max = 1,
+    .start = bulk_start,
+    .step = bulk_step,
+    .due_us = bulk_due,
+    .stop = bulk_stop,
+};

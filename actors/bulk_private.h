@@ -1,0 +1,114 @@
+/* What the files of the bulk actor share. */
+#ifndef WEFT_ACTORS_BULK_PRIVATE_H
+#define WEFT_ACTORS_BULK_PRIVATE_H
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/crdt/vector.h"
+#include "engine/runtime/actor.h"
+#include "engine/store/reader.h"
+#include "engine/store/tail.h"
+#include "engine/wire/message.h"
+#include "engine/wire/zip.h"
+
+#define BULK_CACHE 8u    /* batches kept for other peers at the same place */
+#define BULK_SLICES 256u /* runs in one batch */
+#define BULK_NOBODY UINT32_MAX
+
+/* What a remote asked for: a stream, and how far it has been sent. */
+struct want {
+    struct stream stream;
+    uint64_t cursor; /* STREAM_WITHDRAWN: nothing */
+    bool sweep;
+};
+
+/* A session, as bulk sees it. */
+struct bulk_peer {
+    bool live;
+    uint32_t session;
+    struct id device;
+    struct want *wants;
+    uint32_t want_count, want_next; /* served in turn */
+    struct vector held;             /* what the remote says it holds */
+    struct vector told;             /* what it has been told that this device holds */
+    uint32_t batches, notes;        /* may be handed over */
+    uint32_t done_batches;          /* received ones dealt with, not yet said */
+    uint32_t done_bytes;
+    uint32_t under_way; /* received ones between clock and log; kept beyond the session's end */
+    struct mail *left;  /* the session's end, to be answered when none is under way */
+    char fault[LIMIT_ERROR_BYTES];
+};
+
+/* Where a stream of another owner comes from. */
+struct source {
+    struct stream stream;
+    uint32_t peer; /* BULK_NOBODY */
+    bool asked;    /* the peer has been asked from the present place */
+    bool sweeping;
+    bool blocked;       /* it carries something this version cannot apply */
+    uint64_t cursor;    /* of the sweep */
+    uint64_t expected;  /* where the next batch must begin */
+    uint32_t in_flight; /* batches on their way through clock and log */
+    uint32_t withdraw;  /* a peer to be told that it is no longer asked; BULK_NOBODY */
+    uint64_t retry_us;  /* not before */
+};
+
+struct cached {
+    struct mail *mail; /* a Batch */
+    uint64_t used;
+};
+
+struct bulk {
+    /* Fixed at start. */
+    const struct settings *settings;
+    struct board *board;
+    struct pool *pool;
+    struct reader *reader;
+    struct zip *zip;
+
+    struct vector heads; /* what this device holds, committed */
+    struct tail *tail;
+    struct bulk_peer *peers; /* settings->peers of them */
+    uint32_t live_count;
+    uint32_t peer_next; /* served in turn */
+    struct source *sources;
+    uint32_t source_count;
+    struct cached cache[BULK_CACHE];
+    uint64_t cache_clock;
+    bool serve_due;    /* something may be sendable */
+    bool notes_due;    /* something may have to be said */
+    bool sources_due;  /* sources may have to be chosen anew */
+    bool group_open;   /* more mails of one commit follow */
+    bool room_due;     /* transactions were let go: the host may be waiting for that */
+    uint64_t retry_us; /* after reading failed; DUE_NEVER */
+};
+
+/* ---- bulk_send.c ---- */
+
+/* Hands at most one batch to one peer; false when there is nothing to hand over. */
+bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out);
+void bulk_wanted(struct bulk *bulk, const Weft__Wanted *wanted);
+void bulk_cache_clear(struct bulk *bulk);
+
+/* ---- bulk_receive.c ---- */
+
+void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,
+                 struct outbox *out);
+/* A received batch has come home from the log. */
+void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *incoming,
+                  struct outbox *out);
+
+/* ---- bulk_source.c ---- */
+
+struct source *bulk_source(struct bulk *bulk, const struct stream *stream);
+struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream);
+/* Chooses where each stream comes from. */
+void bulk_choose(struct bulk *bulk);
+/* Says what has to be said to each peer that can be told: requests, positions, bytes dealt with. */
+void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out);
+/* When a source may be asked again. */
+uint64_t bulk_source_due(const struct bulk *bulk);
+void bulk_notice(struct bulk *bulk, int model, const struct id *device,
+                 const struct weft_error *why, struct outbox *out);
+
+#endif

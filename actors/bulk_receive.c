@@ -1,0 +1,239 @@
+/* Bulk's way in: a packed message becomes rows on their way to the log.
+ *
+ *   packed ─► decompress ─► unpack ─► expected place? ─► decode columns ─► incoming ─► clock ─► log
+ *                                          └─ no: dropped, it was asked of somebody else, or before
+ *
+ * Invariants
+ *   1. Every packed batch is said to be dealt with exactly once, whatever becomes of it.
+ *   2. Rows reach the log only for a stream that this peer was asked for, from the place where the
+ *      last batch on its way ends.
+ *   3. Nothing here believes the message: sizes, counts, columns and versions are checked. */
+#include <stdlib.h>
+
+#include "actors/bulk_private.h"
+
+static void done(struct bulk *bulk, struct bulk_peer *peer, uint32_t session, uint32_t wire_bytes) {
+    if (!peer->live || peer->session != session) return;
+    peer->done_batches++;
+    peer->done_bytes += wire_bytes;
+    bulk->notes_due = true;
+}
+
+/* Decompresses and unpacks; the rows message lies in `scratch`. */
+static enum weft_status open_message(struct bulk *bulk, const Weft__Packed *packed,
+                                     struct arena *scratch, Weft__Wire__StateRows **out,
+                                     struct weft_error *why) {
+    struct bytes raw = {packed->message.data, packed->message.len};
+    enum weft_status status = WEFT_OK;
+    Weft__Wire__Wire *wire = NULL;
+    if (packed->raw_bytes != 0) {
+        status = zip_unpack(bulk->zip, raw, packed->raw_bytes, scratch, &raw, why);
+    }
+    if (status == WEFT_OK) status = message_unpack(raw, scratch, &wire, why);
+    if (status != WEFT_OK) return status;
+    switch (wire->body_case) {
+    case WEFT__WIRE__WIRE__BODY_STATE_RESPONSE:
+    case WEFT__WIRE__WIRE__BODY_STATE_BATCH:
+    case WEFT__WIRE__WIRE__BODY_STATE_CHANGE:
+        *out = wire->state_response;
+        break;
+    default:
+        return status_fail(why, WEFT_PROTOCOL, 0, "a message without rows on a lane for rows");
+    }
+    const Weft__Wire__StateRows *rows = *out;
+    if (rows->owner.len != WEFT_ID_SIZE || rows->upto < rows->after ||
+        (rows->count != 0 && rows->upto == rows->after) || rows->upto > INT64_MAX ||
+        rows->horizon > INT64_MAX) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a batch of rows with an impossible range");
+    }
+    return WEFT_OK;
+}
+
+/* The source this batch answers, or NULL when it is not what is waited for. */
+static struct source *find_source(struct bulk *bulk, uint32_t peer,
+                                  const Weft__Wire__StateRows *rows) {
+    const struct model *model =
+        models_find(bulk->settings->models, rows->model, strlen(rows->model));
+    struct stream stream;
+    if (model == NULL || !id_read(&stream.owner, rows->owner.data, rows->owner.len)) return NULL;
+    stream.model = model->id;
+    struct source *source = bulk_source(bulk, &stream);
+    if (source == NULL || source->peer != peer || !source->asked || source->blocked) return NULL;
+    if (source->expected == rows->after) return source;
+    if (rows->upto > source->expected || rows->upto == rows->after) {
+        /* A gap, or the answer to an earlier request, which has moved the remote's cursor. What
+         * follows the place expected here is asked for, never waited out. */
+        source->asked = false;
+        source->expected = STREAM_WITHDRAWN;
+        bulk->notes_due = true;
+    }
+    return NULL;
+}
+
+/* Puts decoded columns into the model's order; a column the sender does not know is NULL.
+ * Errors: WEFT_UNSUPPORTED when the sender has a column that this device does not know. */
+static enum weft_status order_columns(const struct model *model, const Weft__Wire__StateRows *sent,
+                                      Weft__Rows *rows, struct arena *arena,
+                                      struct weft_error *why) {
+    Weft__Column **columns = arena_zero(arena, model->column_count * sizeof *columns);
+    if (columns == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a batch");
+    for (size_t c = 0; c < sent->n_columns; c++) {
+        int at = model_column(model, sent->columns[c], strlen(sent->columns[c]));
+        if (at < 0) {
+            return status_fail(why, WEFT_UNSUPPORTED, 0,
+                               "table \"%s\": the peer sends column \"%.100s\", which this device "
+                               "does not have; its rows wait until the schema here is updated",
+                               model->name, sent->columns[c]);
+        }
+        if (columns[at] != NULL) {
+            return status_fail(why, WEFT_PROTOCOL, 0, "a batch names column \"%.100s\" twice",
+                               sent->columns[c]);
+        }
+        columns[at] = rows->columns[c];
+    }
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (columns[c] != NULL) continue;
+        columns[c] = arena_take(arena, sizeof *columns[c]);
+        if (columns[c] == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory");
+        weft__column__init(columns[c]);
+        columns[c]->tags.data = arena_zero(arena, rows->count + 1);
+        columns[c]->cells.data = arena_zero(arena, (size_t)rows->count * 8 + 8);
+        if (columns[c]->tags.data == NULL || columns[c]->cells.data == NULL) {
+            return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a batch");
+        }
+        columns[c]->tags.len = rows->count;
+        columns[c]->cells.len = (size_t)rows->count * 8;
+    }
+    rows->columns = columns;
+    rows->n_columns = model->column_count;
+    return WEFT_OK;
+}
+
+/* A row without its whole key cannot be found again. */
+static enum weft_status check_keys(const struct model *model, const Weft__Rows *rows,
+                                   struct weft_error *why) {
+    for (uint32_t k = 0; k < model->key_count; k++) {
+        const Weft__Column *column = rows->columns[model->key[k]];
+        if (memchr(column->tags.data, WEFT_NULL, rows->count) != NULL) {
+            return status_fail(why, WEFT_PROTOCOL, 0, "table \"%s\": a row without its key",
+                               model->name);
+        }
+    }
+    return WEFT_OK;
+}
+
+/* Decodes the rows into the incoming mail's own arena. */
+static enum weft_status decode(const struct model *model, const struct source *source,
+                               const Weft__Wire__StateRows *sent, struct mail *mail,
+                               struct weft_error *why) {
+    Weft__Rows *rows = NULL;
+    struct bytes packed = {sent->rows.data, sent->rows.len};
+    enum weft_status status = codec_unpack(packed, sent->after, sent->upto,
+                                           (uint32_t)sent->n_columns, &mail->arena, &rows, why);
+    if (status == WEFT_OK && rows->count != sent->count) {
+        status = status_fail(why, WEFT_PROTOCOL, 0, "a batch says %u rows and carries %u",
+                             sent->count, rows->count);
+    }
+    if (status == WEFT_OK) status = order_columns(model, sent, rows, &mail->arena, why);
+    if (status == WEFT_OK && rows->count != 0) status = check_keys(model, rows, why);
+    if (status != WEFT_OK) return status;
+    if (!mail_bytes(mail, &rows->owner, source->stream.owner.bytes, WEFT_ID_SIZE)) {
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a batch");
+    }
+    rows->model = model->id;
+    rows->sweep = sent->sweep;
+    rows->horizon = sent->horizon;
+    mail->body.incoming->rows = rows;
+    return WEFT_OK;
+}
+
+/* A batch that cannot be used: a peer that breaks the protocol loses its session; a stream that
+ * this version cannot apply waits. */
+static void refuse(struct bulk *bulk, struct bulk_peer *peer, struct source *source,
+                   const struct weft_error *why, struct outbox *out) {
+    if (why->status == WEFT_UNSUPPORTED && source != NULL) {
+        source->blocked = true;
+        source->asked = false;
+        source->withdraw = source->peer; /* It need not send on what is thrown away here. */
+        bulk->notes_due = true;
+        bulk_notice(bulk, (int)source->stream.model - 1, &source->stream.owner, why, out);
+        return;
+    }
+    memcpy(peer->fault, why->text, sizeof peer->fault);
+    peer->fault[sizeof peer->fault - 1] = 0;
+    bulk->notes_due = true;
+}
+
+void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,
+                 struct outbox *out) {
+    CHECK(packed->peer < bulk->settings->peers);
+    struct bulk_peer *peer = &bulk->peers[packed->peer];
+    struct weft_error why = {0};
+    Weft__Wire__StateRows *sent = NULL;
+    struct source *source = NULL;
+    struct mail *mail = NULL;
+    struct arena scratch;
+    (void)now;
+    arena_init(&scratch, bulk->pool);
+    enum weft_status status = open_message(bulk, packed, &scratch, &sent, &why);
+    if (status == WEFT_OK) source = find_source(bulk, packed->peer, sent);
+    if (status == WEFT_OK && source != NULL) {
+        Weft__Incoming *incoming = NULL;
+        const struct model *model = models_get(bulk->settings->models, source->stream.model);
+        mail = outbox_mail(out, WEFT__MAIL__BODY_INCOMING, &incoming);
+        incoming->peer = packed->peer;
+        incoming->session = packed->session;
+        incoming->wire_bytes = packed->wire_bytes;
+        status = decode(model, source, sent, mail, &why);
+    }
+    if (status == WEFT_OK && source != NULL) {
+        source->expected = sent->upto;
+        source->in_flight++;
+        peer->under_way++;
+        board_add(bulk->board->batches_decoded, 1);
+        board_add(bulk->board->peers[packed->peer].rows_in, sent->count);
+        outbox_send(out, ACTOR_CLOCK, &mail);
+    } else {
+        mail_drop(&mail);
+        if (status != WEFT_OK) refuse(bulk, peer, source, &why, out);
+        done(bulk, peer, packed->session, packed->wire_bytes);
+    }
+    arena_drop(&scratch);
+}
+
+/* A batch is home: its session, if it has ended and this was the last, can be let go. */
+static void come_home(struct bulk_peer *peer, uint32_t index, struct outbox *out) {
+    CHECK(peer->under_way > 0);
+    peer->under_way--;
+    if (peer->under_way == 0 && peer->left != NULL) {
+        outbox_send(out, ACTOR_PEER + index, &peer->left);
+    }
+}
+
+void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *incoming,
+                  struct outbox *out) {
+    struct stream stream = {.model = incoming->rows->model};
+    CHECK(id_read(&stream.owner, incoming->rows->owner.data, incoming->rows->owner.len));
+    CHECK(incoming->peer < bulk->settings->peers);
+    struct source *source = bulk_source(bulk, &stream);
+    CHECK(source != NULL && source->in_flight > 0);
+    source->in_flight--;
+    bool was_sweeping = source->sweeping;
+    source->sweeping = incoming->sweeping; /* Another source may be called for: see choose(). */
+    if (incoming->sweeping) source->cursor = incoming->position;
+    if (incoming->status != WEFT_OK) {
+        source->asked = false;
+        source->expected = STREAM_WITHDRAWN;
+        if (incoming->status != WEFT_INVALID) source->retry_us = now.mono_us + LIMIT_RETRY_US;
+    } else if (was_sweeping != source->sweeping) {
+        source->asked = false; /* A sweep begins at 0, and ends with an ordinary request. */
+        source->expected = STREAM_WITHDRAWN;
+    }
+    if (!incoming->sweeping) {
+        /* Never lowered: a refusal names the position of the last commit. */
+        CHECK(vector_advance(&bulk->heads, &stream, incoming->position, NULL) == WEFT_OK);
+    }
+    bulk->sources_due = bulk->serve_due = bulk->notes_due = true;
+    done(bulk, &bulk->peers[incoming->peer], incoming->session, incoming->wire_bytes);
+    come_home(&bulk->peers[incoming->peer], incoming->peer, out);
+}

@@ -1,0 +1,433 @@
+/* See log.h. Invariants
+ *   1. Rows, positions, the clock's mark and acknowledgements of one group are in one transaction.
+ *   2. An outcome or a committed mail leaves only after writer_commit() has returned WEFT_OK.
+ *   3. `positions` and everything else in memory changes only after the commit.
+ *   4. A failed sync ends the engine: it is never tried again, since the pages may then read clean
+ *      (Rebello et al., "Can Applications Recover from fsync Failures?", 2020).
+ *   5. `after` of each run is the position before it, `upto` its last change: the runs of a stream
+ *      chain without a gap.
+ * Not here: SQL (store/writer), rows of others (log_incoming), rescans (log_scan), members
+ * (log_member). */
+#include "actors/log.h"
+
+#include <stdlib.h>
+
+#include "actors/log_private.h"
+
+/* ---- the group ---- */
+
+void log_note_lost(struct log *log, const struct weft_error *why) {
+    if (why->status == WEFT_SYNC_FAILED && log->lost.status == WEFT_OK) log->lost = *why;
+}
+
+enum weft_status log_begin(struct log *log, struct weft_error *why) {
+    if (log->open) return WEFT_OK;
+    if (log->lost.status != WEFT_OK) {
+        *why = log->lost;
+        return WEFT_SYNC_FAILED;
+    }
+    enum weft_status status = writer_begin(log->writer, why);
+    log->open = status == WEFT_OK;
+    /* A checkpoint's sync may have failed since the last commit: this is where it shows. */
+    if (status != WEFT_OK) log_note_lost(log, why);
+    return status;
+}
+
+void log_rollback(struct log *log) {
+    if (log->open) writer_rollback(log->writer);
+    log->open = false;
+    log->moved.count = 0;
+    log->own = log->remote = (struct writer_tally){0};
+}
+
+struct stream log_stream(const Weft__Rows *rows) {
+    struct stream stream = {.model = rows->model};
+    CHECK(id_read(&stream.owner, rows->owner.data, rows->owner.len));
+    return stream;
+}
+
+enum weft_status log_move(struct log *log, const struct stream *stream, uint64_t position,
+                          struct weft_error *why) {
+    enum weft_status status = vector_advance(&log->moved, stream, position, NULL);
+    if (status == WEFT_OK) return status;
+    return status_fail(why, status, 0, "no room for the position of a stream");
+}
+
+uint64_t log_position(const struct log *log, const struct stream *stream) {
+    const struct vector_entry *moved = vector_find(&log->moved, stream);
+    return moved != NULL ? moved->position : vector_get(&log->positions, stream);
+}
+
+/* ---- answers ---- */
+
+static void fill_outcome(struct mail *mail, Weft__Outcome *outcome, uint64_t ticket,
+                         const struct weft_error *why) {
+    outcome->ticket = ticket;
+    if (why == NULL || why->status == WEFT_OK) return;
+    outcome->status = why->status;
+    outcome->native = why->native;
+    outcome->text = mail_text(mail, why->text);
+}
+
+void log_answer(struct log *log, uint64_t ticket, const struct weft_error *why,
+                struct outbox *out) {
+    Weft__Answered *answered = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ANSWERED, &answered);
+    answered->outcomes = (Weft__Outcome **)mail_messages(mail, &weft__outcome__descriptor, 1);
+    CHECK(answered->outcomes != NULL);
+    answered->n_outcomes = 1;
+    fill_outcome(mail, answered->outcomes[0], ticket, why);
+    bool failed = why != NULL && why->status != WEFT_OK;
+    board_add(*(failed ? &log->board->commits_failed : &log->board->commits), 1);
+    outbox_send(out, ACTOR_HOST, &mail);
+}
+
+void log_notice(struct log *log, enum weft_event_kind kind, int model, uint64_t count,
+                const struct id *device, const struct weft_error *error, struct outbox *out) {
+    Weft__Notice *notice = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_NOTICE, &notice);
+    (void)log;
+    notice->kind = kind;
+    notice->model = model;
+    notice->count = count;
+    if (device != NULL) CHECK(mail_bytes(mail, &notice->device, device->bytes, 16));
+    if (error != NULL) {
+        notice->status = error->status;
+        notice->native = error->native;
+        notice->text = mail_text(mail, error->text);
+    }
+    outbox_send(out, ACTOR_HOST, &mail);
+}
+
+void log_tell_host(struct outbox *out) {
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_HELD, NULL);
+    outbox_send(out, ACTOR_HOST, &mail);
+}
+
+/* The outcome of a committed transaction: its last version in each model it changed. */
+static void fill_versions(struct mail *mail, Weft__Outcome *outcome, const Weft__Commit *commit) {
+    outcome->models = arena_take(&mail->arena, commit->n_rows * sizeof outcome->models[0] + 1);
+    outcome->versions = arena_take(&mail->arena, commit->n_rows * sizeof outcome->versions[0] + 1);
+    CHECK(outcome->models != NULL && outcome->versions != NULL);
+    for (size_t r = 0; r < commit->n_rows; r++) {
+        const Weft__Rows *rows = commit->rows[r];
+        if (rows->upto == rows->after) continue;
+        outcome->models[outcome->n_models++] = rows->model;
+        outcome->versions[outcome->n_versions++] = rows->upto;
+    }
+}
+
+static void answer_group(struct log *log, const struct weft_error *why, struct outbox *out) {
+    Weft__Answered *answered = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ANSWERED, &answered);
+    Weft__Outcome **outcomes =
+        (Weft__Outcome **)mail_messages(mail, &weft__outcome__descriptor, log->group_count);
+    size_t count = 0;
+    CHECK(outcomes != NULL);
+    for (uint32_t i = 0; i < log->group_count; i++) {
+        if (log->group[i]->body.body_case != WEFT__MAIL__BODY_COMMIT) continue;
+        const Weft__Commit *commit = log->group[i]->body.commit;
+        if (commit->ticket == 0) continue;
+        fill_outcome(mail, outcomes[count], commit->ticket, why);
+        if (why == NULL) fill_versions(mail, outcomes[count], commit);
+        count++;
+    }
+    answered->outcomes = outcomes;
+    answered->n_outcomes = count;
+    board_add(*(why != NULL ? &log->board->commits_failed : &log->board->commits), count);
+    if (count != 0) {
+        outbox_send(out, ACTOR_HOST, &mail);
+    } else {
+        mail_drop(&mail);
+    }
+}
+
+/* Tells the host how many rows of other devices came, per run of mails of one model. */
+static void notice_changed(struct log *log, struct outbox *out) {
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < log->group_count; i++) {
+        const Weft__Mail *body = &log->group[i]->body;
+        if (body->body_case != WEFT__MAIL__BODY_INCOMING) continue;
+        const Weft__Rows *rows = body->incoming->rows;
+        const Weft__Mail *next = i + 1 < log->group_count ? &log->group[i + 1]->body : NULL;
+        count += rows->count;
+        if (next != NULL && next->body_case == WEFT__MAIL__BODY_INCOMING &&
+            next->incoming->rows->model == rows->model) {
+            continue;
+        }
+        struct stream stream = log_stream(rows);
+        log_notice(log, WEFT_EVENT_CHANGED, (int)rows->model - 1, count, &stream.owner, NULL, out);
+        count = 0;
+    }
+}
+
+/* Hands every mail of the group on to bulk, and empties it. */
+static void pass_group_on(struct log *log, const struct weft_error *why, struct outbox *out) {
+    for (uint32_t i = 0; i < log->group_count; i++) {
+        Weft__Mail *body = &log->group[i]->body;
+        /* Of a failed group the transactions do not go on, so none may be waited for. */
+        bool last = why != NULL || i + 1 == log->group_count;
+        if (body->body_case == WEFT__MAIL__BODY_INCOMING) {
+            Weft__Incoming *incoming = body->incoming;
+            struct stream stream = log_stream(incoming->rows);
+            incoming->status = why == NULL ? WEFT_OK : why->status;
+            incoming->position = vector_get(&log->positions, &stream);
+            incoming->last_of_group = last;
+        } else {
+            body->commit->last_of_group = last;
+            if (why != NULL) {
+                mail_drop(&log->group[i]);
+                continue;
+            }
+        }
+        outbox_send(out, ACTOR_BULK, &log->group[i]);
+    }
+    log->group_count = 0;
+    log->group_rows = 0;
+    log->group_stamp = 0;
+}
+
+/* ---- committing ---- */
+
+static enum weft_status write_group_marks(struct log *log, struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < log->moved.count && status == WEFT_OK; i++) {
+        const struct vector_entry *entry = &log->moved.entries[i];
+        status = writer_position(log->writer, &entry->stream, entry->position, why);
+    }
+    if (status == WEFT_OK && log->group_stamp != 0) {
+        status = writer_clock(log->writer, log->group_stamp, why);
+    }
+    if (status == WEFT_OK) status = log_save_acks(log, why);
+    return status;
+}
+
+static void fail_group(struct log *log, const struct weft_error *why, struct outbox *out) {
+    if (log->group_count == 0) return;
+    for (uint32_t i = 0; i < log->group_count; i++) {
+        log_scan_give_up(log, log->group[i]);
+    }
+    answer_group(log, why, out);
+    pass_group_on(log, why, out);
+    log_tell_host(out); /* After the answers, the memory of the transactions has been let go. */
+}
+
+static void count_group(struct log *log) {
+    board_add(log->board->syncs, 1);
+    board_add(log->board->rows_local, log->own.written);
+    board_add(log->board->rows_remote, log->remote.written);
+    board_add(log->board->rows_unchanged, log->own.unchanged);
+    board_add(log->board->rows_parked, log->remote.parked);
+    log->own = log->remote = (struct writer_tally){0};
+}
+
+enum weft_status log_flush(struct log *log, struct instant now, struct outbox *out) {
+    struct weft_error why = {0};
+    if (!log->open) return WEFT_OK;
+    enum weft_status status = write_group_marks(log, &why);
+    if (status == WEFT_OK) {
+        status = writer_commit(log->writer, &why);
+        log->open = false;
+    }
+    if (status != WEFT_OK) {
+        log_rollback(log);
+        fail_group(log, &why, out);
+        log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
+        log_note_lost(log, &why);
+        if (status != WEFT_SYNC_FAILED) log_notice(log, WEFT_EVENT_FAULT, -1, 0, NULL, &why, out);
+        return status;
+    }
+    CHECK(vector_merge(&log->positions, &log->moved) == WEFT_OK);
+    log->moved.count = 0;
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        log->members[m].unsaved.count = 0;
+        log->members[m].saved = true;
+    }
+    log->acks_due_us = DUE_NEVER;
+    count_group(log);
+    if (log->group_count != 0) {
+        answer_group(log, NULL, out);
+        notice_changed(log, out);
+        pass_group_on(log, NULL, out);
+    }
+    return WEFT_OK;
+}
+
+/* ---- transactions of this host ---- */
+
+/* The last version of a run that changed anything; 0 if none did. */
+static uint64_t last_change(const Weft__Rows *rows) {
+    for (uint32_t row = rows->count; row > 0; row--) {
+        if (rows_op(rows, row - 1) != ROW_NONE) return rows_version(rows, row - 1);
+    }
+    return 0;
+}
+
+static enum weft_status apply_commit(struct log *log, struct mail *mail, struct weft_error *why) {
+    Weft__Commit *commit = mail->body.commit;
+    const struct writer_unchanged unchanged = {log_scan_seen, log};
+    enum weft_status status = log_begin(log, why);
+    for (size_t r = 0; r < commit->n_rows && status == WEFT_OK; r++) {
+        Weft__Rows *rows = commit->rows[r];
+        struct stream stream = {log->settings->device, rows->model};
+        status = writer_apply_own(log->writer, rows, &mail->arena, &unchanged, &log->own, why);
+        if (status != WEFT_OK) break;
+        uint64_t last = last_change(rows);
+        rows->after = log_position(log, &stream);
+        rows->upto = last == 0 ? rows->after : last;
+        CHECK(rows->upto >= rows->after);
+        if (last != 0) status = log_move(log, &stream, last, why);
+    }
+    if (status == WEFT_OK) {
+        uint64_t stamp = commit->first + commit->count - 1;
+        if (stamp > log->group_stamp) log->group_stamp = stamp;
+    }
+    return status;
+}
+
+/* A transaction failed inside the group: those before it are applied again and committed. */
+void log_save_group(struct log *log, struct instant now, const struct weft_error *cause,
+                    struct outbox *out) {
+    struct weft_error why = *cause;
+    enum weft_status status = WEFT_OK;
+    CHECK(cause->status != WEFT_OK);
+    log_rollback(log);
+    log_note_lost(log, cause);
+    if (log->lost.status != WEFT_OK) status = WEFT_SYNC_FAILED;
+    uint32_t count = log->group_count;
+    for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
+        struct mail *mail = log->group[i];
+        if (mail->body.body_case == WEFT__MAIL__BODY_COMMIT) {
+            status = apply_commit(log, mail, &why);
+        } else {
+            status = log_apply_incoming(log, mail->body.incoming->rows, &why);
+        }
+    }
+    if (status != WEFT_OK) {
+        log_rollback(log);
+        fail_group(log, &why, out);
+        return;
+    }
+    (void)log_flush(log, now, out);
+}
+
+static void on_commit(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
+    struct weft_error why = {0};
+    Weft__Commit *commit = (*in)->body.commit;
+    CHECK(log->group_count < LIMIT_GROUP_MAILS);
+    arena_adopt(&(*in)->arena, log->pool);
+    enum weft_status status = apply_commit(log, *in, &why);
+    if (status != WEFT_OK) {
+        uint64_t ticket = commit->ticket;
+        log_save_group(log, now, &why, out);
+        log_scan_give_up(log, *in);
+        mail_drop(in); /* Before the answer: whoever waits for room looks when that comes. */
+        log_answer(log, ticket, &why, out);
+        return;
+    }
+    log->group_rows += commit->count;
+    log->group[log->group_count++] = *in;
+    *in = NULL;
+}
+
+/* ---- the step ---- */
+
+static void on_stop(struct log *log, struct outbox *out) {
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_STOP, NULL);
+    log->stopped = true;
+    outbox_send(out, ACTOR_HOST, &mail);
+}
+
+static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
+    struct log *log = self;
+    struct weft_error why = {0};
+    CHECK(log->lost.status == WEFT_OK); /* The step that met it was the last. */
+    switch ((*in)->body.body_case) {
+    case WEFT__MAIL__BODY_COMMIT:
+        on_commit(log, now, in, out);
+        break;
+    case WEFT__MAIL__BODY_INCOMING:
+        log_incoming(log, now, in, out);
+        break;
+    case WEFT__MAIL__BODY_SCAN:
+        log_scan(log, now, in, out);
+        break;
+    case WEFT__MAIL__BODY_ACKED:
+        log_acked(log, now, (*in)->body.acked, out);
+        break;
+    case WEFT__MAIL__BODY_SURVEY:
+        log_survey(log, now, out);
+        break;
+    case WEFT__MAIL__BODY_FORGET:
+        log_forget(log, now, (*in)->body.forget, out);
+        break;
+    case WEFT__MAIL__BODY_STOP:
+        (void)log_begin(log, &why); /* Unsaved acknowledgements go with the last commit. */
+        (void)log_flush(log, now, out);
+        on_stop(log, out);
+        break;
+    default: /* Tick: no mail waits. */
+        if (!log->open && now.mono_us >= log->acks_due_us && log_begin(log, &why) != WEFT_OK) {
+            log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
+        }
+        (void)log_flush(log, now, out);
+        break;
+    }
+    if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {
+        (void)log_flush(log, now, out);
+    }
+    if (log->lost.status != WEFT_OK) outbox_fatal(out, &log->lost);
+}
+
+static uint64_t log_due(const void *self) {
+    const struct log *log = self;
+    if (log->stopped) return DUE_NEVER;
+    return log->open ? 0 : log->acks_due_us;
+}
+
+static void log_stop(void *self) {
+    struct log *log = self;
+    for (uint32_t i = 0; i < log->group_count; i++) {
+        mail_drop(&log->group[i]);
+    }
+    log_scan_free(log);
+    log_free_members(log);
+    free(log->sweeps);
+    vector_free(&log->positions);
+    vector_free(&log->moved);
+    if (log->writer != NULL) writer_close(log->writer);
+}
+
+static enum weft_status log_start(void *self, const struct actor_seed *seed,
+                                  struct weft_error *why) {
+    struct log *log = self;
+    const struct settings *settings = seed->settings;
+    log->settings = settings;
+    log->board = settings->board;
+    log->pool = seed->pool;
+    log->acks_due_us = DUE_NEVER;
+    vector_init(&log->positions);
+    vector_init(&log->moved);
+    enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
+                                          settings->models, &settings->device, &log->writer, why);
+    if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);
+    if (status == WEFT_OK) status = log_load_members(log, why);
+    if (status == WEFT_OK) status = log_load_sweeps(log, why);
+    if (status == WEFT_OK) status = writer_begin(log->writer, why);
+    if (status == WEFT_OK) {
+        status = writer_retry_parked(log->writer, &log->remote, why);
+        if (status == WEFT_OK) status = writer_commit(log->writer, why);
+    }
+    if (status != WEFT_OK) log_stop(log);
+    return status;
+}
+
+const struct actor_kind log_actor = {
+    .name = "log",
+    .state_size = sizeof(struct log),
+    .emit_max = LIMIT_GROUP_MAILS + 8,
+    .start = log_start,
+    .step = log_step,
+    .due_us = log_due,
+    .stop = log_stop,
+};

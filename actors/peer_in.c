@@ -1,0 +1,274 @@
+/* The peer's ear: bytes from the link, messages from the session, and what each of them does.
+ * Invariants
+ *   1. Before the remote's Hello nothing else is acted on, and nothing is kept for it.
+ *   2. Who is speaking is what the session says, never what a message says.
+ *   3. At most LIMIT_PEER_PACKED received batches are inside the engine; then this stops reading,
+ *      and the remote's window and socket hold the rest back. */
+#include "actors/peer_private.h"
+
+static bool has_room(const struct peer *peer) {
+    return peer->emitted + PEER_EMIT_SPARE < PEER_EMIT_MAX && peer->packed < LIMIT_PEER_PACKED;
+}
+
+static void emit(struct peer *peer, struct mail **mail, struct outbox *out) {
+    peer->emitted++;
+    CHECK(peer->emitted <= PEER_EMIT_MAX);
+    outbox_send(out, ACTOR_BULK, mail);
+}
+
+static enum weft_status on_hello(struct peer *peer, const Weft__Wire__Hello *hello,
+                                 struct outbox *out, struct weft_error *why) {
+    struct id library;
+    if (peer->state != PEER_GREETING) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a second Hello in one session");
+    }
+    if (hello->ver_min > WIRE_VERSION_MAX || hello->ver_max < WIRE_VERSION_MIN) {
+        return status_fail(why, WEFT_PROTOCOL, 0,
+                           "the peer speaks protocol versions %u to %u, this device %u to %u; "
+                           "update the older of the two",
+                           hello->ver_min, hello->ver_max, WIRE_VERSION_MIN, WIRE_VERSION_MAX);
+    }
+    if (!id_read(&library, hello->library.data, hello->library.len) ||
+        !id_read(&peer->device, hello->device.data, hello->device.len)) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a Hello whose ids are not 16 bytes");
+    }
+    if (!id_equal(&library, &peer->settings->library)) {
+        char theirs[ID_TEXT_SIZE], ours[ID_TEXT_SIZE];
+        id_text(&library, theirs);
+        id_text(&peer->settings->library, ours);
+        return status_fail(why, WEFT_OTHER_LIBRARY, 0,
+                           "the peer belongs to library %s, this device to %s", theirs, ours);
+    }
+    if (id_equal(&peer->device, &peer->settings->device)) {
+        return status_fail(why, WEFT_ADDRESS, 0, "the address leads back to this device itself");
+    }
+    board_set(peer->board->device[0], load_u64(peer->device.bytes));
+    board_set(peer->board->device[1], load_u64(peer->device.bytes + 8));
+    Weft__Claim *claim = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_CLAIM, &claim);
+    claim->peer = peer->index;
+    claim->session = peer->session_number;
+    claim->dialled = peer->opened_here;
+    CHECK(mail_bytes(mail, &claim->device, peer->device.bytes, sizeof peer->device.bytes));
+    peer->state = PEER_CLAIMING;
+    outbox_send(out, ACTOR_LISTENER, &mail);
+    return WEFT_OK;
+}
+
+/* Places of a message as places of a mail: models by number, unknown ones left out. NULL when one
+ * is malformed: an owner that is no id, or a position that no clock gives, but `besides`. */
+static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
+                                 Weft__Wire__Place *const *places, size_t count, uint64_t besides,
+                                 size_t *used) {
+    Weft__Place **out = (Weft__Place **)mail_messages(mail, &weft__place__descriptor, count);
+    CHECK(out != NULL || count == 0);
+    *used = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t position = places[i]->position;
+        if (places[i]->owner.len != WEFT_ID_SIZE) return NULL;
+        if (position > INT64_MAX && position != besides) return NULL;
+        const struct model *model =
+            models_find(peer->settings->models, places[i]->model, strlen(places[i]->model));
+        if (model == NULL) continue;
+        Weft__Place *place = out[(*used)++];
+        CHECK(mail_bytes(mail, &place->owner, places[i]->owner.data, places[i]->owner.len));
+        place->model = model->id;
+        place->position = position;
+        place->sweep = places[i]->sweep;
+    }
+    return out;
+}
+
+static enum weft_status on_request(struct peer *peer, const Weft__Wire__StateRequest *request,
+                                   struct outbox *out, struct weft_error *why) {
+    Weft__Wanted *wanted = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_WANTED, &wanted);
+    wanted->peer = peer->index;
+    wanted->places = mail_places(peer, mail, request->places, request->n_places, STREAM_WITHDRAWN,
+                                 &wanted->n_places);
+    if (wanted->places == NULL && request->n_places != 0) {
+        wanted->n_places = 0;
+        mail_drop(&mail);
+        return status_fail(why, WEFT_PROTOCOL, 0, "a StateRequest with a place that cannot be");
+    }
+    emit(peer, &mail, out);
+    return WEFT_OK;
+}
+
+static enum weft_status on_ack(struct peer *peer, const Weft__Wire__StateAck *ack,
+                               struct outbox *out, struct weft_error *why) {
+    Weft__Holds *holds = NULL;
+    Weft__Acked *acked = NULL;
+    struct mail *to_bulk = outbox_mail(out, WEFT__MAIL__BODY_HOLDS, &holds);
+    struct mail *to_log = outbox_mail(out, WEFT__MAIL__BODY_ACKED, &acked);
+    holds->peer = acked->peer = peer->index;
+    holds->places = mail_places(peer, to_bulk, ack->places, ack->n_places, 0, &holds->n_places);
+    acked->places = mail_places(peer, to_log, ack->places, ack->n_places, 0, &acked->n_places);
+    CHECK(mail_bytes(to_log, &acked->device, peer->device.bytes, sizeof peer->device.bytes));
+    if (ack->n_places != 0 && (holds->places == NULL || acked->places == NULL)) {
+        mail_drop(&to_bulk);
+        mail_drop(&to_log);
+        return status_fail(why, WEFT_PROTOCOL, 0, "a StateAck with a place that cannot be");
+    }
+    emit(peer, &to_bulk, out);
+    outbox_send(out, ACTOR_LOG, &to_log);
+    return WEFT_OK;
+}
+
+static enum weft_status on_farewell(struct peer *peer, const Weft__Wire__Wire *wire,
+                                    struct weft_error *why) {
+    char device[ID_TEXT_SIZE] = "not yet known";
+    if (peer->state == PEER_LIVE) id_text(&peer->device, device);
+    if (wire->body_case == WEFT__WIRE__WIRE__BODY_GOODBYE) {
+        return status_fail(why, WEFT_CLOSED, 0, "the peer said goodbye: %.200s",
+                           wire->goodbye->text);
+    }
+    enum weft_status status =
+        wire->error->code == (uint32_t)-WEFT_OTHER_LIBRARY ? WEFT_OTHER_LIBRARY : WEFT_PROTOCOL;
+    return status_fail(why, status, 0, "the peer (device %s) ended the session: %.200s", device,
+                       wire->error->text);
+}
+
+/* One message of the control lane. */
+static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wire,
+                                   struct outbox *out, struct weft_error *why) {
+    switch (wire->body_case) {
+    case WEFT__WIRE__WIRE__BODY_HELLO:
+        return on_hello(peer, wire->hello, out, why);
+    case WEFT__WIRE__WIRE__BODY_ERROR:
+    case WEFT__WIRE__WIRE__BODY_GOODBYE:
+        return on_farewell(peer, wire, why);
+    default:
+        break;
+    }
+    if (peer->state != PEER_LIVE) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a message before the Hello");
+    }
+    switch (wire->body_case) {
+    case WEFT__WIRE__WIRE__BODY_STATE_REQUEST:
+        return on_request(peer, wire->state_request, out, why);
+    case WEFT__WIRE__WIRE__BODY_STATE_ACK:
+        return on_ack(peer, wire->state_ack, out, why);
+    case WEFT__WIRE__WIRE__BODY_CREDIT:
+        if (wire->credit->bytes > LIMIT_WINDOW - peer->window) {
+            return status_fail(why, WEFT_PROTOCOL, 0, "credit for more bytes than were sent");
+        }
+        peer->window += wire->credit->bytes;
+        return WEFT_OK;
+    case WEFT__WIRE__WIRE__BODY_HEARTBEAT:
+        /* What waits to be sent is as good an answer; and who asks without reading gets none. */
+        if (wire->heartbeat->echo == 0 || session_queued(peer->session) != 0) return WEFT_OK;
+        return peer_say_heartbeat(peer, 0);
+    case WEFT__WIRE__WIRE__BODY_STATE_RESPONSE:
+    case WEFT__WIRE__WIRE__BODY_STATE_BATCH:
+    case WEFT__WIRE__WIRE__BODY_STATE_CHANGE:
+        return status_fail(why, WEFT_PROTOCOL, 0, "rows on the control lane");
+    default:
+        return WEFT_OK; /* A kind of message that a later version added. */
+    }
+}
+
+/* A message of a row lane goes to bulk as it is. */
+static enum weft_status on_rows(struct peer *peer, const struct frame_message *message,
+                                struct outbox *out, struct weft_error *why) {
+    if (peer->state != PEER_LIVE) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "rows before the Hello");
+    }
+    Weft__Packed *packed = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_PACKED, &packed);
+    packed->peer = peer->index;
+    packed->session = peer->session_number;
+    packed->raw_bytes = message->raw_size;
+    packed->wire_bytes = (uint32_t)message->body.size;
+    if (!mail_bytes(mail, &packed->message, message->body.data, message->body.size)) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a received batch");
+    }
+    peer->packed++;
+    emit(peer, &mail, out);
+    return WEFT_OK;
+}
+
+static enum weft_status take_message(struct peer *peer, const struct frame_message *message,
+                                     struct outbox *out, struct weft_error *why) {
+    if (message->lane == LANE_LIVE || message->lane == LANE_BACKFILL) {
+        return on_rows(peer, message, out, why);
+    }
+    if (message->raw_size != 0) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a compressed message on the control lane");
+    }
+    struct arena arena;
+    Weft__Wire__Wire *wire = NULL;
+    arena_init(&arena, peer->pool);
+    enum weft_status status = message_unpack(message->body, &arena, &wire, why);
+    if (status == WEFT_OK) status = on_message(peer, wire, out, why);
+    arena_drop(&arena);
+    return status;
+}
+
+/* Takes whole messages out of the session while the step has room for what they cause. */
+static enum weft_status take_messages(struct peer *peer, struct outbox *out,
+                                      struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    while (status == WEFT_OK && peer->state != PEER_CLAIMING) {
+        struct frame_message message;
+        bool got = false;
+        if (!has_room(peer)) {
+            peer->more = peer->packed < LIMIT_PEER_PACKED;
+            break;
+        }
+        status = session_next(peer->session, &message, &got, why);
+        if (status != WEFT_OK || !got) break;
+        status = take_message(peer, &message, out, why);
+    }
+    return status;
+}
+
+/* Reads once from the link; `*got` is false when there is nothing now. */
+static enum weft_status read_once(struct peer *peer, struct instant now, size_t *got,
+                                  struct weft_error *why) {
+    uint8_t *room = NULL;
+    size_t size = 0;
+    *got = 0;
+    enum weft_status status = session_room(peer->session, &room, &size);
+    if (status != WEFT_OK) return status_fail(why, status, 0, "no memory to receive into");
+    status = peer->net.ops->read(peer->net.self, peer->link, room, size, got, why);
+    if (status == WEFT_BUSY) {
+        peer->may_read = false;
+        *got = 0;
+        return WEFT_OK;
+    }
+    if (status != WEFT_OK) return status;
+    if (peer->state == PEER_DIALLING) {
+        peer->state = PEER_GREETING;
+        board_set(peer->board->state, WEFT_PEER_GREETING);
+    }
+    session_received(peer->session, *got);
+    peer->heard_us = now.mono_us;
+    peer->prove_us = DUE_NEVER;
+    board_add(peer->board->bytes_in, *got);
+    return WEFT_OK;
+}
+
+void peer_receive(struct peer *peer, struct instant now, struct outbox *out) {
+    struct weft_error why = {0};
+    size_t total = 0, got = 0;
+    peer->more = false;
+    enum weft_status status = take_messages(peer, out, &why);
+    while (status == WEFT_OK && peer->may_read && peer->state != PEER_CLAIMING && has_room(peer)) {
+        if (total >= PEER_READ_STEP) {
+            peer->more = true;
+            break;
+        }
+        status = read_once(peer, now, &got, &why);
+        if (status != WEFT_OK || got == 0) break;
+        total += got;
+        status = take_messages(peer, out, &why);
+    }
+    if (status != WEFT_OK) {
+        if (why.status == WEFT_OK) {
+            (void)status_fail(&why, status, 0, "%s", weft_status_text(status));
+        }
+        peer_end(peer, now, status, why.text, out);
+    }
+}

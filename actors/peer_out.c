@@ -1,0 +1,226 @@
+/* The peer's voice: wire messages built, packed and queued; batches fed into the session; bytes
+ * handed to the link. A message lives in an arena of its own, a parcel, which the session gives
+ * back when the last byte is cut into frames; a batch is borrowed from its mail, shared with other
+ * peers. Invariants
+ *   1. Batch bytes in flight never exceed the window that the remote granted.
+ *   2. A stream's batches keep their order: while one of them waits in the backfill lane, a later
+ *      one does not take the live lane, which would overtake it.
+ *   3. Only batches wait for the window: credit, acknowledgements and heartbeats never do, or two
+ *      peers that both send could wait for each other. */
+#include "actors/peer_private.h"
+
+/* A batch is fed while less than this is queued, so that a cut loses little work. */
+#define QUEUED_BEFORE_BATCH (512u << 10)
+
+struct parcel {
+    struct arena arena;
+    Weft__Wire__Wire wire;
+};
+
+static struct parcel *parcel_new(struct peer *peer) {
+    struct arena arena;
+    arena_init(&arena, peer->pool);
+    struct parcel *parcel = arena_take(&arena, sizeof *parcel);
+    if (parcel == NULL) return NULL;
+    parcel->arena = arena;
+    weft__wire__wire__init(&parcel->wire);
+    return parcel;
+}
+
+static void parcel_release(void *token) {
+    struct parcel *parcel = token;
+    struct arena arena = parcel->arena;
+    arena_drop(&arena);
+}
+
+static enum weft_status parcel_send(struct peer *peer, struct parcel *parcel) {
+    struct bytes packed = {0};
+    enum weft_status status = message_pack(&parcel->wire.base, &parcel->arena, &packed);
+    if (status == WEFT_OK) {
+        status = session_push(peer->session, LANE_CONTROL, packed, 0,
+                              (struct frame_owner){parcel_release}, parcel);
+    }
+    if (status != WEFT_OK) parcel_release(parcel);
+    return status;
+}
+
+enum weft_status peer_say_hello(struct peer *peer) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    const struct settings *settings = peer->settings;
+    Weft__Wire__Hello hello = WEFT__WIRE__HELLO__INIT;
+    hello.ver_min = WIRE_VERSION_MIN;
+    hello.ver_max = WIRE_VERSION_MAX;
+    hello.library = (ProtobufCBinaryData){16, (uint8_t *)settings->library.bytes};
+    hello.device = (ProtobufCBinaryData){16, (uint8_t *)settings->device.bytes};
+    hello.incarnation = settings->incarnation;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_HELLO;
+    parcel->wire.hello = &hello;
+    return parcel_send(peer, parcel);
+}
+
+/* Places of a mail as places of a message: models by name. `*count` may shrink. */
+static Weft__Wire__Place **wire_places(struct peer *peer, struct parcel *parcel,
+                                       Weft__Place *const *places, size_t *count) {
+    Weft__Wire__Place *list = arena_take(&parcel->arena, *count * sizeof *list + 1);
+    Weft__Wire__Place **pointers = arena_take(&parcel->arena, *count * sizeof *pointers + 1);
+    size_t used = 0;
+    if (list == NULL || pointers == NULL) return NULL;
+    for (size_t i = 0; i < *count; i++) {
+        const struct model *model = models_get(peer->settings->models, places[i]->model);
+        if (model == NULL) continue;
+        weft__wire__place__init(&list[used]);
+        list[used].owner = places[i]->owner;
+        list[used].model = (char *)model->name;
+        list[used].position = places[i]->position;
+        list[used].sweep = places[i]->sweep;
+        pointers[used] = &list[used];
+        used++;
+    }
+    *count = used;
+    return pointers;
+}
+
+enum weft_status peer_say_request(struct peer *peer, const Weft__Request *request) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__StateRequest message = WEFT__WIRE__STATE_REQUEST__INIT;
+    message.n_places = request->n_places;
+    message.places = wire_places(peer, parcel, request->places, &message.n_places);
+    if (message.places == NULL || message.n_places == 0) {
+        enum weft_status status = message.places == NULL ? WEFT_NO_MEMORY : WEFT_OK;
+        parcel_release(parcel);
+        return status;
+    }
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_STATE_REQUEST;
+    parcel->wire.state_request = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held) {
+    if (held->n_places == 0) return WEFT_OK;
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__StateAck message = WEFT__WIRE__STATE_ACK__INIT;
+    message.n_places = held->n_places;
+    message.places = wire_places(peer, parcel, held->places, &message.n_places);
+    if (message.places == NULL) {
+        parcel_release(parcel);
+        return WEFT_NO_MEMORY;
+    }
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_STATE_ACK;
+    parcel->wire.state_ack = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_credit(struct peer *peer) {
+    if (peer->credit == 0) return WEFT_OK;
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__Credit message = WEFT__WIRE__CREDIT__INIT;
+    message.bytes = peer->credit;
+    peer->credit = 0;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_CREDIT;
+    parcel->wire.credit = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__Heartbeat message = WEFT__WIRE__HEARTBEAT__INIT;
+    message.echo = echo;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_HEARTBEAT;
+    parcel->wire.heartbeat = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__Goodbye goodbye = WEFT__WIRE__GOODBYE__INIT;
+    Weft__Wire__Error error = WEFT__WIRE__ERROR__INIT;
+    if (status == WEFT_OK) {
+        goodbye.text = (char *)text;
+        parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_GOODBYE;
+        parcel->wire.goodbye = &goodbye;
+    } else {
+        error.code = (uint32_t)-status;
+        error.text = (char *)text;
+        parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_ERROR;
+        parcel->wire.error = &error;
+    }
+    return parcel_send(peer, parcel);
+}
+
+static void batch_release(void *token) {
+    struct mail *mail = token;
+    mail_drop(&mail);
+}
+
+/* The lane of a batch. Invariant 2. */
+static enum frame_lane batch_lane(struct peer *peer, const Weft__Batch *batch) {
+    struct stream stream = {.model = batch->model};
+    bool behind = false;
+    CHECK(id_read(&stream.owner, batch->owner.data, batch->owner.len));
+    if (session_idle(peer->session, LANE_BACKFILL)) peer->behind_count = 0;
+    for (uint32_t i = 0; i < peer->behind_count && !behind; i++) {
+        behind = stream_compare(&peer->behind[i], &stream) == 0;
+    }
+    if (batch->live && !behind && peer->behind_count < PEER_BEHIND) return LANE_LIVE;
+    if (!behind && peer->behind_count < PEER_BEHIND) peer->behind[peer->behind_count++] = stream;
+    return LANE_BACKFILL;
+}
+
+enum weft_status peer_feed(struct peer *peer) {
+    uint32_t fed = 0;
+    enum weft_status status = WEFT_OK;
+    while (fed < peer->pending_count && session_queued(peer->session) < QUEUED_BEFORE_BATCH) {
+        struct mail *mail = peer->pending[fed];
+        const Weft__Batch *batch = mail->body.batch;
+        if (batch->message.len > peer->window) break;
+        status = session_push(peer->session, batch_lane(peer, batch),
+                              (struct bytes){batch->message.data, batch->message.len},
+                              batch->raw_bytes, (struct frame_owner){batch_release}, mail);
+        if (status != WEFT_OK) break;
+        peer->window -= batch->message.len;
+        board_add(peer->board->rows_out, batch->rows);
+        peer->grant_batches++;
+        fed++;
+    }
+    peer->pending_count -= fed;
+    memmove(peer->pending, peer->pending + fed, peer->pending_count * sizeof peer->pending[0]);
+    return status;
+}
+
+enum weft_status peer_flush(struct peer *peer, struct instant now, struct weft_error *why) {
+    while (peer->may_write) {
+        struct bytes bytes = session_to_send(peer->session);
+        if (bytes.size == 0) break;
+        size_t sent = 0;
+        enum weft_status status =
+            peer->net.ops->write(peer->net.self, peer->link, bytes.data, bytes.size, &sent, why);
+        if (status == WEFT_BUSY) {
+            peer->may_write = false;
+            break;
+        }
+        if (status != WEFT_OK) return status;
+        CHECK(sent > 0 && sent <= bytes.size);
+        session_sent(peer->session, sent);
+        peer->sent_us = now.mono_us;
+        board_add(peer->board->bytes_out, sent);
+    }
+    return WEFT_OK;
+}
+
+void peer_grant(struct peer *peer, struct outbox *out) {
+    if (peer->grant_batches == 0 && peer->grant_notes == 0) return;
+    if (session_queued(peer->session) > LIMIT_FRAMES_QUEUED) return;
+    Weft__Granted *granted = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_GRANTED, &granted);
+    granted->peer = peer->index;
+    granted->batches = peer->grant_batches;
+    granted->notes = peer->grant_notes;
+    peer->grant_batches = peer->grant_notes = 0;
+    outbox_send(out, ACTOR_BULK, &mail);
+}

@@ -1,0 +1,99 @@
+/* What the files of the peer actor share. */
+#ifndef WEFT_ACTORS_PEER_PRIVATE_H
+#define WEFT_ACTORS_PEER_PRIVATE_H
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/crdt/vector.h"
+#include "engine/runtime/actor.h"
+#include "engine/store/models.h"
+#include "engine/wire/message.h"
+#include "engine/wire/session.h"
+
+/* Mails one step may send on one edge. The last PEER_EMIT_SPARE are for what must be said. */
+#define PEER_EMIT_MAX 12u
+#define PEER_EMIT_SPARE 4u
+#define PEER_BEHIND 16u
+#define PEER_READ_STEP (256u << 10) /* bytes read in one step */
+
+enum peer_state {
+    PEER_VACANT,
+    PEER_PAUSING,
+    PEER_DIALLING,
+    PEER_GREETING,
+    PEER_CLAIMING,
+    PEER_LIVE,
+    PEER_CLEARING
+};
+
+struct peer {
+    /* Fixed at start. */
+    const struct settings *settings;
+    struct net_port net;
+    struct net_watch *watch;
+    struct pool *pool;
+    struct board_peer *board;
+    uint32_t index;
+
+    /* The slot. */
+    enum peer_state state;
+    bool dials;
+    bool stopping;
+    char address[WEFT_ADDRESS_MAX];
+    uint64_t redial_us;
+    uint64_t backoff_us;
+
+    /* The connection. */
+    net_handle link;
+    struct session *session;
+    uint32_t session_number;
+    bool opened_here;
+    bool may_read, may_write; /* until the port says WEFT_BUSY */
+    bool more;                /* stopped reading for want of room, not of bytes */
+    bool joined;              /* bulk knows this session */
+    struct id device;
+    uint64_t opened_us, heard_us, sent_us;
+    uint64_t prove_us; /* the remote must be heard by then; DUE_NEVER */
+
+    /* Flow. */
+    uint64_t window; /* batch bytes the remote will still take */
+    uint64_t credit; /* batch bytes dealt with and not yet told */
+    struct mail *pending[LIMIT_PEER_BATCHES];
+    uint32_t pending_count;
+    struct stream behind[PEER_BEHIND]; /* streams with batches in the backfill lane */
+    uint32_t behind_count;             /* PEER_BEHIND: take every stream for one of them */
+    uint32_t packed;                   /* received batches inside the engine */
+    uint32_t grant_batches, grant_notes;
+    uint32_t emitted; /* mails to bulk in this step */
+};
+
+/* ---- peer.c: the state machine ---- */
+
+/* Ends the connection. `status` WEFT_OK: without fault. `text` goes to the remote if it can, and to
+ * the host's event. */
+void peer_end(struct peer *peer, struct instant now, enum weft_status status, const char *text,
+              struct outbox *out);
+void peer_notice(struct peer *peer, enum weft_event_kind kind, enum weft_status status,
+                 const char *text, struct outbox *out);
+
+/* ---- peer_in.c: from the remote ---- */
+
+/* Reads, takes messages apart and acts on them, within the step's bounds. */
+void peer_receive(struct peer *peer, struct instant now, struct outbox *out);
+
+/* ---- peer_out.c: to the remote ---- */
+
+enum weft_status peer_say_hello(struct peer *peer);
+enum weft_status peer_say_request(struct peer *peer, const Weft__Request *request);
+enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held);
+enum weft_status peer_say_credit(struct peer *peer);
+enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo);
+enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text);
+/* Moves waiting batches into the session as far as window and queue allow. */
+enum weft_status peer_feed(struct peer *peer);
+/* Writes what is queued as far as the link takes it. Errors: WEFT_NET. */
+enum weft_status peer_flush(struct peer *peer, struct instant now, struct weft_error *why);
+/* Tells bulk what it may hand over again. */
+void peer_grant(struct peer *peer, struct outbox *out);
+
+#endif

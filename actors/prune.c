@@ -1,0 +1,126 @@
+/* See prune.h.
+ *
+ *   RESTING ──time──► SURVEYING ──surveyed──► FORGETTING ──forgotten, nothing left──► RESTING
+ *                                                 └──forgotten, more──┘
+ * Invariants
+ *   1. One question is with the log at a time.
+ *   2. The members of the survey decide, not the acknowledgements that happen to exist.
+ *   3. The owner of a stream needs no acknowledgement of it: it made the rows. */
+#include "actors/prune.h"
+
+#include "engine/base/check.h"
+#include "engine/crdt/vector.h"
+
+enum prune_state { PRUNE_RESTING, PRUNE_SURVEYING, PRUNE_FORGETTING };
+
+struct prune {
+    enum prune_state state;
+    uint64_t next_us;
+    struct mail *surveyed; /* while FORGETTING */
+    size_t at;             /* the stream of `surveyed->oldest` being forgotten */
+};
+
+static enum weft_status prune_start(void *self, const struct actor_seed *seed,
+                                    struct weft_error *why) {
+    struct prune *prune = self;
+    (void)seed;
+    (void)why;
+    CHECK(prune->state == PRUNE_RESTING && prune->surveyed == NULL);
+    return WEFT_OK;
+}
+
+static bool same_stream(const Weft__Place *a, const Weft__Place *b) {
+    return a->model == b->model && a->owner.len == b->owner.len &&
+           memcmp(a->owner.data, b->owner.data, a->owner.len) == 0;
+}
+
+/* The position that every member has reached in the stream of `oldest`; UINT64_MAX without members.
+ */
+static uint64_t held_by_all(const Weft__Surveyed *surveyed, const Weft__Place *oldest) {
+    uint64_t all = UINT64_MAX;
+    for (size_t m = 0; m < surveyed->n_members; m++) {
+        const Weft__SurveyedMember *member = surveyed->members[m];
+        uint64_t held = 0;
+        if (member->device.len == oldest->owner.len &&
+            memcmp(member->device.data, oldest->owner.data, oldest->owner.len) == 0) {
+            continue;
+        }
+        for (size_t a = 0; a < member->n_acks; a++) {
+            if (same_stream(member->acks[a], oldest)) held = member->acks[a]->position;
+        }
+        if (held < all) all = held;
+    }
+    return all;
+}
+
+/* Asks for the next stream that has something to forget, or rests. */
+static void prune_next(struct prune *prune, struct instant now, struct outbox *out) {
+    CHECK(prune->surveyed != NULL);
+    const Weft__Surveyed *surveyed = prune->surveyed->body.surveyed;
+    for (; prune->at < surveyed->n_oldest; prune->at++) {
+        const Weft__Place *oldest = surveyed->oldest[prune->at];
+        uint64_t upto = held_by_all(surveyed, oldest);
+        if (upto < oldest->position) continue;
+        Weft__Forget *forget = NULL;
+        struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_FORGET, &forget);
+        forget->upto = mail_message(mail, &weft__place__descriptor);
+        CHECK(forget->upto != NULL);
+        CHECK(mail_bytes(mail, &forget->upto->owner, oldest->owner.data, oldest->owner.len));
+        forget->upto->model = oldest->model;
+        forget->upto->position = upto;
+        prune->state = PRUNE_FORGETTING;
+        outbox_send(out, ACTOR_LOG, &mail);
+        return;
+    }
+    mail_drop(&prune->surveyed);
+    prune->state = PRUNE_RESTING;
+    prune->next_us = now.mono_us + LIMIT_PRUNE_US;
+}
+
+static void prune_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
+    struct prune *prune = self;
+    const Weft__Mail *body = &(*in)->body;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_TICK:
+        if (prune->state == PRUNE_RESTING && now.mono_us >= prune->next_us) {
+            struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEY, NULL);
+            prune->state = PRUNE_SURVEYING;
+            outbox_send(out, ACTOR_LOG, &mail);
+        }
+        break;
+    case WEFT__MAIL__BODY_SURVEYED:
+        CHECK(prune->state == PRUNE_SURVEYING);
+        prune->surveyed = *in;
+        *in = NULL;
+        prune->at = 0;
+        prune_next(prune, now, out);
+        break;
+    case WEFT__MAIL__BODY_FORGOTTEN:
+        CHECK(prune->state == PRUNE_FORGETTING);
+        if (!body->forgotten->more) prune->at++;
+        prune_next(prune, now, out);
+        break;
+    default:
+        break;
+    }
+}
+
+static uint64_t prune_due(const void *self) {
+    const struct prune *prune = self;
+    return prune->state == PRUNE_RESTING ? prune->next_us : DUE_NEVER;
+}
+
+static void prune_stop(void *self) {
+    struct prune *prune = self;
+    mail_drop(&prune->surveyed);
+}
+
+const struct actor_kind prune_actor = {
+    .name = "prune",
+    .state_size = sizeof(struct prune),
+    .emit_max = 1,
+    .start = prune_start,
+    .step = prune_step,
+    .due_us = prune_due,
+    .stop = prune_stop,
+};

@@ -1,0 +1,26 @@
+/* The inner entrance: opening an engine with ports of one's own. For the simulator and tests; not
+ * installed. weft_open() is this with the posix ports of engine/net. */
+#ifndef WEFT_ENGINE_H
+#define WEFT_ENGINE_H
+
+#include "engine/runtime/runner.h"
+
+struct engine_ports {
+    struct entropy_port entropy;
+    struct runner_ports runner; /* time, and a net port per thread */
+    const char *vfs;            /* SQLite VFS; NULL: the default */
+    /* Zero: the defaults of limits.h. */
+    uint32_t batch_rows;
+    uint32_t group_rows;
+    uint64_t tail_bytes;
+    bool repack; /* pack and unpack every mail on its edge */
+};
+
+enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
+                             weft_engine **out, struct weft_error *why);
+/* As a power cut: nothing is said, flushed or committed; memory is freed. */
+void engine_kill(weft_engine *engine);
+struct topology *engine_topology(weft_engine *engine);
+struct runner *engine_runner(weft_engine *engine);
+
+#endif

@@ -1,0 +1,471 @@
+/* The host's side of the engine: what comes back, and waiting for it.
+ *
+ *   pump: every edge to the host ─► outcomes ─► tickets    (table by number, the newest are kept)
+ *                                 └► notices ─► events     (ring, the oldest kept, losses counted)
+ *
+ * Invariants
+ *   1. Only host threads are here, and they change what is here under `lock`.
+ *   2. A waiter that found nothing sleeps on the descriptor that the next answer writes, having
+ *      said so before it looked for the last time.
+ *   3. The events' descriptor is readable whenever weft_next_event() would give one. */
+#include "engine/host.h"
+
+#include "engine/runtime/ring.h"
+
+#include <poll.h>
+#include <stdlib.h>
+
+/* ---- faults ---- */
+
+enum weft_status host_fault(struct weft_engine *engine, struct weft_error *why) {
+    const struct fatal *fatal = &engine->topology->fatal;
+    if (atomic_load_explicit(&fatal->set, memory_order_acquire) == 0) return WEFT_OK;
+    if (why != NULL) *why = fatal->error;
+    return fatal->error.status;
+}
+
+/* ---- events ---- */
+
+static struct weft_event *event_add(struct weft_engine *engine) {
+    if (engine->event_count == HOST_EVENTS) {
+        engine->events_lost++;
+        board_add(engine->board->events_lost, 1);
+        return NULL;
+    }
+    uint32_t at = (engine->event_first + engine->event_count++) % HOST_EVENTS;
+    engine->events[at] = (struct weft_event){.model = -1};
+    return &engine->events[at];
+}
+
+static void copy_text(char out[WEFT_ERROR_TEXT_MAX], const char *text) {
+    /* A sender without memory for the text sends none. */
+    size_t size = text == NULL ? 0 : strnlen(text, WEFT_ERROR_TEXT_MAX - 1);
+    if (size != 0) memcpy(out, text, size);
+    out[size] = 0;
+}
+
+static void on_notice(struct weft_engine *engine, const Weft__Notice *notice) {
+    struct weft_event *event = event_add(engine);
+    if (event == NULL) return;
+    event->kind = (enum weft_event_kind)notice->kind;
+    event->model = notice->model;
+    event->count = notice->count;
+    if (notice->device.len == WEFT_ID_SIZE) {
+        memcpy(event->device, notice->device.data, WEFT_ID_SIZE);
+    }
+    event->error.status = (enum weft_status)notice->status;
+    event->error.native = notice->native;
+    copy_text(event->error.text, notice->text);
+}
+
+/* ---- outcomes ---- */
+
+static void ticket_clear(struct ticket *ticket) {
+    if (ticket->marks != ticket->few) free(ticket->marks);
+    free(ticket->error);
+    *ticket = (struct ticket){0};
+}
+
+static void on_outcome(struct weft_engine *engine, const Weft__Outcome *outcome) {
+    struct ticket *ticket = &engine->tickets[outcome->ticket % LIMIT_TICKETS];
+    ticket_clear(ticket);
+    ticket->id = outcome->ticket;
+    ticket->status = (enum weft_status)outcome->status;
+    atomic_fetch_add_explicit(&engine->done_tickets, 1, memory_order_relaxed);
+    if (ticket->status != WEFT_OK) {
+        ticket->error = calloc(1, sizeof *ticket->error);
+        if (ticket->error == NULL) return;
+        ticket->error->status = ticket->status;
+        ticket->error->native = outcome->native;
+        copy_text(ticket->error->text, outcome->text);
+        return;
+    }
+    ticket->marks = ticket->few;
+    if (outcome->n_models > sizeof ticket->few / sizeof ticket->few[0]) {
+        ticket->marks = calloc(outcome->n_models, sizeof *ticket->marks);
+        if (ticket->marks == NULL) {
+            ticket->marks = ticket->few;
+            ticket->status = WEFT_NO_MEMORY;
+            return;
+        }
+    }
+    for (size_t i = 0; i < outcome->n_models; i++) {
+        ticket->marks[ticket->mark_count++] =
+            (struct mark){outcome->models[i], outcome->versions[i]};
+    }
+}
+
+static void on_listening(struct weft_engine *engine, const Weft__Listening *answer) {
+    for (uint32_t i = 0; i < HOST_LISTENS; i++) {
+        struct listening *listening = &engine->listenings[i];
+        if (listening->request != answer->request) continue;
+        listening->answered = true;
+        listening->error.status = (enum weft_status)answer->status;
+        listening->error.native = answer->native;
+        copy_text(listening->error.text, answer->text);
+        size_t size = strnlen(answer->address, WEFT_ADDRESS_MAX - 1);
+        memcpy(listening->address, answer->address, size);
+        listening->address[size] = 0;
+        return;
+    }
+}
+
+static void take_mail(struct weft_engine *engine, uint32_t from, const struct mail *mail) {
+    const Weft__Mail *body = &mail->body;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_ANSWERED:
+        for (size_t i = 0; i < body->answered->n_outcomes; i++) {
+            on_outcome(engine, body->answered->outcomes[i]);
+        }
+        break;
+    case WEFT__MAIL__BODY_NOTICE:
+        on_notice(engine, body->notice);
+        break;
+    case WEFT__MAIL__BODY_LISTENING:
+        on_listening(engine, body->listening);
+        break;
+    case WEFT__MAIL__BODY_STOP:
+        if (from == ACTOR_LOG) {
+            engine->log_stopped = true;
+        } else {
+            engine->listener_stopped = true;
+        }
+        break;
+    default: /* Held: what it points to is on the board. */
+        break;
+    }
+}
+
+uint32_t host_pump(struct weft_engine *engine) {
+    struct weft_error why = {0};
+    uint32_t count = 0;
+    for (uint32_t e = 0; e < engine->from_actor_count; e++) {
+        struct edge *edge = engine->from_actors[e];
+        struct mail *mail = NULL;
+        while ((mail = edge_pop(edge)) != NULL) {
+            take_mail(engine, edge->from, mail);
+            mail_drop(&mail);
+            count++;
+        }
+    }
+    if (!engine->fatal_told && host_fault(engine, &why) != WEFT_OK) {
+        struct weft_event *event = event_add(engine);
+        engine->fatal_told = event != NULL;
+        if (event != NULL) {
+            event->kind = WEFT_EVENT_FAULT;
+            event->error = why;
+        }
+    }
+    return count;
+}
+
+/* ---- sleeping ---- */
+
+struct deadline host_deadline(struct weft_engine *engine, int timeout_ms) {
+    if (timeout_ms < 0) return (struct deadline){.never = true};
+    if (timeout_ms == 0) return (struct deadline){.look = true};
+    struct time_port time = engine->ports.runner.time;
+    uint64_t now = time.now(time.self).mono_us;
+    return (struct deadline){.mono_us = now + (uint64_t)timeout_ms * 1000};
+}
+
+/* Milliseconds left, rounded up, as poll() wants them; 0 when the deadline has passed. */
+static int time_left(struct weft_engine *engine, const struct deadline *deadline) {
+    if (deadline->never) return -1;
+    struct time_port time = engine->ports.runner.time;
+    uint64_t now = time.now(time.self).mono_us;
+    if (now >= deadline->mono_us) return 0;
+    uint64_t left = (deadline->mono_us - now + 999) / 1000;
+    return left > INT32_MAX ? INT32_MAX : (int)left;
+}
+
+static bool wait_for_poller(struct weft_engine *engine, int left) {
+    struct timespec until;
+    if (left < 0) {
+        (void)pthread_cond_wait(&engine->changed, &engine->lock);
+        return true;
+    }
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += left / 1000;
+    until.tv_nsec += (long)(left % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    (void)pthread_cond_timedwait(&engine->changed, &engine->lock, &until);
+    return true;
+}
+
+bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
+    if (deadline->look) return false;
+    if (engine->stepped) {
+        uint64_t due = 0;
+        runner_step(engine->runner, &due);
+        return host_pump(engine) != 0;
+    }
+    int left = time_left(engine, deadline);
+    if (left == 0) return false;
+    if (engine->polling) return wait_for_poller(engine, left);
+    engine->polling = true;
+    wake_prepare(&engine->answers);
+    /* The last look: what comes after it writes the descriptor. A fault comes without a mail. */
+    if (host_pump(engine) == 0 && host_fault(engine, NULL) == WEFT_OK) {
+        (void)pthread_mutex_unlock(&engine->lock);
+        struct pollfd descriptor = {.fd = engine->answers.descriptor, .events = POLLIN};
+        (void)poll(&descriptor, 1, left);
+        (void)pthread_mutex_lock(&engine->lock);
+        (void)host_pump(engine);
+    }
+    wake_cancel(&engine->answers);
+    engine->polling = false;
+    (void)pthread_cond_broadcast(&engine->changed);
+    return true;
+}
+
+/* ---- waiting for tickets ---- */
+
+/* How many members hold everything that a ticket's transaction wrote. */
+static uint32_t holders(const struct weft_engine *engine, const struct ticket *ticket,
+                        uint32_t *members) {
+    *members = atomic_load_explicit(&engine->board->member_count, memory_order_acquire);
+    uint32_t count = 0;
+    for (uint32_t m = 0; m < *members; m++) {
+        bool all = true;
+        for (uint32_t k = 0; k < ticket->mark_count && all; k++) {
+            uint32_t model = ticket->marks[k].model - 1;
+            all = atomic_load_explicit(&engine->board->position[m][model], memory_order_acquire) >=
+                  ticket->marks[k].version;
+        }
+        if (all) count++;
+    }
+    return count;
+}
+
+/* WEFT_BUSY: not yet. */
+static enum weft_status ticket_look(struct weft_engine *engine, uint64_t number,
+                                    enum weft_level level, unsigned devices,
+                                    struct weft_error *why) {
+    const struct ticket *ticket = &engine->tickets[number % LIMIT_TICKETS];
+    uint64_t next = atomic_load_explicit(&engine->next_ticket, memory_order_relaxed);
+    if (number == 0 || number >= next || ticket->id > number) {
+        return status_fail(why, WEFT_NOT_FOUND, 0,
+                           "ticket %llu is not known: tickets are kept until %u later ones",
+                           (unsigned long long)number, LIMIT_TICKETS);
+    }
+    if (ticket->id == number && ticket->status != WEFT_OK) {
+        if (why != NULL && ticket->error != NULL) *why = *ticket->error;
+        return ticket->status;
+    }
+    enum weft_status fault = host_fault(engine, why);
+    if (fault != WEFT_OK && (ticket->id != number || level > WEFT_DURABLE)) return fault;
+    if (ticket->id != number) return WEFT_BUSY;
+    if (level <= WEFT_DURABLE) return WEFT_OK;
+    uint32_t members = 0;
+    uint32_t count = holders(engine, ticket, &members);
+    uint32_t wanted = level == WEFT_EVERYWHERE ? members : devices;
+    return count >= wanted ? WEFT_OK : WEFT_BUSY;
+}
+
+enum weft_status weft_wait(weft_engine *engine, uint64_t ticket, enum weft_level level,
+                           unsigned devices, int timeout_ms, struct weft_error *why) {
+    CHECK(engine != NULL && level >= WEFT_APPLIED && level <= WEFT_EVERYWHERE);
+    struct deadline deadline = host_deadline(engine, timeout_ms);
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)host_pump(engine);
+    enum weft_status status = ticket_look(engine, ticket, level, devices, why);
+    while (status == WEFT_BUSY && host_sleep(engine, &deadline)) {
+        status = ticket_look(engine, ticket, level, devices, why);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    if (status != WEFT_BUSY) return status;
+    return status_fail(why, WEFT_TIMEOUT, 0, "ticket %llu has not come that far in %d ms",
+                       (unsigned long long)ticket, timeout_ms);
+}
+
+/* ---- events ---- */
+
+int weft_event_descriptor(const weft_engine *engine) {
+    CHECK(engine != NULL);
+    return engine->notices.descriptor;
+}
+
+/* Caller holds the lock. */
+static bool event_take(struct weft_engine *engine, struct weft_event *out) {
+    if (engine->event_count != 0) {
+        *out = engine->events[engine->event_first];
+        engine->event_first = (engine->event_first + 1) % HOST_EVENTS;
+        engine->event_count--;
+        return true;
+    }
+    if (engine->events_lost != 0) {
+        *out = (struct weft_event){.kind = WEFT_EVENT_LOST, .model = -1};
+        out->count = engine->events_lost;
+        engine->events_lost = 0;
+        return true;
+    }
+    return false;
+}
+
+bool weft_next_event(weft_engine *engine, struct weft_event *out) {
+    CHECK(engine != NULL && out != NULL);
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)host_pump(engine);
+    bool got = event_take(engine, out);
+    if (!got) {
+        /* Nothing: from now on the next notice makes the descriptor readable. */
+        wake_cancel(&engine->notices);
+        wake_prepare(&engine->notices);
+        (void)host_pump(engine);
+        got = event_take(engine, out);
+    }
+    if (got && (engine->event_count != 0 || engine->events_lost != 0)) {
+        wake_prepare(&engine->notices);
+        wake_signal(&engine->notices);
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return got;
+}
+
+/* ---- peers ---- */
+
+static struct listening *listening_free(struct weft_engine *engine) {
+    for (uint32_t i = 0; i < HOST_LISTENS; i++) {
+        if (engine->listenings[i].request == 0) return &engine->listenings[i];
+    }
+    return NULL;
+}
+
+static enum weft_status send_listen(struct weft_engine *engine, const char *address,
+                                    uint64_t request) {
+    Weft__Listen *listen = NULL;
+    struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_LISTEN, &listen);
+    if (mail == NULL) return WEFT_NO_MEMORY;
+    listen->request = request;
+    listen->address = mail_text(mail, address);
+    if (listen->address == NULL || !edge_push(engine->to_listener, mail)) {
+        mail_drop(&mail);
+        return WEFT_BUSY;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_status check_address(struct weft_engine *engine, const char *address,
+                                      struct weft_error *why) {
+    const struct net_port *net = &engine->topology->actors[ACTOR_LISTENER].seed.net;
+    if (address == NULL || strlen(address) >= WEFT_ADDRESS_MAX) {
+        return status_fail(why, WEFT_ADDRESS, 0, "an address is \"host:port\", up to %u bytes",
+                           WEFT_ADDRESS_MAX - 1);
+    }
+    return net->ops->check(net->self, address, why);
+}
+
+enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char *bound,
+                                  struct weft_error *why) {
+    CHECK(engine != NULL);
+    const struct deadline never = {.never = true};
+    enum weft_status status = check_address(engine, address, why);
+    if (status != WEFT_OK) return status;
+    (void)pthread_mutex_lock(&engine->lock);
+    struct listening *listening = listening_free(engine);
+    if (listening == NULL) {
+        status = status_fail(why, WEFT_LIMIT, 0, "too many calls listen at once");
+    } else {
+        *listening = (struct listening){.request = ++engine->next_request};
+        status = send_listen(engine, address, listening->request);
+        if (status != WEFT_OK) (void)status_fail(why, status, 0, "%s", weft_status_text(status));
+        while (status == WEFT_OK && !listening->answered) {
+            status = host_fault(engine, why);
+            if (status == WEFT_OK && !host_sleep(engine, &never) && engine->stepped &&
+                !listening->answered) {
+                status = status_fail(why, WEFT_CLOSED, 0, "the listener does not answer");
+            }
+        }
+        if (status == WEFT_OK) status = listening->error.status;
+        if (listening->answered && status != WEFT_OK && why != NULL) *why = listening->error;
+        if (status == WEFT_OK && bound != NULL) {
+            memcpy(bound, listening->address, sizeof listening->address);
+        }
+        listening->request = 0;
+    }
+    (void)pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+/* Remembers an address; false when there are as many as slots. */
+static bool address_known(struct weft_engine *engine, const char *address) {
+    for (uint32_t i = 0; i < engine->address_count; i++) {
+        if (strcmp(engine->addresses[i], address) == 0) return true;
+    }
+    if (engine->address_count == engine->settings.peers) return false;
+    memcpy(engine->addresses[engine->address_count++], address, strlen(address) + 1);
+    return true;
+}
+
+enum weft_status weft_connect(weft_engine *engine, const char *address, struct weft_error *why) {
+    CHECK(engine != NULL);
+    enum weft_status status = check_address(engine, address, why);
+    if (status != WEFT_OK) return status;
+    Weft__Connect *connect = NULL;
+    (void)pthread_mutex_lock(&engine->lock);
+    struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_CONNECT, &connect);
+    if (mail == NULL || (connect->address = mail_text(mail, address)) == NULL) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory to connect to %s", address);
+    } else if (host_fault(engine, why) != WEFT_OK) {
+        status = WEFT_CLOSED;
+    } else if (!address_known(engine, address)) {
+        status = status_fail(why, WEFT_LIMIT, 0,
+                             "%u addresses are connected to already; raise peers_max",
+                             engine->settings.peers);
+    } else if (!edge_push(engine->to_listener, mail)) {
+        status = status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
+    } else {
+        mail = NULL;
+    }
+    mail_drop(&mail);
+    (void)pthread_mutex_unlock(&engine->lock);
+    return status;
+}
+
+unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned cap) {
+    CHECK(engine != NULL && (out != NULL || cap == 0));
+    unsigned count = 0;
+    for (uint32_t i = 0; i < engine->board->peer_count; i++) {
+        const struct board_peer *cell = &engine->board->peers[i];
+        if (board_get(cell->used) == 0) continue;
+        if (count < cap) {
+            struct weft_peer *peer = &out[count];
+            *peer = (struct weft_peer){.state = (enum weft_peer_state)board_get(cell->state),
+                                       .bytes_in = board_get(cell->bytes_in),
+                                       .bytes_out = board_get(cell->bytes_out),
+                                       .rows_in = board_get(cell->rows_in),
+                                       .rows_out = board_get(cell->rows_out),
+                                       .sessions = board_get(cell->sessions),
+                                       .failures = board_get(cell->failures)};
+            store_u64(peer->device, board_get(cell->device[0]));
+            store_u64(peer->device + 8, board_get(cell->device[1]));
+        }
+        count++;
+    }
+    return count;
+}
+
+unsigned weft_member_count(const weft_engine *engine) {
+    CHECK(engine != NULL);
+    return 1 + atomic_load_explicit(&engine->board->member_count, memory_order_acquire);
+}
+
+void weft_stats(const weft_engine *engine, struct weft_stats *out) {
+    CHECK(engine != NULL && out != NULL);
+    const struct board *board = engine->board;
+    *out = (struct weft_stats){0};
+#define COPY_COUNTER(name) out->name = board_get(board->name);
+    BOARD_COUNTERS(COPY_COUNTER)
+#undef COPY_COUNTER
+    for (uint32_t i = 0; i < board->peer_count; i++) {
+        out->bytes_in += board_get(board->peers[i].bytes_in);
+        out->bytes_out += board_get(board->peers[i].bytes_out);
+    }
+    out->door_bytes_held = atomic_load_explicit(&engine->door_held, memory_order_relaxed);
+    out->pool_bytes_held =
+        out->door_bytes_held + atomic_load_explicit(&board->pool_bytes, memory_order_relaxed);
+}

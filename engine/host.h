@@ -1,0 +1,122 @@
+/* The façade's inside: what weft.c, host.c and tx.c share. The host's threads live here; everything
+ * behind the door and the edges belongs to the actors.
+ *
+ *   host thread ──► lane (own SPSC ring) ──► clock           no lock on the way in
+ *   log, listener, any ──► host edges ──► pump ──► tickets, events     under `lock`
+ *
+ * A host thread that waits polls one descriptor; others that wait meanwhile sleep on `changed`. */
+#ifndef WEFT_HOST_H
+#define WEFT_HOST_H
+
+#include <pthread.h>
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/engine.h"
+#include "engine/store/store.h"
+
+#define HOST_EVENTS 256u
+#define HOST_LISTENS 8u
+
+/* One submitting thread's way in. Owned by the thread that took it, until the thread ends. */
+struct lane {
+    struct weft_engine *engine;
+    uint32_t index;
+    atomic_bool taken;
+    struct pool *pool;     /* the owner's */
+    struct weft_tx *spare; /* the owner's: one finished transaction, to be used again */
+};
+
+/* The last version that a ticket's transaction wrote in one model. */
+struct mark {
+    uint32_t model;
+    uint64_t version;
+};
+
+/* What became of a ticket; valid when `id` is the ticket's number. */
+struct ticket {
+    uint64_t id;
+    enum weft_status status;
+    uint32_t mark_count;
+    struct mark *marks; /* `few`, or malloc'd when there are more */
+    struct mark few[2];
+    struct weft_error *error; /* malloc'd; NULL unless it failed */
+};
+
+struct listening {
+    uint64_t request; /* 0: free */
+    bool answered;
+    struct weft_error error;
+    char address[WEFT_ADDRESS_MAX];
+};
+
+struct weft_engine {
+    /* Fixed from open to close. */
+    char *path;
+    struct engine_ports ports;
+    struct settings settings;
+    struct store store;
+    struct pool *store_pool;
+    struct board *board;
+    struct topology *topology;
+    struct runner *runner;
+    bool stepped;
+    struct edge *to_clock, *to_listener;
+    struct edge **from_actors; /* every edge to the host */
+    uint32_t from_actor_count;
+    uint8_t id_key[16];
+    size_t door_max;
+
+    /* Any thread, atomically. */
+    _Atomic uint64_t id_clock;    /* the last id's time and counter */
+    _Atomic uint64_t next_ticket; /* the next to be issued; from 1 */
+    _Atomic uint64_t done_tickets;
+    atomic_size_t door_held; /* bytes of every lane's pool */
+    atomic_bool closing;
+
+    /* Lanes: the pointer in `lane_key` is the thread's own. */
+    pthread_key_t lane_key;
+    struct lane lanes[LIMIT_LANES];
+
+    /* Host threads, under `lock`. */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool polling;              /* a waiter polls `answers` for all */
+    struct wake answers;       /* answers, positions and room */
+    struct wake notices;       /* events; its descriptor is the host's */
+    struct ticket *tickets;    /* LIMIT_TICKETS of them */
+    struct weft_event *events; /* ring of HOST_EVENTS */
+    uint32_t event_first, event_count;
+    uint64_t events_lost;
+    bool fatal_told;
+    struct listening listenings[HOST_LISTENS];
+    uint64_t next_request;
+    char (*addresses)[WEFT_ADDRESS_MAX]; /* given to weft_connect(); settings.peers of them */
+    uint32_t address_count;
+    bool log_stopped, listener_stopped;
+};
+
+/* ---- host.c ---- */
+
+/* Takes in everything the actors have sent; how many mails it was. Caller holds `lock`. */
+uint32_t host_pump(struct weft_engine *engine);
+/* The engine's fatal fault, if it has one: then `why` is filled and its status returned. */
+enum weft_status host_fault(struct weft_engine *engine, struct weft_error *why);
+
+/* A moment by which to give up: `timeout_ms` from now; negative is never. */
+struct deadline {
+    bool never;
+    bool look; /* timeout 0: no waiting, no stepping */
+    uint64_t mono_us;
+};
+struct deadline host_deadline(struct weft_engine *engine, int timeout_ms);
+/* Caller holds `lock`. Sleeps until something may have changed or the deadline; pumps. False when
+ * the deadline has passed. A stepped engine steps instead, and it is false when nothing moved. */
+bool host_sleep(struct weft_engine *engine, const struct deadline *deadline);
+
+/* ---- tx.c ---- */
+
+enum weft_status lanes_open(struct weft_engine *engine, struct weft_error *why);
+void lanes_close(struct weft_engine *engine);
+
+#endif

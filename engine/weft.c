@@ -1,0 +1,366 @@
+/* Opening and closing an engine, and what needs no actor: ids, models, readers.
+ *
+ *   open:  store (file, schema, models) ─► board ─► topology ─► wakes, lanes ─► runner: actors turn
+ *   close: listener stops (goodbyes) ─► clock and log stop (last commit) ─► the rest, mirrored
+ *
+ * Not here: transactions (tx.c), tickets, events and peers (host.c). */
+#include "engine/weft.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+
+#include "engine/host.h"
+#include "engine/net/posix.h"
+#include "engine/net/tcp.h"
+#include "engine/store/models.h"
+
+#define DOOR_BYTES_DEFAULT (64u << 20)
+#define CACHE_BYTES_DEFAULT (64u << 20)
+/* How long a close waits for goodbyes to reach the peers. */
+#define GOODBYE_MS 2000
+
+/* ---- open ---- */
+
+static enum weft_status open_store(struct weft_engine *engine, const struct weft_config *config,
+                                   struct weft_error *why) {
+    const struct entropy_port *entropy = &engine->ports.entropy;
+    struct time_port time = engine->ports.runner.time;
+    struct store_seed seed = {
+        .path = engine->path,
+        .vfs = engine->ports.vfs,
+        .schema = config->schema,
+        .fresh_incarnation = time.now(time.self).wall_ms,
+        .cache_bytes = engine->settings.cache_bytes,
+    };
+    struct id library;
+    entropy->fill(entropy->self, seed.fresh_device.bytes, sizeof seed.fresh_device.bytes);
+    entropy->fill(entropy->self, seed.fresh_library.bytes, sizeof seed.fresh_library.bytes);
+    entropy->fill(entropy->self, engine->id_key, sizeof engine->id_key);
+    if (config->library != NULL) {
+        memcpy(library.bytes, config->library, sizeof library.bytes);
+        seed.library = &library;
+    }
+    engine->store_pool = pool_open(0, 0, NULL);
+    if (engine->store_pool == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    enum weft_status status = store_open(&seed, engine->store_pool, &engine->store, why);
+    if (status != WEFT_OK) {
+        pool_close(engine->store_pool);
+        engine->store_pool = NULL;
+    }
+    return status;
+}
+
+static void fill_settings(struct weft_engine *engine, const struct weft_config *config) {
+    struct settings *settings = &engine->settings;
+    const struct engine_ports *ports = &engine->ports;
+    settings->path = engine->path;
+    settings->vfs = ports->vfs;
+    settings->entropy = ports->entropy;
+    settings->cache_bytes = config->cache_bytes != 0 ? config->cache_bytes : CACHE_BYTES_DEFAULT;
+    settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
+    settings->batch_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_ROWS;
+    settings->group_rows = ports->group_rows != 0 ? ports->group_rows : LIMIT_GROUP_ROWS;
+    engine->door_max = config->door_bytes != 0 ? config->door_bytes : DOOR_BYTES_DEFAULT;
+    /* What the tail keeps counts as held: it must leave room, or the door would stay shut. */
+    uint64_t tail = ports->tail_bytes != 0 ? ports->tail_bytes : LIMIT_TAIL_BYTES;
+    settings->tail_bytes = tail < engine->door_max / 4 ? tail : engine->door_max / 4;
+}
+
+static enum weft_status open_host(struct weft_engine *engine, struct weft_error *why) {
+    pthread_condattr_t attributes;
+    (void)pthread_mutex_init(&engine->lock, NULL);
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&engine->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    atomic_store(&engine->next_ticket, 1);
+    engine->tickets = calloc(LIMIT_TICKETS, sizeof *engine->tickets);
+    engine->events = calloc(HOST_EVENTS, sizeof *engine->events);
+    engine->addresses = calloc(engine->settings.peers, sizeof *engine->addresses);
+    if (engine->tickets == NULL || engine->events == NULL || engine->addresses == NULL) {
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the host's side");
+    }
+    if (!wake_open(&engine->answers)) {
+        return status_fail(why, WEFT_LIMIT, 0, "the process has no file descriptors left");
+    }
+    if (!wake_open(&engine->notices)) {
+        wake_close(&engine->answers);
+        return status_fail(why, WEFT_LIMIT, 0, "the process has no file descriptors left");
+    }
+    wake_prepare(&engine->notices); /* The first notice makes the descriptor readable. */
+    return WEFT_OK;
+}
+
+static void close_host(struct weft_engine *engine) {
+    for (uint32_t i = 0; engine->tickets != NULL && i < LIMIT_TICKETS; i++) {
+        if (engine->tickets[i].marks != engine->tickets[i].few) free(engine->tickets[i].marks);
+        free(engine->tickets[i].error);
+    }
+    free(engine->tickets);
+    free(engine->events);
+    free(engine->addresses);
+    free(engine->from_actors);
+    (void)pthread_cond_destroy(&engine->changed);
+    (void)pthread_mutex_destroy(&engine->lock);
+}
+
+static enum weft_status find_edges(struct weft_engine *engine, struct weft_error *why) {
+    struct topology *topology = engine->topology;
+    engine->from_actors = calloc(topology->edge_count, sizeof(struct edge *));
+    if (engine->from_actors == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    for (uint32_t e = 0; e < topology->edge_count; e++) {
+        struct edge *edge = &topology->edges[e];
+        if (edge->to == ACTOR_HOST) engine->from_actors[engine->from_actor_count++] = edge;
+    }
+    engine->to_clock = topology_edge(topology, ACTOR_HOST, ACTOR_CLOCK, WEFT__MAIL__BODY_STOP);
+    engine->to_listener =
+        topology_edge(topology, ACTOR_HOST, ACTOR_LISTENER, WEFT__MAIL__BODY_LISTEN);
+    CHECK(engine->to_clock != NULL && engine->to_listener != NULL);
+    return WEFT_OK;
+}
+
+static enum weft_status open_actors(struct weft_engine *engine, enum weft_threads threads,
+                                    struct weft_error *why) {
+    struct settings *settings = &engine->settings;
+    settings->device = engine->store.device;
+    settings->library = engine->store.library;
+    settings->incarnation = engine->store.incarnation;
+    settings->clock_stored = engine->store.clock;
+    settings->models = engine->store.models;
+    settings->board = engine->board;
+    enum weft_status status = topology_open(settings, &engine->topology, why);
+    if (status != WEFT_OK) return status;
+    engine->topology->repack = engine->ports.repack;
+    engine->topology->host_answers = &engine->answers;
+    engine->topology->host_notices = &engine->notices;
+    status = find_edges(engine, why);
+    if (status == WEFT_OK) {
+        status =
+            runner_open(engine->topology, threads, &engine->ports.runner, &engine->runner, why);
+    }
+    if (status != WEFT_OK) {
+        topology_close(engine->topology);
+        engine->topology = NULL;
+    }
+    return status;
+}
+
+static enum weft_status check_config(const struct weft_config *config, struct weft_error *why) {
+    if (config == NULL || config->path == NULL || config->path[0] == 0) {
+        return status_fail(why, WEFT_INVALID, 0, "weft_open() needs the path of a library");
+    }
+    if (config->peers_max > LIMIT_PEERS) {
+        return status_fail(why, WEFT_LIMIT, 0, "peers_max is %u; at most %u sessions can stand",
+                           config->peers_max, LIMIT_PEERS);
+    }
+    if (config->threads > WEFT_THREADS_NONE) {
+        return status_fail(why, WEFT_INVALID, 0, "threads is %d, which is no enum weft_threads",
+                           (int)config->threads);
+    }
+    return WEFT_OK;
+}
+
+enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
+                             weft_engine **out, struct weft_error *why) {
+    CHECK(out != NULL && ports != NULL);
+    *out = NULL;
+    enum weft_status status = check_config(config, why);
+    if (status != WEFT_OK) return status;
+    struct weft_engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    engine->ports = *ports;
+    engine->stepped = config->threads == WEFT_THREADS_NONE;
+    engine->path = strdup(config->path);
+    if (engine->path == NULL) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        goto free_engine;
+    }
+    fill_settings(engine, config);
+    status = open_store(engine, config, why);
+    if (status != WEFT_OK) goto free_engine;
+    engine->board = board_open(engine->settings.peers);
+    if (engine->board == NULL) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        goto shut_store;
+    }
+    status = lanes_open(engine, why);
+    if (status != WEFT_OK) goto free_board;
+    status = open_host(engine, why);
+    if (status != WEFT_OK) goto shut_host;
+    status = open_actors(engine, config->threads, why);
+    if (status != WEFT_OK) goto shut_wakes;
+    *out = engine;
+    return WEFT_OK;
+
+shut_wakes:
+    wake_close(&engine->notices);
+    wake_close(&engine->answers);
+shut_host:
+    close_host(engine);
+    lanes_close(engine);
+free_board:
+    board_close(engine->board);
+shut_store:
+    store_close(&engine->store);
+    pool_close(engine->store_pool);
+free_engine:
+    free(engine->path);
+    free(engine);
+    return status;
+}
+
+enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
+                           struct weft_error *why) {
+    if (sodium_init() < 0) {
+        *out = NULL;
+        return status_fail(why, WEFT_IO, 0, "the system gives no randomness");
+    }
+    const struct engine_ports ports = {.entropy = posix_entropy(), .runner = tcp_ports()};
+    return engine_open(config, &ports, out, why);
+}
+
+/* ---- close ---- */
+
+void engine_kill(weft_engine *engine) {
+    if (engine == NULL) return;
+    atomic_store(&engine->closing, true);
+    runner_close(engine->runner);
+    topology_close(engine->topology);
+    wake_close(&engine->notices);
+    wake_close(&engine->answers);
+    close_host(engine);
+    lanes_close(engine);
+    store_close(&engine->store);
+    pool_close(engine->store_pool);
+    board_close(engine->board);
+    free(engine->path);
+    free(engine);
+}
+
+/* Caller holds the lock. Sends Stop along an edge and waits for the word that it has been done. */
+static void stop_and_wait(struct weft_engine *engine, struct edge *edge, const bool *stopped,
+                          int timeout_ms) {
+    struct deadline deadline = host_deadline(engine, timeout_ms);
+    struct mail *mail = NULL;
+    while (!*stopped && host_fault(engine, NULL) == WEFT_OK) {
+        if (mail == NULL) {
+            mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_STOP, NULL);
+            if (mail == NULL || !edge_push(edge, mail)) {
+                mail_drop(&mail);
+                break;
+            }
+        }
+        if (!host_sleep(engine, &deadline) && !*stopped) break;
+    }
+}
+
+void weft_close(weft_engine *engine) {
+    if (engine == NULL) return;
+    atomic_store(&engine->closing, true);
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)host_pump(engine);
+    stop_and_wait(engine, engine->to_listener, &engine->listener_stopped, GOODBYE_MS);
+    stop_and_wait(engine, engine->to_clock, &engine->log_stopped, -1);
+    (void)pthread_mutex_unlock(&engine->lock);
+    engine_kill(engine);
+}
+
+/* ---- ids ---- */
+
+void weft_device(const weft_engine *engine, uint8_t out[WEFT_ID_SIZE]) {
+    CHECK(engine != NULL && out != NULL);
+    memcpy(out, engine->settings.device.bytes, WEFT_ID_SIZE);
+}
+
+void weft_library(const weft_engine *engine, uint8_t out[WEFT_ID_SIZE]) {
+    CHECK(engine != NULL && out != NULL);
+    memcpy(out, engine->settings.library.bytes, WEFT_ID_SIZE);
+}
+
+/* 48 bits of milliseconds, 12 of a counter that keeps ids increasing, 62 from a keyed hash of both:
+ * unguessable without the key, and no system call. */
+void weft_id(weft_engine *engine, uint8_t out[WEFT_ID_SIZE]) {
+    CHECK(engine != NULL && out != NULL);
+    struct time_port time = engine->ports.runner.time;
+    uint64_t wall = time.now(time.self).wall_ms << 12;
+    uint64_t last = atomic_load_explicit(&engine->id_clock, memory_order_relaxed);
+    uint64_t next = 0;
+    do {
+        next = wall > last ? wall : last + 1;
+    } while (!atomic_compare_exchange_weak_explicit(&engine->id_clock, &last, next,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    (void)crypto_shorthash(out + 8, (const uint8_t *)&next, sizeof next, engine->id_key);
+    for (int i = 0; i < 6; i++) {
+        out[i] = (uint8_t)(next >> (52 - 8 * i));
+    }
+    out[6] = (uint8_t)(0x70 | ((next >> 8) & 0x0f));
+    out[7] = (uint8_t)next;
+    out[8] = (uint8_t)(0x80 | (out[8] & 0x3f));
+}
+
+/* ---- models ---- */
+
+static const struct model *model_of(const weft_engine *engine, int model) {
+    CHECK(engine != NULL);
+    return model < 0 ? NULL : models_get(engine->settings.models, (uint32_t)model + 1);
+}
+
+int weft_model(const weft_engine *engine, const char *table) {
+    CHECK(engine != NULL && table != NULL);
+    const struct model *model = models_find(engine->settings.models, table, strlen(table));
+    return model == NULL ? WEFT_NOT_FOUND : (int)model->id - 1;
+}
+
+int weft_column(const weft_engine *engine, int model, const char *column) {
+    const struct model *found = model_of(engine, model);
+    CHECK(column != NULL);
+    if (found == NULL) return WEFT_INVALID;
+    int at = model_column(found, column, strlen(column));
+    return at < 0 ? WEFT_NOT_FOUND : at;
+}
+
+unsigned weft_column_count(const weft_engine *engine, int model) {
+    const struct model *found = model_of(engine, model);
+    return found == NULL ? 0 : found->column_count;
+}
+
+unsigned weft_key_count(const weft_engine *engine, int model) {
+    const struct model *found = model_of(engine, model);
+    return found == NULL ? 0 : found->key_count;
+}
+
+/* ---- reading, stepping, looking inside ---- */
+
+enum weft_status weft_open_reader(weft_engine *engine, struct sqlite3 **out,
+                                  struct weft_error *why) {
+    CHECK(engine != NULL && out != NULL);
+    return store_connect(engine->path, engine->ports.vfs, true, 0, out, why);
+}
+
+enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms) {
+    CHECK(engine != NULL);
+    if (!engine->stepped) return WEFT_INVALID;
+    struct time_port time = engine->ports.runner.time;
+    uint64_t due = DUE_NEVER;
+    runner_step(engine->runner, &due);
+    if (due_ms != NULL) {
+        uint64_t now = time.now(time.self).mono_us;
+        *due_ms = due == DUE_NEVER ? UINT64_MAX : due <= now ? 0 : (due - now + 999) / 1000;
+    }
+    return WEFT_OK;
+}
+
+size_t weft_topology(const weft_engine *engine, char *out, size_t cap) {
+    CHECK(engine != NULL && out != NULL && cap != 0);
+    return topology_print(engine->topology, out, cap);
+}
+
+struct topology *engine_topology(weft_engine *engine) {
+    CHECK(engine != NULL);
+    return engine->topology;
+}
+
+struct runner *engine_runner(weft_engine *engine) {
+    CHECK(engine != NULL);
+    return engine->runner;
+}

@@ -1,0 +1,382 @@
+/* weft: a SQLite library of records, kept the same on all of your devices.
+ *
+ * This is the only public header. A program opens a library, writes through transactions, reads
+ * with plain SQL on a connection of its own, and never waits for the network.
+ *
+ * Conventions of this interface
+ *   - A function that can fail returns an enum weft_status: 0 is success, negative is failure.
+ *   - `struct weft_error *why` may be NULL. When given, it is filled on failure with a sentence
+ *     that names what, where, why and what to do.
+ *   - No function blocks on disk or network unless its name says "wait", "open" or "close".
+ *   - Thread: "any" means any number of threads at once, without a lock of the caller's.
+ *   - Times are milliseconds unless the name says otherwise; sizes are bytes; ids are 16 bytes. */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define WEFT_API __attribute__((visibility("default")))
+#define WEFT_MUST_USE __attribute__((warn_unused_result))
+#else
+#define WEFT_API
+#define WEFT_MUST_USE
+#endif
+
+#define WEFT_ID_SIZE 16u
+#define WEFT_ERROR_TEXT_MAX 512u
+#define WEFT_ADDRESS_MAX 128u
+
+/* Every outcome, once: name, number, one phrase for a person. Numbers never change meaning. */
+#define WEFT_STATUS_LIST(X)                                                                \
+    X(WEFT_OK, 0, "ok")                                                                    \
+    X(WEFT_BUSY, -1, "the engine holds as much unwritten data as it may; try again")       \
+    X(WEFT_TIMEOUT, -2, "the time given has passed")                                       \
+    X(WEFT_CLOSED, -3, "closed")                                                           \
+    X(WEFT_INVALID, -4, "the call is not valid as it stands")                              \
+    X(WEFT_NO_MEMORY, -5, "out of memory")                                                 \
+    X(WEFT_LIMIT, -6, "a documented limit would be passed")                                \
+    X(WEFT_SCHEMA, -10, "the schema or one of its annotations cannot be used")             \
+    X(WEFT_INTEGER_KEY, -11, "an integer row id cannot identify a row on several devices") \
+    X(WEFT_TYPE, -12, "a value has the wrong type for its column")                         \
+    X(WEFT_NOT_UTF8, -13, "a text is not valid UTF-8")                                     \
+    X(WEFT_NOT_OWNER, -14, "only the owner may write this row")                            \
+    X(WEFT_NOT_FOUND, -15, "there is no such thing")                                       \
+    X(WEFT_CONSTRAINT, -16, "a constraint of the schema forbids this row")                 \
+    X(WEFT_UNSUPPORTED, -17, "this version cannot do that")                                \
+    X(WEFT_DISK_FULL, -20, "the disk is full")                                             \
+    X(WEFT_NOT_A_DATABASE, -21, "the file is not a database")                              \
+    X(WEFT_NEWER, -22, "the database was written by a newer version")                      \
+    X(WEFT_LOCKED, -23, "another engine has this library open")                            \
+    X(WEFT_READ_ONLY, -24, "the folder or file cannot be written")                         \
+    X(WEFT_IO, -25, "reading or writing failed")                                           \
+    X(WEFT_SYNC_FAILED, -26, "the disk did not confirm a write; the engine has stopped")   \
+    X(WEFT_CORRUPT, -27, "the data contradicts itself")                                    \
+    X(WEFT_ADDRESS, -30, "the address cannot be used")                                     \
+    X(WEFT_PORT_IN_USE, -31, "the port is in use")                                         \
+    X(WEFT_NOT_LOOPBACK, -32, "until sessions are sealed, peers talk on loopback only")    \
+    X(WEFT_NET, -33, "the network refused or lost the connection")                         \
+    X(WEFT_PROTOCOL, -34, "the peer speaks something else")                                \
+    X(WEFT_OTHER_LIBRARY, -35, "the peer belongs to another library")
+
+enum weft_status {
+#define WEFT_STATUS_MEMBER(name, number, text) name = number,
+    WEFT_STATUS_LIST(WEFT_STATUS_MEMBER)
+#undef WEFT_STATUS_MEMBER
+};
+
+/* What went wrong, for a person and for a program. */
+struct weft_error {
+    enum weft_status status;
+    int native; /* SQLite's extended code or errno; 0 when neither applies */
+    char text[WEFT_ERROR_TEXT_MAX];
+};
+
+/* The name ("WEFT_BUSY") and the phrase of a status. Static strings. Thread: any. */
+WEFT_API const char *weft_status_name(enum weft_status status);
+WEFT_API const char *weft_status_text(enum weft_status status);
+
+/* ---- values ---------------------------------------------------------------------------------- */
+
+enum weft_type { WEFT_NULL = 0, WEFT_INTEGER = 1, WEFT_REAL = 2, WEFT_TEXT = 3, WEFT_BLOB = 4 };
+
+/* One cell. `bytes` is borrowed for the call it is passed to; TEXT is UTF-8, not terminated. */
+struct weft_value {
+    enum weft_type type;
+    uint32_t size; /* of `bytes`, for TEXT and BLOB */
+    union {
+        int64_t integer;
+        double real;
+        const void *bytes;
+    } as;
+};
+
+static inline struct weft_value weft_null(void) {
+    struct weft_value v = {WEFT_NULL, 0, {0}};
+    return v;
+}
+static inline struct weft_value weft_integer(int64_t integer) {
+    struct weft_value v = {WEFT_INTEGER, 0, {0}};
+    v.as.integer = integer;
+    return v;
+}
+static inline struct weft_value weft_real(double real) {
+    struct weft_value v = {WEFT_REAL, 0, {0}};
+    v.as.real = real;
+    return v;
+}
+static inline struct weft_value weft_text(const char *text, size_t size) {
+    struct weft_value v = {WEFT_TEXT, (uint32_t)size, {0}};
+    v.as.bytes = text;
+    return v;
+}
+static inline struct weft_value weft_blob(const void *bytes, size_t size) {
+    struct weft_value v = {WEFT_BLOB, (uint32_t)size, {0}};
+    v.as.bytes = bytes;
+    return v;
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
+
+typedef struct weft_engine weft_engine;
+typedef struct weft_tx weft_tx;
+
+/* How the actors are spread over threads. The actors themselves never know. */
+enum weft_threads {
+    WEFT_THREADS_AUTO = 0, /* two on a machine of one or two cores, else one per actor */
+    WEFT_THREADS_EACH,     /* one per actor, one per peer */
+    WEFT_THREADS_TWO,      /* storage | network and codec */
+    WEFT_THREADS_ONE,      /* all actors on one thread */
+    WEFT_THREADS_NONE      /* none: the caller runs them with weft_step() */
+};
+
+/* All fields but `path` may be zero; zero means the default given here. */
+struct weft_config {
+    const char *path;    /* the library's SQLite file; created if missing */
+    const char *schema;  /* SQL run at open: CREATE TABLE IF NOT EXISTS ...; or NULL */
+    const void *library; /* 16 bytes: the library to create or expect; NULL: the file's, or new */
+    enum weft_threads threads;
+    uint32_t peers_max;   /* sessions at once; 8 */
+    uint32_t door_bytes;  /* unwritten transactions the engine may hold, in bytes; 64 MiB */
+    uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
+};
+
+/* Opens a library and starts its actors. Annotated tables of `schema` become models.
+ * Ownership: `*out` is the caller's until weft_close(). `config` is copied.
+ * Thread: any; blocks on disk.
+ * Errors: WEFT_INVALID, WEFT_NO_MEMORY, WEFT_SCHEMA, WEFT_INTEGER_KEY, WEFT_UNSUPPORTED,
+ *   WEFT_NOT_A_DATABASE, WEFT_NEWER, WEFT_LOCKED, WEFT_READ_ONLY, WEFT_DISK_FULL, WEFT_CORRUPT,
+ *   WEFT_IO, WEFT_OTHER_LIBRARY. On failure nothing is left open and `*out` is NULL. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_open(const struct weft_config *config,
+                                                  weft_engine **out, struct weft_error *why);
+
+/* Commits what was submitted, says goodbye to the peers, stops every actor, frees the engine.
+ * Thread: one, when no other call into the engine is under way. NULL is allowed. */
+WEFT_API void weft_close(weft_engine *engine);
+
+/* This device's id and the library's id, 16 bytes each. Thread: any. */
+WEFT_API void weft_device(const weft_engine *engine, uint8_t out[WEFT_ID_SIZE]);
+WEFT_API void weft_library(const weft_engine *engine, uint8_t out[WEFT_ID_SIZE]);
+
+/* Makes a new id: a UUID of version 7 (RFC 9562, section 5.7), increasing within this engine, so
+ * that rows made together lie together. Thread: any; no lock, no system call for randomness. */
+WEFT_API void weft_id(weft_engine *engine, uint8_t out[WEFT_ID_SIZE]);
+
+/* ---- models ---------------------------------------------------------------------------------- */
+
+/* The number of the model (annotated table) of this name, or a negative weft_status
+ * (WEFT_NOT_FOUND). Numbers are stable while the engine is open. Thread: any. */
+WEFT_API int weft_model(const weft_engine *engine, const char *table);
+
+/* The position of a column among the model's columns, as weft_put() takes them, or a negative
+ * weft_status. Thread: any. */
+WEFT_API int weft_column(const weft_engine *engine, int model, const char *column);
+
+/* How many columns weft_put() takes, and how many values make a key. Thread: any. */
+WEFT_API unsigned weft_column_count(const weft_engine *engine, int model);
+WEFT_API unsigned weft_key_count(const weft_engine *engine, int model);
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+/* Begins a transaction. Ownership: `*out` is the caller's until weft_commit() succeeds or
+ * weft_abort(). A transaction is used by one thread at a time, the one that began it.
+ * Errors: WEFT_BUSY (door_bytes are held), WEFT_LIMIT (more submitting threads than lanes),
+ *   WEFT_CLOSED, WEFT_NO_MEMORY. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_begin(weft_engine *engine, weft_tx **out);
+
+/* Writes a whole row: `count` values, one per column of the model in table order. Inserts, or
+ * replaces the row of the same key; a row equal to the stored one changes nothing and is not sent.
+ * The values are copied. A failed call adds nothing and leaves the transaction usable.
+ * Errors: WEFT_INVALID (model, count), WEFT_TYPE, WEFT_NOT_UTF8, WEFT_LIMIT, WEFT_NO_MEMORY. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_put(weft_tx *tx, int model,
+                                                 const struct weft_value *values, unsigned count);
+
+/* Writes one column of an existing row. `key` holds the key's values in key order.
+ * The commit fails with WEFT_NOT_FOUND when there is no such row.
+ * Errors: as weft_put(). */
+WEFT_API WEFT_MUST_USE enum weft_status weft_set(weft_tx *tx, int model,
+                                                 const struct weft_value *key, unsigned key_count,
+                                                 int column, const struct weft_value *value);
+
+/* Deletes a row. Deleting a row that is not there changes nothing.
+ * Errors: as weft_put(). */
+WEFT_API WEFT_MUST_USE enum weft_status weft_delete(weft_tx *tx, int model,
+                                                    const struct weft_value *key,
+                                                    unsigned key_count);
+
+/* Why the last call on this transaction failed. Valid until the next call on it. */
+WEFT_API const struct weft_error *weft_tx_why(const weft_tx *tx);
+
+/* Submits the transaction: all of it or nothing will be written. On WEFT_OK the transaction is
+ * gone and `*ticket` (may be NULL) can be waited for; transactions that one thread submits, or
+ * that are submitted after another commit returned, are written in that order. On failure the
+ * transaction is still the caller's. Never blocks.
+ * Errors: WEFT_BUSY (too many unanswered tickets), WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_commit(weft_tx *tx, uint64_t *ticket);
+
+/* The same, waiting up to `timeout_ms` (negative: for ever) while the engine is busy.
+ * Errors: WEFT_TIMEOUT, WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_commit_wait(weft_tx *tx, int timeout_ms,
+                                                         uint64_t *ticket);
+
+/* weft_begin(), waiting up to `timeout_ms` (negative: for ever) while the engine is busy.
+ * Errors: WEFT_TIMEOUT, and those of weft_begin(). */
+WEFT_API WEFT_MUST_USE enum weft_status weft_begin_wait(weft_engine *engine, int timeout_ms,
+                                                        weft_tx **out);
+
+/* Forgets the transaction. NULL is allowed. */
+WEFT_API void weft_abort(weft_tx *tx);
+
+/* ---- rescans --------------------------------------------------------------------------------- */
+
+/* Begins a rescan of the own rows of `model` whose `column` equals `scope` (an indexer's location).
+ * `*scan` names it. Up to 16 may be open; a crash or a scan never ended deletes nothing.
+ * Errors: WEFT_INVALID, WEFT_TYPE, WEFT_BUSY, WEFT_LIMIT, WEFT_CLOSED. Thread: any; the rows of the
+ *   scan are those submitted after this call returned. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_scan_begin(weft_engine *engine, int model, int column,
+                                                        const struct weft_value *scope,
+                                                        uint64_t *scan, struct weft_error *why);
+
+/* Ends a rescan: own rows in its scope that were not written since weft_scan_begin() are deleted.
+ * Call it after every weft_commit() of the scan has returned. `*ticket` as in weft_commit().
+ * Errors: WEFT_BUSY, WEFT_CLOSED; the ticket fails with WEFT_NOT_FOUND for an unknown scan. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_scan_end(weft_engine *engine, uint64_t scan,
+                                                      uint64_t *ticket);
+
+/* ---- tickets --------------------------------------------------------------------------------- */
+
+enum weft_level {
+    WEFT_APPLIED = 1,    /* readers of this device see it */
+    WEFT_DURABLE = 2,    /* it survives a power cut here; one moment with APPLIED */
+    WEFT_REPLICATED = 3, /* durable on `devices` other devices as well */
+    WEFT_EVERYWHERE = 4  /* durable on every member */
+};
+
+/* Waits until the ticket has reached the level, up to `timeout_ms` (0: only looks; negative: for
+ * ever). Tickets are kept until 16,384 later ones were issued.
+ * Returns the transaction's own failure when it failed (`why` says which row), WEFT_TIMEOUT,
+ * WEFT_NOT_FOUND (too old or never issued), WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_wait(weft_engine *engine, uint64_t ticket,
+                                                  enum weft_level level, unsigned devices,
+                                                  int timeout_ms, struct weft_error *why);
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+/* Opens a read-only connection to the library's file. It is the caller's, to be closed with
+ * sqlite3_close() before weft_close(). Name your columns in SELECT: the engine adds columns of its
+ * own, whose names start with _weft. Long read transactions keep the write-ahead log growing.
+ * Thread: any; the connection belongs to one thread at a time. Errors: WEFT_IO, WEFT_NO_MEMORY. */
+struct sqlite3;
+WEFT_API WEFT_MUST_USE enum weft_status weft_open_reader(weft_engine *engine, struct sqlite3 **out,
+                                                         struct weft_error *why);
+
+/* ---- peers ----------------------------------------------------------------------------------- */
+
+/* Listens on "host:port" (port 0: any free one); `bound` (may be NULL) receives the address in use,
+ * WEFT_ADDRESS_MAX bytes. Until sessions are sealed the host must be a loopback address.
+ * Waits for the listener's answer, not for any peer. Thread: any.
+ * Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT, WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, const char *address,
+                                                         char *bound, struct weft_error *why);
+
+/* Keeps a session with the peer at "host:port": dials now, and for ever again with growing pauses
+ * (1 to 64 s). Calling it again for the same address dials at once. Returns at once.
+ * Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
+                                                     struct weft_error *why);
+
+enum weft_peer_state {
+    WEFT_PEER_VACANT = 0,
+    WEFT_PEER_PAUSING,  /* between two dials */
+    WEFT_PEER_DIALLING, /* the connection is being made */
+    WEFT_PEER_GREETING, /* connected; not yet known who it is */
+    WEFT_PEER_LIVE      /* a session stands */
+};
+
+/* One session slot as the host sees it. Counters are since weft_open(). */
+struct weft_peer {
+    enum weft_peer_state state;
+    uint8_t device[WEFT_ID_SIZE]; /* zero until known */
+    uint64_t bytes_in, bytes_out; /* on the wire */
+    uint64_t rows_in, rows_out;
+    uint64_t sessions, failures;
+};
+
+/* Copies the state of up to `cap` slots that were ever used; returns how many there are.
+ * Thread: any. */
+WEFT_API unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned cap);
+
+/* Forgets nothing, connects nothing: the number of member devices, this one included. */
+WEFT_API unsigned weft_member_count(const weft_engine *engine);
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+enum weft_event_kind {
+    WEFT_EVENT_NONE = 0,
+    WEFT_EVENT_PEER_UP,   /* device: a session stands */
+    WEFT_EVENT_PEER_DOWN, /* device; status and text say why */
+    WEFT_EVENT_MEMBER,    /* device: met for the first time */
+    WEFT_EVENT_CHANGED,   /* model, count: rows of another device were applied */
+    WEFT_EVENT_FAULT,     /* status, text: something failed; what was acknowledged is safe */
+    WEFT_EVENT_PARKED,    /* model, text: a received row cannot be applied yet; it is kept */
+    WEFT_EVENT_LOST       /* count: events dropped because nobody took them */
+};
+
+struct weft_event {
+    enum weft_event_kind kind;
+    int model; /* or -1 */
+    uint64_t count;
+    uint8_t device[WEFT_ID_SIZE];
+    struct weft_error error;
+};
+
+/* A descriptor that is readable when weft_next_event() has something to give. The engine's: do not
+ * close or read it. Thread: any. */
+WEFT_API int weft_event_descriptor(const weft_engine *engine);
+
+/* Takes the next event; false when there is none. Thread: any. */
+WEFT_API bool weft_next_event(weft_engine *engine, struct weft_event *out);
+
+/* ---- figures --------------------------------------------------------------------------------- */
+
+/* Totals since weft_open(), and gauges. */
+struct weft_stats {
+    uint64_t commits;        /* transactions of this host written */
+    uint64_t commits_failed; /* ... refused */
+    uint64_t syncs;          /* SQLite commits: groups of transactions */
+    uint64_t rows_local;     /* rows and tombstones written for this host */
+    uint64_t rows_remote;    /* ... for other devices */
+    uint64_t rows_unchanged; /* puts equal to the stored row */
+    uint64_t rows_parked;    /* received rows that cannot be applied yet */
+    uint64_t tombstones_pruned;
+    uint64_t batches_encoded, batches_shared, batches_decoded;
+    uint64_t batches_from_memory, batches_from_disk;
+    uint64_t bytes_in, bytes_out; /* on the wire, all peers */
+    uint64_t events_lost;
+    uint64_t door_bytes_held; /* gauge: bytes of transactions not yet let go */
+    uint64_t pool_bytes_held; /* gauge: bytes of all mail arenas */
+};
+WEFT_API void weft_stats(const weft_engine *engine, struct weft_stats *out);
+
+/* ---- caller-stepped engines ------------------------------------------------------------------ */
+
+/* Runs every actor of a WEFT_THREADS_NONE engine until none has anything to do now; `*due_ms`
+ * (may be NULL) receives the time until the next call is wanted. Thread: one at a time.
+ * Errors: WEFT_INVALID for any other kind of engine. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms);
+
+/* Writes the drawing of all actors and edges, terminated, into `out`; returns its length, cut at
+ * `cap`. Thread: any. */
+WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
