@@ -1,0 +1,238 @@
+/* One device from boot to boot.
+ *
+ *     down ── device_start ──► up ── device_kill, or the disk goes down in a step ──► down
+ *       ▲                       └─── device_close ──────────────────────────────────► down
+ *
+ * Its monotonic clock begins anew with each boot; its wall clock drifts, and is set now and then.
+ * Invariants
+ *   1. While the engine is down no handle of its disk is open.
+ *   2. An engine whose disk has gone down takes no further step: the power is gone.
+ * Deliberately not here: when any of it happens (faults.c, world.c). */
+#include "tests/sim/device.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "tests/sim/author.h"
+#include "tests/sim/oracle.h"
+
+#define EPOCH_MS INT64_C(1760000000000)
+#define MONO_START_US UINT64_C(1000000)
+
+static struct instant device_now(void *self) {
+    const struct device *device = self;
+    int64_t us = (int64_t)device->world->now_us;
+    int64_t wall_us = us + us / 1000000 * device->drift_ppm;
+    return (struct instant){.mono_us = device->world->now_us - device->boot_us + MONO_START_US,
+                            .wall_ms =
+                                (uint64_t)(EPOCH_MS + device->wall_offset_ms + wall_us / 1000)};
+}
+
+void device_make(struct world *world, uint32_t number) {
+    struct device *device = &world->device[number];
+    char name[32];
+    device->world = world;
+    device->number = number;
+    device->wall_offset_ms = world->plan.wall_offset_ms[number];
+    device->drift_ppm = world->plan.drift_ppm[number];
+    snprintf(name, sizeof name, "weftsim-%u", number);
+    snprintf(device->path, sizeof device->path, "/device%u/library.db", number);
+    struct time_port time = {.self = device, .now = device_now};
+    device->disk = disk_open(name, rng_mix(world->plan.seed, number), time);
+    rng_seed(&device->entropy, world->plan.seed, 1000 + number);
+    rng_seed(&device->author.rng, world->plan.seed, 2000 + number);
+}
+
+void device_unmake(struct device *device) {
+    CHECK(device->engine == NULL);
+    disk_close(device->disk);
+}
+
+/* ---- the end of a life ----------------------------------------------------------------------- */
+
+static void life_over(struct device *device, uint64_t up_us) {
+    struct world *world = device->world;
+    device->engine = NULL;
+    device->up_us = up_us;
+    device->author.scan = 0;
+    device->talking = false;
+    world->lives++;
+    if (disk_open_handles(device->disk) != 0)
+        world_fail(world, "device %u: the engine left %u files open", device->number,
+                   disk_open_handles(device->disk));
+}
+
+void device_kill(struct device *device, enum disk_survival survival, bool silent, uint64_t up_us) {
+    struct world *world = device->world;
+    CHECK(device->engine != NULL);
+    world_note(world, device, silent ? "power cut" : "killed",
+               engine_topology(device->engine)->hash, survival);
+    if (!disk_is_down(device->disk)) disk_crash(device->disk, survival);
+    oracle_detach(device);
+    net_end(world->net, device->number, silent);
+    device->closed_well = false;
+    engine_kill(device->engine);
+    life_over(device, up_us);
+}
+
+void device_close(struct device *device, uint64_t up_us) {
+    struct world *world = device->world;
+    CHECK(device->engine != NULL);
+    if (!author_poll(device)) return;
+    world_note(world, device, "closed", engine_topology(device->engine)->hash, 0);
+    oracle_detach(device);
+    weft_close(device->engine);
+    net_end(world->net, device->number, false);
+    device->closed_well = !disk_is_down(device->disk) && !disk_sync_failed(device->disk);
+    life_over(device, up_us);
+}
+
+/* ---- its beginning --------------------------------------------------------------------------- */
+
+static enum weft_status open_engine(struct device *device, struct weft_error *why) {
+    struct world *world = device->world;
+    const struct plan *plan = &world->plan;
+    static const uint8_t library[WEFT_ID_SIZE] = "simulated weft";
+    struct time_port time = {.self = device, .now = device_now};
+    struct weft_config config = {.path = device->path,
+                                 .schema = tables_schema,
+                                 .library = library,
+                                 .threads = WEFT_THREADS_NONE,
+                                 .peers_max = plan->peers_max,
+                                 .door_bytes = plan->door_bytes,
+                                 .cache_bytes = plan->cache_bytes};
+    struct engine_ports ports = {.entropy = rng_entropy(&device->entropy),
+                                 .runner = net_ports(world->net, device->number, time),
+                                 .vfs = disk_vfs(device->disk),
+                                 .batch_rows = plan->batch_rows,
+                                 .group_rows = plan->group_rows,
+                                 .tail_bytes = plan->tail_bytes,
+                                 .repack = true};
+    return engine_open(&config, &ports, &device->engine, why);
+}
+
+/* Learns who the device is, or that it is still the same. */
+static bool identify(struct device *device) {
+    struct world *world = device->world;
+    struct id id;
+    weft_device(device->engine, id.bytes);
+    struct id *known = &world->cast.device[device->number];
+    if (device->known && !id_equal(known, &id))
+        return world_fail(world, "device %u: has another id after a restart", device->number);
+    *known = id;
+    device->known = true;
+    for (int t = 0; t < TABLE_COUNT; t++) {
+        int model = weft_model(device->engine, table_shapes[t].name);
+        if (model < 0)
+            return world_fail(world, "device %u: no model \"%s\"", device->number,
+                              table_shapes[t].name);
+        device->model_id[t] = model + 1;
+    }
+    device->actor_count = engine_topology(device->engine)->actor_count;
+    return true;
+}
+
+static void open_failed(struct device *device, const struct weft_error *why) {
+    struct world *world = device->world;
+    bool down = disk_is_down(device->disk);
+    bool full = why->status == WEFT_DISK_FULL && disk_is_full(device->disk);
+    bool unsynced = disk_sync_failed(device->disk);
+    world_note(world, device, "did not open", (uint64_t)-why->status, down);
+    net_end(world->net, device->number, false);
+    device->up_us = world->now_us + 500000;
+    if (!down && !full && !unsynced)
+        world_fail(world, "device %u: could not be opened: %s: %s", device->number,
+                   weft_status_name(why->status), why->text);
+    if (disk_open_handles(device->disk) != 0)
+        world_fail(world, "device %u: a failed open left %u files open", device->number,
+                   disk_open_handles(device->disk));
+}
+
+void device_start(struct device *device) {
+    struct world *world = device->world;
+    struct weft_error why = {0};
+    CHECK(device->engine == NULL);
+    if (disk_is_down(device->disk)) disk_restart(device->disk);
+    device->boot_us = world->now_us;
+    net_boot(world->net, device->number);
+    if (open_engine(device, &why) != WEFT_OK) {
+        open_failed(device, &why);
+        return;
+    }
+    world_note(world, device, "opened", 0, 0);
+    if (!identify(device)) return;
+    if (world->keyring) {
+        if (!oracle_attach(device)) return;
+        author_begin(device);
+    }
+    if (world->now_us >= world->plan.join_us[device->number]) device_talk(device);
+}
+
+bool device_dead(const struct device *device) {
+    CHECK(device->engine != NULL);
+    return disk_is_down(device->disk) || (disk_sync_failed(device->disk) &&
+                                          topology_failed(engine_topology(device->engine), NULL));
+}
+
+void device_talk(struct device *device) {
+    struct world *world = device->world;
+    char address[NET_ADDRESS_SIZE], bound[WEFT_ADDRESS_MAX];
+    struct weft_error why = {0};
+    device->talking = true;
+    net_address(device->number, address);
+    enum weft_status status = weft_listen_wait(device->engine, address, bound, &why);
+    if (status != WEFT_OK && !device_dead(device)) {
+        world_fail(world, "device %u: weft_listen_wait: %s", device->number, why.text);
+        return;
+    }
+    for (uint32_t d = 0; d < world->plan.device_count; d++) {
+        if (!world->plan.dials[device->number][d]) continue;
+        net_address(d, address);
+        status = weft_connect(device->engine, address, &why);
+        if (status != WEFT_OK && !device_dead(device))
+            world_fail(world, "device %u: weft_connect: %s", device->number, why.text);
+    }
+}
+
+/* ---- its course ------------------------------------------------------------------------------ */
+
+bool device_turn(struct device *device, uint32_t actor) {
+    struct world *world = device->world;
+    if (!device->engine || world->now_us < device->paused_until_us) return false;
+    if (!runner_turn(engine_runner(device->engine), actor)) return false;
+    device->turned[actor % TURNED_MAX]++;
+    if (device_dead(device))
+        device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);
+    else
+        (void)oracle_turned(device);
+    return true;
+}
+
+uint64_t device_due_us(const struct device *device) {
+    if (!device->engine) return UINT64_MAX;
+    const struct topology *topology = engine_topology(device->engine);
+    uint64_t due = UINT64_MAX;
+    for (uint32_t i = ACTOR_HOST + 1; i < topology->actor_count; i++) {
+        uint64_t one = actor_due_us(&topology->actors[i]);
+        if (one < due) due = one;
+    }
+    if (due == DUE_NEVER) return UINT64_MAX;
+    due = due < MONO_START_US ? 0 : due - MONO_START_US;
+    due += device->boot_us;
+    return due < device->paused_until_us ? device->paused_until_us : due;
+}
+
+void device_events(struct device *device) {
+    struct world *world = device->world;
+    struct weft_event event;
+    while (device->engine && weft_next_event(device->engine, &event)) {
+        world_note(world, device, "event", event.kind, event.count);
+        if (event.kind == WEFT_EVENT_PARKED)
+            world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
+    }
+    struct weft_error why;
+    if (device->engine && !device_dead(device) &&
+        topology_failed(engine_topology(device->engine), &why))
+        world_fail(world, "device %u: the engine stopped: %s", device->number, why.text);
+}

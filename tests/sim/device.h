@@ -1,0 +1,29 @@
+/* A device's lives: its engine opened, run, closed or killed, and opened again on the same disk. */
+#ifndef SIM_DEVICE_H
+#define SIM_DEVICE_H
+
+#include "tests/sim/world.h"
+
+/* Gives the device a disk and its sources of chance; it is down. */
+void device_make(struct world *world, uint32_t number);
+void device_unmake(struct device *device);
+/* Opens the engine. It may be down afterwards without a failure: the disk may have crashed
+ * meanwhile, or be full. */
+void device_start(struct device *device);
+/* Begins to listen and to dial, as the plan says. */
+void device_talk(struct device *device);
+/* Ends the engine without a word; unless it is down already, the disk keeps what `survival` says.
+ * `up_us` is when the device starts again. */
+void device_kill(struct device *device, enum disk_survival survival, bool silent, uint64_t up_us);
+/* Closes the engine well. */
+void device_close(struct device *device, uint64_t up_us);
+/* The engine cannot go on: its disk is down, or has failed it so that it stopped. */
+bool device_dead(const struct device *device);
+/* At most one turn of one actor; true if it ran. */
+bool device_turn(struct device *device, uint32_t actor);
+/* When an actor of it is due, UINT64_MAX if none ever is. */
+uint64_t device_due_us(const struct device *device);
+/* Takes the host's events. */
+void device_events(struct device *device);
+
+#endif

@@ -1,0 +1,56 @@
+/* A device's disk: a SQLite VFS whose files live in memory and can lose power.
+ *
+ * Each disk is one registered VFS. A crash keeps what the chosen survival says, makes every open
+ * handle stale (all of them can still be closed) and refuses everything until disk_restart(). */
+#ifndef SIM_DISK_H
+#define SIM_DISK_H
+
+#include "engine/runtime/port.h"
+
+struct disk;
+
+enum disk_survival {
+    DISK_KEEP_ALL,    /* only the process died: the operating system still has every write */
+    DISK_KEEP_SYNCED, /* power was lost: what was not synced is gone */
+    DISK_KEEP_SOME    /* power was lost: a random part of what was not synced is there, or torn */
+};
+
+struct disk_counts {
+    uint64_t writes, syncs;
+    uint64_t refused;      /* writes refused because the disk was full */
+    uint64_t sectors_lost; /* unsynced sectors that a crash dropped or tore */
+    uint64_t crashes;
+    uint64_t failed_syncs;
+};
+
+/* Opens an empty disk and registers its VFS under `name` (unique in the process; copied). `time` is
+ * what SQLite's current time is taken from. Never NULL. */
+struct disk *disk_open(const char *name, uint64_t seed, struct time_port time);
+/* Every handle must have been closed. */
+void disk_close(struct disk *disk);
+const char *disk_vfs(const struct disk *disk);
+
+/* The disk goes down now. */
+void disk_crash(struct disk *disk, enum disk_survival survival);
+/* The disk goes down by itself at the `operations`th write, sync, truncation or deletion from now
+ * (1: the next); 0 takes that back. */
+void disk_crash_after(struct disk *disk, uint64_t operations, enum disk_survival survival);
+bool disk_is_down(const struct disk *disk);
+/* The files that survived are there again. */
+void disk_restart(struct disk *disk);
+
+/* While full, no file can grow: SQLITE_FULL. */
+void disk_set_full(struct disk *disk, bool full);
+bool disk_is_full(const struct disk *disk);
+
+/* The `syncs`th sync from now fails (1: the next), once; 0 takes that back. */
+void disk_fail_sync(struct disk *disk, uint64_t syncs);
+/* Whether a sync has failed since the disk was last restarted. */
+bool disk_sync_failed(const struct disk *disk);
+
+uint32_t disk_open_handles(const struct disk *disk);
+/* Size of a file, or -1 when there is none. */
+int64_t disk_file_size(const struct disk *disk, const char *path);
+struct disk_counts disk_counts(const struct disk *disk);
+
+#endif

@@ -1,0 +1,110 @@
+/* Drawing a plan. The idea of a swarm (Groce et al., "Swarm Testing", 2012): a run that has only
+ * some of the faults, at its own rates, reaches states that a run with all of them hides.
+ *
+ * Invariant: a plan depends on its seed and the two overrides alone.
+ * Deliberately not here: what happens during the run; that is drawn as it goes. */
+#include "tests/sim/plan.h"
+
+#include <string.h>
+
+#include "engine/base/check.h"
+
+const char *const fault_names[FAULT_COUNT] = {
+#define FAULT_NAME(name, text) [FAULT_##name] = text,
+    FAULT_LIST(FAULT_NAME)
+#undef FAULT_NAME
+};
+
+#define SECOND_US UINT64_C(1000000)
+
+static void join(struct plan *plan, struct rng *rng, uint32_t a, uint32_t b) {
+    uint64_t who = rng_below(rng, 4);
+    plan->dials[a][b] = who != 1;
+    plan->dials[b][a] = who == 1 || who == 2;
+}
+
+static void draw_shape(struct plan *plan, struct rng *rng) {
+    uint32_t n = plan->device_count;
+    plan->shape = (enum shape)rng_below(rng, SHAPE_COUNT);
+    for (uint32_t a = 0; a < n; a++)
+        for (uint32_t b = a + 1; b < n; b++) {
+            bool next = b == a + 1, around = a == 0 && b == n - 1;
+            bool joined = plan->shape == SHAPE_MESH || (plan->shape == SHAPE_LINE && next) ||
+                          (plan->shape == SHAPE_STAR && a == 0) ||
+                          (plan->shape == SHAPE_RING && (next || around));
+            if (joined) join(plan, rng, a, b);
+        }
+    for (uint32_t d = 0; d < n; d++)
+        if (rng_chance(rng, 200)) plan->join_us[d] = rng_below(rng, plan->run_us / 2);
+}
+
+static void draw_engine(struct plan *plan, struct rng *rng) {
+    bool small = rng_chance(rng, 700);
+    plan->batch_rows = small ? (uint32_t)rng_between(rng, 1, 64) : 0;
+    plan->group_rows = small ? (uint32_t)rng_between(rng, 1, 64) : 0;
+    plan->tail_bytes = small ? rng_between(rng, 1, 40000) : 0;
+    plan->door_bytes = rng_chance(rng, 300) ? 200000 : 0;
+    plan->cache_bytes = rng_chance(rng, 300) ? 64 * 1024 : 0;
+    plan->peers_max = 2 * plan->device_count;
+}
+
+static void draw_network(struct plan *plan, struct rng *rng) {
+    uint64_t latency = rng_between(rng, 50, rng_chance(rng, 300) ? 200000 : 5000);
+    plan->window = rng_chance(rng, 300) ? (uint32_t)rng_between(rng, 200, 8000) : 262144;
+    plan->partial = rng_chance(rng, 500) ? (uint32_t)rng_between(rng, 1, 300) : 0;
+    for (uint32_t a = 0; a < plan->device_count; a++)
+        for (uint32_t b = 0; b < plan->device_count; b++)
+            plan->route[a][b] = (struct net_route){
+                .latency_us = rng_between(rng, latency / 2, latency),
+                .jitter_us = rng_below(rng, latency),
+                .bytes_per_s = rng_chance(rng, 200) ? rng_between(rng, 20000, 1000000) : 0};
+}
+
+static void draw_machines(struct plan *plan, struct rng *rng) {
+    plan->turn_us = rng_between(rng, 1, 20);
+    for (uint32_t d = 0; d < plan->device_count; d++) {
+        plan->wall_offset_ms[d] = (int64_t)rng_below(rng, 20001) - 10000;
+        plan->drift_ppm[d] = (int64_t)rng_below(rng, 401) - 200;
+    }
+}
+
+static void draw_writers(struct plan *plan, struct rng *rng) {
+    for (uint32_t d = 0; d < plan->device_count; d++) {
+        plan->step_mean_us[d] = rng_between(rng, 200000, 1500000);
+        if (rng_chance(rng, 150)) plan->step_mean_us[d] = 10 * SECOND_US;
+    }
+    plan->ops_max = rng_chance(rng, 300) ? 1 : (uint32_t)rng_between(rng, 2, 24);
+    plan->hot = (uint32_t)rng_below(rng, 700);
+    plan->deletes = (uint32_t)rng_below(rng, 400);
+    plan->sets = (uint32_t)rng_below(rng, 300);
+    plan->scans = rng_chance(rng, 600) ? (uint32_t)rng_between(rng, 10, 150) : 0;
+    plan->wrong = rng_chance(rng, 700) ? (uint32_t)rng_between(rng, 10, 150) : 0;
+}
+
+static void draw_faults(struct plan *plan, struct rng *rng) {
+    bool calm = rng_chance(rng, 50);
+    for (uint32_t f = 0; f < FAULT_COUNT; f++) {
+        uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us);
+        bool happens = rng_chance(rng, 450);
+        plan->fault_mean_us[f] = happens && !calm ? mean : 0;
+    }
+    plan->fault_length_us = rng_between(rng, SECOND_US / 10, 20 * SECOND_US);
+}
+
+void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices) {
+    struct rng rng;
+    CHECK(devices <= NET_DEVICES);
+    memset(plan, 0, sizeof *plan);
+    rng_seed(&rng, seed, UINT64_C(0x91a4));
+    plan->seed = seed;
+    uint64_t drawn_us = rng_between(&rng, 10, 60) * SECOND_US;
+    plan->run_us = seconds ? seconds * SECOND_US : drawn_us;
+    plan->device_count = (uint32_t)rng_between(&rng, 2, 5);
+    if (devices) plan->device_count = devices;
+    draw_shape(plan, &rng);
+    draw_engine(plan, &rng);
+    draw_network(plan, &rng);
+    draw_machines(plan, &rng);
+    draw_writers(plan, &rng);
+    draw_faults(plan, &rng);
+}

@@ -1,0 +1,69 @@
+/* Everything that a seed decides before a world begins: how many devices, how they are joined, how
+ * small the engine's constants are, what is written, and which faults happen how often. */
+#ifndef SIM_PLAN_H
+#define SIM_PLAN_H
+
+#include "tests/sim/net.h"
+#include "tests/sim/rng.h"
+
+/* Name and meaning of each kind of fault. */
+#define FAULT_LIST(X)                                                                      \
+    X(CUT, "cut")             /* a link breaks, at once or at some byte */                 \
+    X(SWALLOW, "swallow")     /* ... or lets nothing through any more, and says nothing */ \
+    X(PARTITION, "partition") /* two groups of devices do not reach each other */          \
+    X(ONE_WAY, "one-way")     /* one direction between two devices is blocked */           \
+    X(SLOW, "slow")           /* one direction is slow and late */                         \
+    X(KILL, "kill")           /* the process ends without a word */                        \
+    X(POWER, "power")         /* ... and what was not synced is lost, or part of it */     \
+    X(CRASH, "crash")         /* power is cut in the middle of some disk operation */      \
+    X(RESTART, "restart")     /* closed and opened again */                                \
+    X(FULL, "disk-full")      /* the disk is full for a while */                           \
+    X(SYNC, "sync-fails")     /* one sync fails, and its pages are taken for clean */      \
+    X(PAUSE, "pause")         /* the process is not run for a while */                     \
+    X(CLOCK, "clock")         /* the wall clock is set */
+
+enum fault {
+#define FAULT_MEMBER(name, text) FAULT_##name,
+    FAULT_LIST(FAULT_MEMBER)
+#undef FAULT_MEMBER
+        FAULT_COUNT
+};
+
+enum shape { SHAPE_MESH, SHAPE_LINE, SHAPE_STAR, SHAPE_RING, SHAPE_COUNT };
+
+struct plan {
+    uint64_t seed;
+    uint64_t run_us; /* of writing and faults; healing comes after it */
+    uint32_t device_count;
+    enum shape shape;
+    bool dials[NET_DEVICES][NET_DEVICES];
+    uint64_t join_us[NET_DEVICES]; /* when the device begins to talk */
+
+    /* The engine's constants. */
+    uint32_t batch_rows, group_rows;
+    uint64_t tail_bytes;
+    uint32_t door_bytes, cache_bytes, peers_max;
+
+    /* The network, when nothing is wrong with it. */
+    uint32_t window, partial;
+    struct net_route route[NET_DEVICES][NET_DEVICES];
+
+    /* The machine: how long one step of an actor takes. */
+    uint64_t turn_us;
+    int64_t wall_offset_ms[NET_DEVICES], drift_ppm[NET_DEVICES];
+
+    /* The writers; rates in permille of their steps. */
+    uint64_t step_mean_us[NET_DEVICES];
+    uint32_t ops_max, hot, deletes, sets, scans, wrong;
+
+    /* Mean time between two faults of a kind; 0: it never happens. */
+    uint64_t fault_mean_us[FAULT_COUNT];
+    uint64_t fault_length_us;
+};
+
+extern const char *const fault_names[FAULT_COUNT];
+
+/* `seconds` and `devices` 0: drawn. */
+void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices);
+
+#endif

@@ -1,0 +1,78 @@
+/* The application of the simulation: its schema, the rows it may write, and their values.
+ *
+ * Every device has the same fixed set of row numbers, [0, ROWS): which table, and which key in it.
+ * A key belongs to one device, so a row found anywhere tells by its key alone whose it is. */
+#ifndef SIM_TABLES_H
+#define SIM_TABLES_H
+
+#include "tests/sim/net.h"
+#include "tests/sim/rng.h"
+
+struct sqlite3_stmt;
+
+enum table { TABLE_LOCATION, TABLE_ENTRY, TABLE_SAMPLE, TABLE_COUNT };
+
+#define COLUMNS_MAX 8u
+#define LOCATIONS 3u
+#define ENTRIES 140u
+#define SAMPLES 60u
+#define ROWS (LOCATIONS + ENTRIES + SAMPLES)
+#define CELL_TEXT 96u
+#define CELL_LONG 6000u
+
+extern const char tables_schema[];
+
+/* What the tables look like, in table order. */
+struct table_shape {
+    const char *name;
+    const char *qualified; /* columns, for SELECT … FROM <name> r */
+    uint32_t column_count;
+    uint32_t key_count;
+    uint32_t key[3];
+    uint32_t first_row, row_count;
+};
+extern const struct table_shape table_shapes[TABLE_COUNT];
+
+enum table table_of(uint32_t row);
+
+/* Values of one row, with room for their bytes. */
+struct cells {
+    struct weft_value value[COLUMNS_MAX];
+    uint64_t hash[COLUMNS_MAX];
+    char text[COLUMNS_MAX][CELL_TEXT];
+    char body[COLUMNS_MAX][CELL_LONG];
+};
+
+/* The ids that values are made of, by device. */
+struct cast {
+    uint64_t seed;
+    uint32_t device_count;
+    struct id device[NET_DEVICES];
+};
+
+/* Draws all cells of a row. `hot`: from few values, so that rows equal to the stored one occur. */
+void cells_draw(struct cells *cells, const struct cast *cast, uint32_t device, uint32_t row,
+                bool hot, struct rng *rng);
+/* Draws one column that is not part of the key again. */
+void cells_redraw(struct cells *cells, const struct cast *cast, uint32_t device, uint32_t row,
+                  uint32_t column, struct rng *rng);
+/* A column of the table that weft_set() may set. */
+uint32_t cells_settable(enum table table, struct rng *rng);
+/* Copies the key's values into `out`; returns how many. */
+uint32_t cells_key(const struct cells *cells, enum table table, struct weft_value out[3]);
+
+/* A number for a value, equal for equal values: type and content. */
+uint64_t value_hash(const struct weft_value *value);
+/* The value of a result column. Borrowed from the statement. */
+struct weft_value value_of_column(struct sqlite3_stmt *statement, int column);
+/* One number for all cells of a row; never 0. */
+uint64_t cells_digest(enum table table, const uint64_t hash[COLUMNS_MAX]);
+
+/* Which device and row a key names, from the hashes of a row's cells. */
+struct keyring;
+struct keyring *keyring_open(const struct cast *cast);
+void keyring_close(struct keyring *keyring);
+bool keyring_find(const struct keyring *keyring, enum table table, const uint64_t hash[COLUMNS_MAX],
+                  uint32_t *device, uint32_t *row);
+
+#endif

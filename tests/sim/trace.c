@@ -1,0 +1,116 @@
+/* Mails as text.
+ *
+ *     seconds  device  sender -> receiver  kind  what is in it
+ *
+ * Owners are written as device numbers; places as owner/model@position.
+ * Deliberately not here: anything that a run depends on. */
+#include "tests/sim/trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static uint32_t device_of(const struct cast *cast, ProtobufCBinaryData owner) {
+    uint32_t d = 0;
+    while (d < cast->device_count && (owner.len != sizeof cast->device[d].bytes ||
+                                      memcmp(cast->device[d].bytes, owner.data, owner.len) != 0))
+        d++;
+    return d;
+}
+
+static void print_places(const struct cast *cast, Weft__Place **places, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        printf(" %u/%u@%llx%s", device_of(cast, places[i]->owner), places[i]->model,
+               (unsigned long long)places[i]->position, places[i]->sweep ? "s" : "");
+}
+
+static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
+    printf(" %u/%u (%llx,%llx] %u rows%s", device_of(cast, rows->owner), rows->model,
+           (unsigned long long)rows->after, (unsigned long long)rows->upto, rows->count,
+           rows->sweep ? " sweep" : "");
+    if (rows->horizon) printf(" horizon %llx", (unsigned long long)rows->horizon);
+}
+
+static void print_host_mail(const struct cast *cast, const Weft__Mail *body) {
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_COMMIT:
+        printf(" ticket %llu", (unsigned long long)body->commit->ticket);
+        for (size_t r = 0; r < body->commit->n_rows; r++)
+            print_rows(cast, body->commit->rows[r]);
+        break;
+    case WEFT__MAIL__BODY_ANSWERED:
+        for (size_t i = 0; i < body->answered->n_outcomes; i++)
+            printf(" %llu:%d", (unsigned long long)body->answered->outcomes[i]->ticket,
+                   body->answered->outcomes[i]->status);
+        break;
+    case WEFT__MAIL__BODY_NOTICE:
+        printf(" %u status %d %s", body->notice->kind, body->notice->status, body->notice->text);
+        break;
+    default:
+        break;
+    }
+}
+
+static void print_peer_mail(const struct cast *cast, const Weft__Mail *body) {
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_INCOMING:
+        print_rows(cast, body->incoming->rows);
+        printf(" status %d position %llx", body->incoming->status,
+               (unsigned long long)body->incoming->position);
+        break;
+    case WEFT__MAIL__BODY_BATCH:
+        printf(" %u/%u (%llx,%llx] %u rows", device_of(cast, body->batch->owner),
+               body->batch->model, (unsigned long long)body->batch->after,
+               (unsigned long long)body->batch->upto, body->batch->rows);
+        break;
+    case WEFT__MAIL__BODY_WANTED:
+        print_places(cast, body->wanted->places, body->wanted->n_places);
+        break;
+    case WEFT__MAIL__BODY_REQUEST:
+        print_places(cast, body->request->places, body->request->n_places);
+        break;
+    case WEFT__MAIL__BODY_HOLDS:
+        print_places(cast, body->holds->places, body->holds->n_places);
+        break;
+    case WEFT__MAIL__BODY_HELD:
+        print_places(cast, body->held->places, body->held->n_places);
+        break;
+    case WEFT__MAIL__BODY_ACKED:
+        print_places(cast, body->acked->places, body->acked->n_places);
+        break;
+    case WEFT__MAIL__BODY_FORGOTTEN:
+        print_places(cast, &body->forgotten->upto, 1);
+        printf(" %u", body->forgotten->count);
+        break;
+    case WEFT__MAIL__BODY_FORGET:
+        print_places(cast, &body->forget->upto, 1);
+        break;
+    default:
+        print_host_mail(cast, body);
+    }
+}
+
+void trace_step(const struct step *step) {
+    static const char *const kinds[] = {[OP_PUT] = "put", [OP_SET] = "set", [OP_DELETE] = "delete"};
+    if (step->kind != STEP_TX)
+        printf("              %s %llu", step->kind == STEP_SCAN_BEGIN ? "begin scan" : "end scan",
+               (unsigned long long)step->scan);
+    else
+        printf("             ");
+    for (uint32_t i = 0; i < step->op_count; i++)
+        printf(" %s%s %u", kinds[step->op[i].kind], step->op[i].refused ? " (wrong)" : "",
+               step->op[i].row);
+    printf("\n");
+}
+
+void trace_mail(const struct device *device, const struct edge *edge, const struct mail *mail) {
+    const struct world *world = device->world;
+    const char *from = edge ? topology_name(edge->from) : "door";
+    const char *to = edge ? topology_name(edge->to) : "clock";
+    printf("%12.6f  %u  %s", (double)world->now_us / 1e6, device->number, from);
+    if (edge && edge->from >= ACTOR_PEER) printf("%u", edge->from - ACTOR_PEER);
+    printf(" -> %s", to);
+    if (edge && edge->to >= ACTOR_PEER) printf("%u", edge->to - ACTOR_PEER);
+    printf("  %s", mail_kind_name(mail->body.body_case));
+    print_peer_mail(&world->cast, &mail->body);
+    printf("\n");
+}

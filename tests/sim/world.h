@@ -1,0 +1,116 @@
+/* One simulated world: devices with whole engines, the network between them, and what must be true.
+ *
+ *     plan ──► world ──► device ──► engine (real), disk, author
+ *                │          └────► oracle: history of every row, what was promised
+ *                ├──► net
+ *                └──► faults
+ *
+ * Everything runs on one thread, in virtual time, in an order drawn from the seed. */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#include <sqlite3.h>
+
+#include "engine/engine.h"
+#include "tests/sim/disk.h"
+#include "tests/sim/model.h"
+#include "tests/sim/net.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/rng.h"
+#include "tests/sim/tables.h"
+
+#define DEVICES_MAX 5u
+#define QUERY_COUNT (TABLE_COUNT + 4)
+#define PENDING_MAX 10u
+#define TURNED_MAX 20u
+#define FAILURE_TEXT 1024u
+
+struct world;
+struct oracle;
+
+/* The program that writes on one device. */
+struct author {
+    struct rng rng;
+    struct model model; /* own rows, after every step whose answer is known */
+    struct step pending[PENDING_MAX];
+    uint32_t pending_count;
+    uint64_t next_us;
+    uint64_t scan; /* the rescan under way; 0: none */
+    enum table scan_table;
+    uint32_t scan_column, scan_steps;
+    uint64_t scan_scope;
+    uint32_t scans_spoiled; /* begun in this life, and never to be ended */
+    uint64_t content[ROWS]; /* what the newest put of each row was drawn from; 0: none yet */
+    bool located;           /* the locations are written, so entries have an owner */
+    bool silent;            /* writes nothing more */
+    uint64_t last_ticket;   /* the newest one that was answered WEFT_OK */
+    uint64_t last_version[TABLE_COUNT];
+};
+
+struct device {
+    struct world *world;
+    uint32_t number;
+    struct disk *disk;
+    char path[32];
+    struct rng entropy;
+    struct author author;
+    weft_engine *engine;       /* NULL: it is down */
+    bool known;                /* its id is */
+    int model_id[TABLE_COUNT]; /* as the engine's mails number them */
+    uint32_t actor_count;
+    uint64_t turned[TURNED_MAX]; /* turns by actor */
+    /* Time. */
+    uint64_t boot_us;
+    int64_t wall_offset_ms;
+    int64_t drift_ppm;
+    /* Faults. */
+    uint64_t up_us; /* down until then */
+    uint64_t paused_until_us;
+    uint64_t down_us; /* how long it will be, when its disk goes down by itself */
+    bool talking;     /* it listens and dials */
+    bool closed_well; /* the last life ended with weft_close() */
+    /* The oracle's own connection. */
+    sqlite3 *db;
+    sqlite3_stmt *query[QUERY_COUNT];
+};
+
+struct world {
+    struct plan plan;
+    struct rng rng; /* the scheduler's */
+    uint64_t now_us;
+    uint64_t turns, lives, steps;
+    uint32_t idle_rounds;
+    uint64_t hash;
+    struct net *net;
+    struct cast cast;
+    struct keyring *keyring;
+    struct device device[DEVICES_MAX];
+    struct oracle *oracle;
+    struct faults *faults;
+    struct cells *cells; /* scratch */
+    uint64_t look_us;
+    bool healing;
+    bool trace;
+    bool failed;
+    char failure[FAILURE_TEXT];
+};
+
+/* What came of it. */
+struct outcome {
+    bool failed;
+    char failure[FAILURE_TEXT];
+    uint64_t hash;
+    uint64_t virtual_us, turns, lives, steps, rows;
+    uint64_t faults[FAULT_COUNT];
+};
+
+/* Runs one world from its beginning to its end. */
+void world_run(const struct plan *plan, bool trace, struct outcome *out);
+
+/* Notes the first failure; always false, so that a check can return it. */
+bool world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Adds an event to the trace. */
+void world_note(struct world *world, const struct device *device, const char *what, uint64_t a,
+                uint64_t b);
+
+#endif
