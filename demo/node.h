@@ -1,0 +1,21 @@
+/* One device as a process: `engine_demo node`. By hand on several machines, or as a child of the
+ * demo, which then speaks to it over two pipes:
+ *
+ *      to its standard input      connect HOST:PORT | watch LOCATION | status | close
+ *      from its standard output   {"event":"ready","address":…,"device":…,"library":…}
+ *                                 {"event":"status","rows":…,"bytes_in":…,"bytes_out":…,
+ *                                  "memory_kb":…,"peers":…,"asked":…}    four times a
+ *                                 second, and when asked for: then the rows were counted just now
+ *                                 {"event":"watching"}
+ *                                 {"event":"seen","id":…,"size":…,"gone":…,"us":…}
+ *                                 {"event":"peer"|"changed"|"parked"|"fault"|"failed","text":…, …}
+ * `us` is the machine's monotonic clock at the moment a reader of this device saw the change. */
+#ifndef DEMO_NODE_H
+#define DEMO_NODE_H
+
+#include "demo/options.h"
+
+/* Runs until it is told to close; returns an enum exit_status. */
+int node_run(const struct node_options *options);
+
+#endif

@@ -1,0 +1,172 @@
+/* What it costs to have every row on two devices instead of one: device A writes entries in
+ * transactions of 1,000 rows, device B, a process of its own behind a loopback connection, applies
+ * them; beside the bare loop on one device.
+ *
+ *     parent ──fork──► B: open, listen ──address──► A: connect, write, wait ──► done
+ *       └──fork──► A                                 └─ parent tells B to finish
+ *
+ * The time is that from before A's first weft_begin() until A knows that the last row is durable on
+ * B (WEFT_REPLICATED on one device). CPU time and bytes written are the sums of A and B; bytes on
+ * the wire are those of both directions. A's, B's and the bare rows must be equal at the end. */
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "engine/base/check.h"
+#include "perf/bare.h"
+#include "perf/feed.h"
+#include "perf/pairs.h"
+
+#define ROWS_PER_COMMIT 1000u
+#define THREADS 1u
+
+struct replication {
+    const struct workload *workload;
+    char path_a[BENCH_PATH_MAX], path_b[BENCH_PATH_MAX], path_bare[BENCH_PATH_MAX];
+    uint64_t rows;
+    int address[2]; /* pipe: B writes where it listens, A reads it */
+    int finish[2];  /* pipe: the parent tells B that A has ended */
+};
+
+static void run_b(void *context, struct side *side) {
+    const struct replication *replication = context;
+    struct feed feed;
+    struct weft_error why;
+    char bound[WEFT_ADDRESS_MAX] = {0}, byte;
+    close(replication->finish[1]);
+    if (!feed_open(&feed, replication->workload, replication->path_b, side)) return;
+    if (weft_listen_wait(feed.engine, "127.0.0.1:0", bound, &why) != WEFT_OK)
+        side_fail(side, "listen: %s", why.text);
+    side_begin(side);
+    CHECK(write(replication->address[1], bound, sizeof bound) == (ssize_t)sizeof bound);
+    close(replication->address[1]);
+    CHECK(read(replication->finish[0], &byte, 1) >= 0);
+    side_end(side);
+    struct weft_stats stats;
+    weft_stats(feed.engine, &stats);
+    side->commits = stats.syncs;
+    side->rows = replication->rows;
+    feed_close(&feed);
+    side_written(side);
+    if (!side->failed) side->hash = bare_hash(replication->path_b, replication->rows);
+}
+
+static void run_a(void *context, struct side *side) {
+    const struct replication *replication = context;
+    struct feed feed;
+    struct weft_error why;
+    struct weft_stats before, after;
+    char address[WEFT_ADDRESS_MAX] = {0};
+    close(replication->address[1]);
+    if (read(replication->address[0], address, sizeof address) != (ssize_t)sizeof address ||
+        address[0] == '\0') {
+        side_fail(side, "device B does not listen");
+        return;
+    }
+    if (!feed_open(&feed, replication->workload, replication->path_a, side)) return;
+    if (weft_connect(feed.engine, address, &why) != WEFT_OK)
+        side_fail(side, "connect to %s: %s", address, why.text);
+    if (!side->failed && feed_locations(&feed, replication->rows, WEFT_REPLICATED, 1, side)) {
+        weft_stats(feed.engine, &before);
+        side_begin(side);
+        (void)feed_all(&feed, replication->rows, ROWS_PER_COMMIT, THREADS, WEFT_REPLICATED, 1,
+                       side);
+        side_end(side);
+        weft_stats(feed.engine, &after);
+        side->commits = after.syncs - before.syncs;
+        side->wire = after.bytes_in + after.bytes_out - before.bytes_in - before.bytes_out;
+        uint64_t disk = after.batches_from_disk - before.batches_from_disk;
+        uint64_t memory = after.batches_from_memory - before.batches_from_memory;
+        side->from_disk = (double)disk / (double)(disk + memory + !(disk + memory));
+        side->rows = replication->rows;
+    }
+    feed_close(&feed);
+    side_written(side);
+    if (!side->failed) side->hash = bare_hash(replication->path_a, replication->rows);
+}
+
+/* Both devices, until both have ended. */
+static void run_both(struct replication *replication, struct side *a, struct side *b) {
+    CHECK(pipe(replication->address) == 0 && pipe(replication->finish) == 0);
+    struct side_process process_b = side_start(run_b, replication);
+    struct side_process process_a = side_start(run_a, replication);
+    /* Only B may hold this end, so that A reads the end of file when B dies. */
+    close(replication->address[1]);
+    side_finish(&process_a, a);
+    close(replication->finish[1]);
+    side_finish(&process_b, b);
+    close(replication->address[0]);
+    close(replication->finish[0]);
+    if (b->failed) side_fail(a, "device B: %s", b->why);
+    if (a->hash != b->hash)
+        side_fail(a, "A and B hold different rows: %016llx and %016llx",
+                  (unsigned long long)a->hash, (unsigned long long)b->hash);
+}
+
+struct peaks {
+    double a[BENCH_PAIRS_MAX], b[BENCH_PAIRS_MAX];
+    double from_disk[BENCH_PAIRS_MAX]; /* per cent of the batches */
+};
+
+static bool run_pair(struct bench *bench, struct replication *replication, unsigned pair,
+                     struct pairs *pairs, struct peaks *peaks) {
+    struct side a = {0}, b = {0}, loop = {0};
+    for (unsigned turn = 0; turn < 2; turn++) {
+        if ((turn + pair) % 2 == 0) {
+            run_both(replication, &a, &b);
+            continue;
+        }
+        double group =
+            pair > 0 ? pairs->group[pair - 1] : (double)a.rows / (double)(a.commits + !a.commits);
+        struct bare bare = {.workload = replication->workload,
+                            .path = replication->path_bare,
+                            .rows = bench->rows,
+                            .rows_per_commit =
+                                group >= 1 ? (uint64_t)llround(group) : ROWS_PER_COMMIT};
+        struct side_process process = side_start(bare_run, &bare);
+        side_finish(&process, &loop);
+    }
+    bench_forget(replication->path_a);
+    bench_forget(replication->path_b);
+    bench_forget(replication->path_bare);
+    peaks->a[pair] = (double)a.rss_max / (1 << 20);
+    peaks->b[pair] = (double)b.rss_max / (1 << 20);
+    peaks->from_disk[pair] = a.from_disk * 100;
+    a.cpu_seconds += b.cpu_seconds;
+    a.written += b.written;
+    return pairs_add(pairs, &a, &loop);
+}
+
+static void print_peaks(struct bench *bench, struct peaks *peaks, unsigned n) {
+    if (n == 0) return;
+    struct bench_figure a = bench_figure_of("peak memory of A", bench_median(peaks->a, n), "MiB");
+    struct bench_figure b = bench_figure_of("peak memory of B", bench_median(peaks->b, n), "MiB");
+    struct bench_figure disk =
+        bench_figure_of("batches read from disk", bench_median(peaks->from_disk, n), "%");
+    a.n = b.n = disk.n = n;
+    a.rows = b.rows = disk.rows = bench->rows;
+    bench_print(bench, &a);
+    bench_print(bench, &b);
+    bench_print(bench, &disk);
+}
+
+int main(int argc, char **argv) {
+    static const struct bench_size size = {1000000, 200000, 4000};
+    struct bench bench;
+    int status;
+    if (!bench_open(&bench, "replicate_bulk", &size, argc, argv, &status)) return status;
+    struct workload *workload = workload_open(bench.tree, bench.seed);
+    static struct pairs pairs;
+    static struct peaks peaks;
+    struct replication replication = {.workload = workload, .rows = bench.rows};
+    bench_path(&bench, "a.weft", replication.path_a);
+    bench_path(&bench, "b.weft", replication.path_b);
+    bench_path(&bench, "bare.db", replication.path_bare);
+    pairs.failed = workload == NULL;
+    for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)
+        (void)run_pair(&bench, &replication, pair, &pairs, &peaks);
+    pairs_print(&bench, &pairs, "replicated", "rows/s");
+    print_peaks(&bench, &peaks, pairs.n);
+    workload_close(workload);
+    return bench_close(&bench, pairs.failed);
+}

@@ -1,0 +1,30 @@
+/* Pairs of sides run back to back, and the medians over them. */
+#ifndef WEFT_PERF_PAIRS_H
+#define WEFT_PERF_PAIRS_H
+
+#include "perf/bench.h"
+
+struct pairs {
+    unsigned n;
+    double rate[BENCH_PAIRS_MAX];      /* rows per second of the engine's side */
+    double bare_rate[BENCH_PAIRS_MAX]; /* ... of the bare side */
+    double ratio[BENCH_PAIRS_MAX];     /* wall time over wall time */
+    double cpu_ratio[BENCH_PAIRS_MAX];
+    double written[BENCH_PAIRS_MAX]; /* bytes per row of the engine's side */
+    double bare_written[BENCH_PAIRS_MAX];
+    double wire[BENCH_PAIRS_MAX];  /* bytes per row */
+    double group[BENCH_PAIRS_MAX]; /* rows per SQLite commit of the engine */
+    double p50[BENCH_PAIRS_MAX], p99[BENCH_PAIRS_MAX];
+    double bare_p50[BENCH_PAIRS_MAX], bare_p99[BENCH_PAIRS_MAX];
+    uint64_t hash;
+    bool failed;
+};
+
+/* Takes what the two sides of one pair measured. Prints what went wrong, if anything: a side that
+ * failed, or results that differ. Returns false then. */
+bool pairs_add(struct pairs *pairs, const struct side *engine, const struct side *bare);
+/* Prints the figure of the engine (`name`), that of the bare loop beside it, and how many rows
+ * the engine put into one SQLite commit. */
+void pairs_print(struct bench *bench, struct pairs *pairs, const char *name, const char *unit);
+
+#endif
