@@ -221,20 +221,20 @@ static void count_group(struct log *log) {
     log->own = log->remote = (struct writer_tally){0};
 }
 
-enum weft_status log_flush(struct log *log, struct instant now, struct outbox *out) {
-    struct weft_error why = {0};
+static enum weft_status flush(struct log *log, struct instant now, struct weft_error *why,
+                              struct outbox *out) {
     if (!log->open) return WEFT_OK;
-    enum weft_status status = write_group_marks(log, &why);
+    enum weft_status status = write_group_marks(log, why);
     if (status == WEFT_OK) {
-        status = writer_commit(log->writer, &why);
+        status = writer_commit(log->writer, why);
         log->open = false;
     }
     if (status != WEFT_OK) {
         log_rollback(log);
-        fail_group(log, &why, out);
+        fail_group(log, why, out);
         log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
-        log_note_lost(log, &why);
-        if (status != WEFT_SYNC_FAILED) log_notice(log, WEFT_EVENT_FAULT, -1, 0, NULL, &why, out);
+        log_note_lost(log, why);
+        if (status != WEFT_SYNC_FAILED) log_notice(log, WEFT_EVENT_FAULT, -1, 0, NULL, why, out);
         return status;
     }
     CHECK(vector_merge(&log->positions, &log->moved) == WEFT_OK);
@@ -251,6 +251,11 @@ enum weft_status log_flush(struct log *log, struct instant now, struct outbox *o
         pass_group_on(log, NULL, out);
     }
     return WEFT_OK;
+}
+
+enum weft_status log_flush(struct log *log, struct instant now, struct outbox *out) {
+    struct weft_error why = {0};
+    return flush(log, now, &why, out);
 }
 
 /* ---- transactions of this host ---- */
@@ -285,16 +290,15 @@ static enum weft_status apply_commit(struct log *log, struct mail *mail, struct 
     return status;
 }
 
-/* A transaction failed inside the group: those before it are applied again and committed. */
-void log_save_group(struct log *log, struct instant now, const struct weft_error *cause,
-                    struct outbox *out) {
+enum weft_status log_save_group(struct log *log, struct instant now, struct weft_error *cause,
+                                struct outbox *out) {
     struct weft_error why = *cause;
     enum weft_status status = WEFT_OK;
+    uint32_t count = log->group_count;
     CHECK(cause->status != WEFT_OK);
     log_rollback(log);
     log_note_lost(log, cause);
     if (log->lost.status != WEFT_OK) status = WEFT_SYNC_FAILED;
-    uint32_t count = log->group_count;
     for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
         struct mail *mail = log->group[i];
         if (mail->body.body_case == WEFT__MAIL__BODY_COMMIT) {
@@ -305,10 +309,14 @@ void log_save_group(struct log *log, struct instant now, const struct weft_error
     }
     if (status != WEFT_OK) {
         log_rollback(log);
+        log_note_lost(log, &why);
         fail_group(log, &why, out);
-        return;
+    } else {
+        status = flush(log, now, &why, out);
     }
-    (void)log_flush(log, now, out);
+    /* The refusal may rest on rows that have gone with the group. */
+    if (status != WEFT_OK && count != 0) *cause = why;
+    return cause->status;
 }
 
 static void on_commit(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
@@ -319,7 +327,7 @@ static void on_commit(struct log *log, struct instant now, struct mail **in, str
     enum weft_status status = apply_commit(log, *in, &why);
     if (status != WEFT_OK) {
         uint64_t ticket = commit->ticket;
-        log_save_group(log, now, &why, out);
+        (void)log_save_group(log, now, &why, out);
         log_scan_give_up(log, *in);
         mail_drop(in); /* Before the answer: whoever waits for room looks when that comes. */
         log_answer(log, ticket, &why, out);

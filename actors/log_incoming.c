@@ -150,7 +150,7 @@ void log_incoming(struct log *log, struct instant now, struct mail **in, struct 
     CHECK(log->group_count < LIMIT_GROUP_MAILS);
     enum weft_status status = log_apply_incoming(log, rows, &why);
     if (status != WEFT_OK) {
-        log_save_group(log, now, &why, out);
+        status = log_save_group(log, now, &why, out);
         log_notice(log, WEFT_EVENT_FAULT, (int)rows->model - 1, 0, &stream.owner, &why, out);
         answer(log, in, status, out);
         return;

@@ -170,9 +170,20 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
         /* Reading may have had to write (a page spilled to a full disk), and that failure ends the
          * open transaction: the group is applied again. */
         surveyed->n_oldest = 0;
-        log_save_group(log, now, &why, out);
+        (void)log_save_group(log, now, &why, out);
     }
     outbox_send(out, ACTOR_PRUNE, &mail);
+}
+
+/* What this device, which holds `upto`, and every member but the owner hold. A member may have
+ * joined since the survey on which prune decided. */
+static uint64_t held_by_all(const struct log *log, const struct stream *stream, uint64_t upto) {
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        if (id_equal(&log->members[m].device, &stream->owner)) continue;
+        uint64_t held = vector_get(&log->members[m].held, stream);
+        if (held < upto) upto = held;
+    }
+    return upto;
 }
 
 void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
@@ -181,12 +192,12 @@ void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
     struct stream stream = {.model = forget->upto->model};
     uint32_t count = 0;
     CHECK(id_read(&stream.owner, forget->upto->owner.data, forget->upto->owner.len));
-    uint64_t position = log_position(log, &stream);
-    uint64_t upto = forget->upto->position < position ? forget->upto->position : position;
+    uint64_t upto = held_by_all(log, &stream, log_position(log, &stream));
+    if (forget->upto->position < upto) upto = forget->upto->position;
     enum weft_status status = log_begin(log, &why);
     if (status == WEFT_OK) {
         status = writer_forget(log->writer, &stream, upto, LIMIT_FORGET_ROWS, &count, &why);
-        if (status != WEFT_OK) log_save_group(log, now, &why, out);
+        if (status != WEFT_OK) (void)log_save_group(log, now, &why, out);
     }
     Weft__Forgotten *forgotten = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_FORGOTTEN, &forgotten);

@@ -88,9 +88,10 @@ void log_incoming(struct log *log, struct instant now, struct mail **in, struct 
 enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
                                     struct weft_error *why);
 /* Takes out of the open group what a transaction that failed for `cause` left there, and commits
- * the rest. After a failed sync the rest fails as well. */
-void log_save_group(struct log *log, struct instant now, const struct weft_error *cause,
-                    struct outbox *out);
+ * the rest. When that fails as well, which it does after a failed sync, the group is answered with
+ * that, and so is to be the transaction: `cause` becomes it. Returns cause->status. */
+enum weft_status log_save_group(struct log *log, struct instant now, struct weft_error *cause,
+                                struct outbox *out);
 enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
 
 /* ---- log_scan.c: rescans ---- */
