@@ -21,7 +21,7 @@ static struct member *find_member(struct log *log, const struct id *device) {
 }
 
 static struct member *add_member(struct log *log, const struct id *device, bool saved) {
-    if (log->member_count == LIMIT_MEMBERS) return NULL;
+    if (log->member_count == LIMIT_MEMBERS - 1) return NULL; /* This device is one, too. */
     struct member *member = &log->members[log->member_count++];
     *member = (struct member){.device = *device, .saved = saved};
     vector_init(&member->held);

@@ -251,6 +251,10 @@ static void on_end(struct log *log, struct instant now, const Weft__Scan *order,
     while (at < LIMIT_SCANS && (log->scans[at] == NULL || log->scans[at]->ticket != order->scan)) {
         at++;
     }
+    if (at == LIMIT_SCANS && log->lost.status != WEFT_OK) {
+        log_answer(log, order->ticket, &log->lost, out);
+        return;
+    }
     if (at == LIMIT_SCANS) {
         (void)status_fail(&why, WEFT_NOT_FOUND, 0,
                           "there is no open rescan of that number: it has ended, or was given up "

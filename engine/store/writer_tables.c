@@ -87,8 +87,11 @@ enum weft_status writer_ack(struct writer *writer, const struct id *device,
     sqlite3_stmt *statement = NULL;
     if (position > INT64_MAX) return fail_version(position, why);
     enum weft_status status = writer_device(writer, device, &from, why);
-    if (status == WEFT_OK) status = writer_device(writer, &stream->owner, &owner, why);
-    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_ACK, &statement, why);
+    if (status == WEFT_OK) status = writer_device_known(writer, &stream->owner, &owner, why);
+    /* Of an owner that nothing is held of, nothing will be pruned: what was said of it is let go,
+     * or anybody could fill the table of devices with names. */
+    if (status != WEFT_OK || owner == 0) return status;
+    status = writer_fixed(writer, FIXED_ACK, &statement, why);
     if (status != WEFT_OK) return status;
     sqlite3_bind_int64(statement, 1, from);
     sqlite3_bind_int64(statement, 2, owner);

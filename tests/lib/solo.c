@@ -7,7 +7,7 @@ bool solo_open(struct solo *solo, uint32_t id) {
     return solo_open_on(solo, id, (struct net_port){0});
 }
 
-bool solo_open_on(struct solo *solo, uint32_t id, struct net_port net) {
+bool solo_make(struct solo *solo, uint32_t id) {
     *solo = (struct solo){.id = id, .now = {.mono_us = 1000000, .wall_ms = 1700000000000}};
     solo->board = board_open(2);
     solo->pool = pool_open(0, 0, NULL);
@@ -15,7 +15,11 @@ bool solo_open_on(struct solo *solo, uint32_t id, struct net_port net) {
     solo->settings.board = solo->board;
     solo->settings.peers = 2;
     solo->settings.device.bytes[0] = 1;
-    if (topology_open(&solo->settings, &solo->topology, NULL) != WEFT_OK) return false;
+    return topology_open(&solo->settings, &solo->topology, NULL) == WEFT_OK;
+}
+
+bool solo_open_on(struct solo *solo, uint32_t id, struct net_port net) {
+    if (!solo_make(solo, id)) return false;
     solo->topology->actors[id].seed.net = net;
     return actor_start(&solo->topology->actors[id], NULL) == WEFT_OK;
 }

@@ -14,6 +14,9 @@ struct solo {
     struct instant now;
 };
 
+/* Builds the topology and starts nothing, so that settings may be filled in before actor_start().
+ * False when that fails. */
+bool solo_make(struct solo *solo, uint32_t id);
 /* Builds the topology and starts actor `id`. False when that fails. */
 bool solo_open(struct solo *solo, uint32_t id);
 /* The same for an actor that needs a net port. */
