@@ -45,9 +45,10 @@ struct source {
     uint32_t peer; /* BULK_NOBODY */
     bool asked;    /* the peer has been asked from the present place */
     bool sweeping;
-    bool blocked;       /* it carries something this version cannot apply */
-    uint64_t cursor;    /* of the sweep */
-    uint64_t expected;  /* where the next batch must begin */
+    bool blocked;      /* it carries something this version cannot apply */
+    uint64_t cursor;   /* of the sweep */
+    uint64_t expected; /* where the next batch must begin */
+    uint64_t dropped;  /* where the last batch that was dropped ended; 0: none since one was used */
     uint32_t in_flight; /* batches on their way through clock and log */
     uint32_t withdraw;  /* a peer to be told that it is no longer asked; BULK_NOBODY */
     uint64_t retry_us;  /* not before */

@@ -49,7 +49,18 @@ static enum weft_status open_message(struct bulk *bulk, const Weft__Packed *pack
     return WEFT_OK;
 }
 
-/* The source this batch answers, or NULL when it is not what is waited for. */
+/* Whether a batch that begins before the place expected can be used from there on. Not if it was
+ * read from before a delete whose tombstone is forgotten: that delete is not in it. */
+static bool crosses(const struct source *source, const Weft__Wire__StateRows *rows) {
+    return rows->after < source->expected && rows->upto > source->expected && !rows->sweep &&
+           !source->sweeping && rows->horizon <= source->expected;
+}
+
+/* The source this batch answers, or NULL when it is not what is waited for.
+ *
+ * What does not continue the place expected is a gap, or answers an earlier request. It is asked
+ * for from the place that is held, never waited out; but once: batches that continue one that was
+ * dropped were on their way before that request, and its answer comes behind them. */
 static struct source *find_source(struct bulk *bulk, uint32_t peer,
                                   const Weft__Wire__StateRows *rows) {
     const struct model *model =
@@ -58,11 +69,16 @@ static struct source *find_source(struct bulk *bulk, uint32_t peer,
     if (model == NULL || !id_read(&stream.owner, rows->owner.data, rows->owner.len)) return NULL;
     stream.model = model->id;
     struct source *source = bulk_source(bulk, &stream);
-    if (source == NULL || source->peer != peer || !source->asked || source->blocked) return NULL;
-    if (source->expected == rows->after) return source;
-    if (rows->upto > source->expected || rows->upto == rows->after) {
-        /* A gap, or the answer to an earlier request, which has moved the remote's cursor. What
-         * follows the place expected here is asked for, never waited out. */
+    if (source == NULL || source->peer != peer || source->blocked) return NULL;
+    if (source->asked && (source->expected == rows->after || crosses(source, rows))) {
+        source->dropped = 0;
+        return source;
+    }
+    bool old = rows->upto <= source->expected && rows->upto != rows->after;
+    bool follows = source->dropped != 0 && rows->after == source->dropped;
+    if (source->asked && old && !follows) return NULL; /* Nothing is missing, nothing is asked. */
+    source->dropped = rows->upto;
+    if (source->asked && !follows) {
         source->asked = false;
         source->expected = STREAM_WITHDRAWN;
         bulk->notes_due = true;
@@ -122,6 +138,27 @@ static enum weft_status check_keys(const struct model *model, const Weft__Rows *
     return WEFT_OK;
 }
 
+/* Takes away the rows at or below a place that is held: the run is then (place, upto]. */
+static void cut_below(Weft__Rows *rows, uint64_t place) {
+    uint32_t held = 0;
+    CHECK(rows->after <= place && place <= rows->upto);
+    while (held < rows->count && rows_version(rows, held) <= place)
+        held++;
+    rows->after = place;
+    rows->count -= held;
+    rows->ops.data += held;
+    rows->ops.len -= held;
+    rows->versions.data += (size_t)held * 8;
+    rows->versions.len -= (size_t)held * 8;
+    for (size_t c = 0; c < rows->n_columns; c++) {
+        Weft__Column *column = rows->columns[c];
+        column->tags.data += held;
+        column->tags.len -= held;
+        column->cells.data += (size_t)held * 8;
+        column->cells.len -= (size_t)held * 8;
+    }
+}
+
 /* Decodes the rows into the incoming mail's own arena. */
 static enum weft_status decode(const struct model *model, const struct source *source,
                                const Weft__Wire__StateRows *sent, struct mail *mail,
@@ -143,6 +180,7 @@ static enum weft_status decode(const struct model *model, const struct source *s
     rows->model = model->id;
     rows->sweep = sent->sweep;
     rows->horizon = sent->horizon;
+    if (rows->after < source->expected) cut_below(rows, source->expected);
     mail->body.incoming->rows = rows;
     return WEFT_OK;
 }

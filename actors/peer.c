@@ -309,11 +309,17 @@ static void move_bytes(struct peer *peer, struct instant now, struct outbox *out
     if (peer->link == 0) return;
     enum weft_status status = WEFT_OK;
     uint32_t waiting = 0;
-    do {
+    size_t queued = 0;
+    bool moved = true;
+    while (status == WEFT_OK && moved) {
         waiting = peer->pending_count;
+        queued = session_queued(peer->session);
         status = peer_feed(peer);
         if (status == WEFT_OK) status = peer_flush(peer, now, &why);
-    } while (status == WEFT_OK && peer->may_write && peer->pending_count < waiting);
+        /* What was written made room for what waits. */
+        moved = peer->may_write && waiting != 0 &&
+                (peer->pending_count < waiting || session_queued(peer->session) < queued);
+    }
     if (status != WEFT_OK) {
         peer_end(peer, now, status, why.text, out);
         return;

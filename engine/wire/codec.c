@@ -434,7 +434,7 @@ enum weft_status codec_unpack(struct bytes packed, uint64_t after, uint64_t upto
     uint64_t count;
     if (!cursor_varint(cursor, &count))
         return cursor_fail(cursor, WEFT_PROTOCOL, "the count of rows is missing");
-    if (count > LIMIT_ROWS) return cursor_fail(cursor, WEFT_LIMIT, "it has more than 4096 rows");
+    if (count > LIMIT_ROWS) return cursor_fail(cursor, WEFT_LIMIT, "it has more than 2048 rows");
     unpacker.count = (uint32_t)count;
     enum weft_status status = unpacker_begin(&unpacker, column_count);
     if (status == WEFT_OK && count != 0) status = get_ops_and_versions(&unpacker, after, upto);

@@ -1,0 +1,426 @@
+/* The peer actor alone, between a link and the other actors: who is let in, how long a stranger is
+ * borne, how a connection ends and begins again. What flows while it stands: test_peer_flow.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+
+#include "tests/lib/solo_peer.h"
+
+#define SECOND 1000000u
+#define WIRE(kind) WEFT__WIRE__WIRE__BODY_##kind
+#define MAIL(kind) WEFT__MAIL__BODY_##kind
+
+static int open_stage(void **state) {
+    struct solo_peer *stage = calloc(1, sizeof *stage);
+    if (stage == NULL || !solo_peer_open(stage)) return 1;
+    *state = stage;
+    return 0;
+}
+
+static int close_stage(void **state) {
+    bool clean = solo_peer_close(*state);
+    free(*state);
+    return clean ? 0 : 1;
+}
+
+/* A session with THEM stands, on a link that was accepted. */
+static struct solo_peer *live(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_live(stage, false);
+    return stage;
+}
+
+/* A link was accepted, and the remote's session is open on it. */
+static struct solo_peer *met(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_accept(stage);
+    solo_peer_remote(stage);
+    return stage;
+}
+
+/* ---- the greeting ---------------------------------------------------------------------------- */
+
+static void peer_says_nothing_to_who_has_not_greeted(void **state) {
+    struct solo_peer *stage = met(state);
+    assert_int_equal(stage->link.out_size, 0);
+    uint8_t ids[32];
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    wire.body_case = WIRE(HELLO);
+    wire.hello = &hello;
+    solo_peer_prepare(stage, &wire);
+    solo_peer_carry(stage, 3);
+    assert_int_equal(stage->link.out_size, 0);
+    solo_peer_carry(stage, SIZE_MAX);
+    assert_true(stage->link.out_size > 0);
+}
+
+static void peer_that_dialled_greets_at_once_and_says_who_it_is(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_dial(stage);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_DIALLING);
+    assert_true(stage->link.out_size > 0);
+    solo_peer_remote(stage);
+    const Weft__Wire__Wire *wire = solo_peer_heard_kind(stage, WIRE(HELLO));
+    assert_non_null(wire);
+    assert_int_equal(wire->hello->ver_min, WIRE_VERSION_MIN);
+    assert_int_equal(wire->hello->ver_max, WIRE_VERSION_MAX);
+    assert_int_equal(wire->hello->device.data[0], SOLO_ME);
+    assert_int_equal(wire->hello->library.data[0], 0x99);
+}
+
+static void a_stranger_gets_silence(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_accept(stage);
+    solo_peer_say_raw(stage, "GET / HTTP/1.1\r\n\r\n", 18);
+    assert_int_equal(stage->link.closes, 1);
+    assert_int_equal(stage->link.out_size, 0);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_PROTOCOL, "GET / HT");
+}
+
+static void a_session_stands_when_the_listener_says_so(void **state) {
+    struct solo_peer *stage = met(state);
+    uint8_t ids[32];
+    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    solo_peer_say_hello(stage, &hello);
+    solo_peer_say_heartbeat(stage, 1); /* It waits for the listener's word. */
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_GREETING);
+    assert_null(solo_peer_to_bulk(stage, MAIL(JOINED)));
+    assert_null(solo_peer_heard_kind(stage, WIRE(HEARTBEAT)));
+    assert_true(solo_peer_claimed(stage));
+    solo_peer_rule(stage, true, false, false);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_LIVE);
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
+    assert_true(solo_peer_told(stage, ACTOR_LOG, MAIL(ACKED)));
+    struct mail *joined = solo_peer_to_bulk(stage, MAIL(JOINED));
+    assert_non_null(joined);
+    assert_int_equal(joined->body.joined->device.data[0], SOLO_THEM);
+    mail_drop(&joined);
+    assert_null(solo_peer_to_bulk(stage, MAIL(LEFT)));
+    assert_int_equal(stage->granted_batches, LIMIT_PEER_BATCHES);
+    assert_int_equal(stage->granted_notes, 2);
+    assert_non_null(solo_peer_heard_kind(stage, WIRE(HEARTBEAT)));
+}
+
+static void a_hello_that_does_not_fit_is_refused_with_a_reason(void **state) {
+    struct solo_peer *stage = *state;
+    uint8_t ids[32];
+    for (unsigned i = 0; i < 7; i++) {
+        Weft__Wire__Hello hello = solo_peer_hello(i == 3 ? SOLO_ME : SOLO_THEM, ids);
+        enum weft_status code = WEFT_PROTOCOL;
+        if (i == 0) hello.ver_min = WIRE_VERSION_MAX + 1, hello.ver_max = WIRE_VERSION_MAX + 2;
+        if (i == 1) hello.ver_min = hello.ver_max = 0;
+        if (i == 2) ids[5] = 1, code = WEFT_OTHER_LIBRARY;
+        if (i == 3) code = WEFT_ADDRESS;
+        if (i == 4) hello.device.len = 15;
+        if (i == 5) hello.library.len = 0;
+        if (i == 6) hello.device.len = 0;
+        stage->link.closes = 0;
+        met(state);
+        solo_peer_say_hello(stage, &hello);
+        solo_peer_expect_end(stage, code);
+        solo_peer_expect_event(stage, WEFT_EVENT_FAULT, code, "");
+        assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+        assert_int_equal(solo_peer_state(stage), WEFT_PEER_VACANT);
+    }
+}
+
+static void a_remote_that_speaks_more_versions_than_this_one_is_let_in(void **state) {
+    struct solo_peer *stage = met(state);
+    uint8_t ids[32];
+    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    hello.ver_max = WIRE_VERSION_MAX + 5;
+    solo_peer_say_hello(stage, &hello);
+    assert_true(solo_peer_claimed(stage));
+}
+
+static void a_second_hello_ends_the_session(void **state) {
+    struct solo_peer *stage = live(state);
+    uint8_t ids[32];
+    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    solo_peer_say_hello(stage, &hello);
+    solo_peer_expect_end(stage, WEFT_PROTOCOL);
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_DOWN, WEFT_PROTOCOL, "second Hello");
+}
+
+static void nothing_is_taken_before_the_hello(void **state) {
+    struct solo_peer *stage = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        stage->link.closes = 0;
+        met(state);
+        if (i == 0) solo_peer_say_heartbeat(stage, 1);
+        if (i == 1) solo_peer_say_credit(stage, 1);
+        if (i == 2) solo_peer_say_bytes(stage, LANE_LIVE, 20, 0);
+        solo_peer_expect_end(stage, WEFT_PROTOCOL);
+        assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+        assert_null(solo_peer_to_bulk(stage, MAIL(PACKED)));
+    }
+}
+
+/* ---- two connections at once ----------------------------------------------------------------- */
+
+static void the_connection_that_may_not_stand_says_goodbye(void **state) {
+    struct solo_peer *stage = met(state);
+    uint8_t ids[32];
+    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    solo_peer_say_hello(stage, &hello);
+    assert_true(solo_peer_claimed(stage));
+    solo_peer_rule(stage, false, false, false);
+    assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
+    assert_int_equal(stage->link.closes, 1);
+    assert_null(solo_peer_to_bulk(stage, MAIL(JOINED)));
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+}
+
+static void a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soon(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_live(stage, true);
+    solo_peer_rule(stage, false, true, false);
+    assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
+    solo_peer_cleared(stage);
+    solo_peer_wait(stage, LIMIT_REDIAL_MAX_US - 1);
+    assert_int_equal(stage->link.dials, 1);
+    solo_peer_wait(stage, 1);
+    assert_int_equal(stage->link.dials, 2);
+}
+
+static void a_session_that_must_prove_itself_has_five_seconds(void **state) {
+    struct solo_peer *stage = live(state);
+    solo_peer_rule(stage, false, false, true);
+    const Weft__Wire__Wire *asked = solo_peer_heard_kind(stage, WIRE(HEARTBEAT));
+    assert_non_null(asked);
+    assert_int_equal(asked->heartbeat->echo, 1);
+    solo_peer_wait(stage, LIMIT_HANDSHAKE_US - 1);
+    solo_peer_say_heartbeat(stage, 0);
+    solo_peer_wait(stage, SECOND);
+    assert_int_equal(stage->link.closes, 0);
+    solo_peer_rule(stage, false, false, true);
+    solo_peer_wait(stage, LIMIT_HANDSHAKE_US - 1);
+    assert_int_equal(stage->link.closes, 0);
+    solo_peer_wait(stage, 1);
+    assert_int_equal(stage->link.closes, 1);
+}
+
+static void a_ruling_on_an_earlier_session_is_void(void **state) {
+    struct solo_peer *stage = live(state);
+    stage->claimed--;
+    solo_peer_rule(stage, false, true, false);
+    assert_int_equal(stage->link.closes, 0);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_LIVE);
+}
+
+/* ---- time ------------------------------------------------------------------------------------ */
+
+static void a_handshake_has_five_seconds_however_it_trickles(void **state) {
+    struct solo_peer *stage = met(state);
+    uint8_t ids[32];
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    wire.body_case = WIRE(HELLO);
+    wire.hello = &hello;
+    solo_peer_prepare(stage, &wire);
+    for (uint32_t second = 0; second < LIMIT_HANDSHAKE_US / SECOND; second++) {
+        solo_peer_carry(stage, 3);
+        assert_int_equal(stage->link.closes, 0);
+        solo_peer_wait(stage, SECOND);
+    }
+    assert_int_equal(stage->link.closes, 1);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+}
+
+static void a_dial_that_nobody_answers_is_given_up_after_five_seconds(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_dial(stage);
+    solo_peer_wait(stage, LIMIT_HANDSHAKE_US - 1);
+    assert_int_equal(stage->link.closes, 0);
+    solo_peer_wait(stage, 1);
+    assert_int_equal(stage->link.closes, 1);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_PAUSING);
+}
+
+/* ---- the end, and another beginning ---------------------------------------------------------- */
+
+static void an_error_of_the_remote_ends_the_session_and_is_told_to_the_host(void **state) {
+    struct solo_peer *stage = live(state);
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__Error error = WEFT__WIRE__ERROR__INIT;
+    error.code = 34;
+    error.text = (char *)"you spoke out of turn";
+    wire.body_case = WIRE(ERROR);
+    wire.error = &error;
+    solo_peer_say(stage, &wire);
+    assert_int_equal(stage->link.closes, 1);
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_DOWN, WEFT_PROTOCOL, "you spoke out of turn");
+    solo_peer_cleared(stage);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+}
+
+static void a_goodbye_ends_the_session_without_a_word(void **state) {
+    struct solo_peer *stage = live(state);
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__Goodbye goodbye = WEFT__WIRE__GOODBYE__INIT;
+    goodbye.text = (char *)"until tomorrow";
+    wire.body_case = WIRE(GOODBYE);
+    wire.goodbye = &goodbye;
+    stage->link.out_size = stage->link.out_taken = 0;
+    solo_peer_say(stage, &wire);
+    assert_int_equal(stage->link.closes, 1);
+    assert_int_equal(stage->link.out_size, 0);
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_DOWN, WEFT_CLOSED, "until tomorrow");
+}
+
+static void a_cut_link_ends_the_session(void **state) {
+    struct solo_peer *stage = live(state);
+    solo_peer_break(stage, WEFT_NET);
+    assert_int_equal(stage->link.closes, 1);
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
+    solo_peer_expect_event(stage, WEFT_EVENT_PEER_DOWN, WEFT_NET, "");
+}
+
+static void a_slot_is_free_when_bulk_has_let_go_and_can_be_used_again(void **state) {
+    struct solo_peer *stage = live(state);
+    solo_peer_break(stage, WEFT_CLOSED);
+    assert_null(solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_batch(stage, 100, 1, true); /* They crossed the end, and are dropped. */
+    solo_peer_places(stage, 1);
+    solo_peer_cleared(stage);
+    struct mail *vacated = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED));
+    assert_non_null(vacated);
+    assert_true(vacated->body.vacated->slot_free);
+    mail_drop(&vacated);
+    solo_peer_live(stage, false);
+    assert_int_equal(solo_peer_batches_heard(stage), 0);
+    assert_int_equal(stage->link.adopts, 2);
+}
+
+/* Waits for the next dial, which must come within [least, most] microseconds and not before. */
+static void expect_dial_within(struct solo_peer *stage, uint64_t least, uint64_t most) {
+    uint32_t dials = stage->link.dials;
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_new_link(stage);
+    solo_peer_wait(stage, least - 1);
+    assert_int_equal(stage->link.dials, dials);
+    solo_peer_wait(stage, most - least + 1);
+    assert_int_equal(stage->link.dials, dials + 1);
+}
+
+static void dials_that_fail_are_tried_again_after_growing_pauses(void **state) {
+    struct solo_peer *stage = *state;
+    stage->link.dial_fails = WEFT_NET;
+    solo_peer_dial(stage);
+    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause < LIMIT_REDIAL_MAX_US; pause *= 2)
+        expect_dial_within(stage, pause, pause);
+    for (unsigned i = 0; i < 3; i++)
+        expect_dial_within(stage, LIMIT_REDIAL_MAX_US, LIMIT_REDIAL_MAX_US);
+}
+
+static void a_pause_is_lengthened_by_chance_by_up_to_a_quarter(void **state) {
+    struct solo_peer *stage = *state;
+    stage->link.dial_fails = WEFT_NET;
+    stage->jitter = LIMIT_REDIAL_MIN_US / 4 - 1;
+    solo_peer_dial(stage);
+    uint64_t pause = LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1;
+    expect_dial_within(stage, pause, pause);
+    stage->jitter = 123456;
+    expect_dial_within(stage, 2 * LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1,
+                       2 * LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1);
+    expect_dial_within(stage, 4 * LIMIT_REDIAL_MIN_US + 123456, 4 * LIMIT_REDIAL_MIN_US + 123456);
+}
+
+static void connecting_anew_dials_at_once_and_begins_with_the_shortest_pause(void **state) {
+    struct solo_peer *stage = *state;
+    stage->link.dial_fails = WEFT_NET;
+    solo_peer_dial(stage);
+    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause < 16 * LIMIT_REDIAL_MIN_US; pause *= 2)
+        expect_dial_within(stage, pause, pause);
+    uint32_t dials = stage->link.dials;
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_dial(stage);
+    assert_int_equal(stage->link.dials, dials + 1);
+    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
+}
+
+static void a_session_that_stood_is_dialled_again_after_the_shortest_pause(void **state) {
+    struct solo_peer *stage = *state;
+    stage->link.dial_fails = WEFT_NET;
+    solo_peer_dial(stage);
+    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
+    stage->link.dial_fails = WEFT_OK;
+    expect_dial_within(stage, 2 * LIMIT_REDIAL_MIN_US, 2 * LIMIT_REDIAL_MIN_US);
+    solo_peer_remote(stage);
+    uint8_t ids[32];
+    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    solo_peer_say_hello(stage, &hello);
+    assert_true(solo_peer_claimed(stage));
+    solo_peer_rule(stage, true, false, false);
+    solo_peer_break(stage, WEFT_NET);
+    solo_peer_cleared(stage);
+    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
+}
+
+static void a_remote_that_refuses_is_not_hammered(void **state) {
+    struct solo_peer *stage = *state;
+    uint8_t ids[32];
+    solo_peer_dial(stage);
+    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause <= 8 * LIMIT_REDIAL_MIN_US; pause *= 2) {
+        Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+        ids[5] = 1; /* Another library. */
+        solo_peer_remote(stage);
+        solo_peer_say_hello(stage, &hello);
+        expect_dial_within(stage, pause, pause);
+    }
+}
+
+static void a_peer_that_is_stopped_says_goodbye_and_dials_no_more(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_live(stage, true);
+    struct mail *stop = solo_mail(&stage->solo, MAIL(STOP), NULL);
+    solo_tell(&stage->solo, ACTOR_LISTENER, stop);
+    assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
+    solo_peer_cleared(stage);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_wait(stage, 10 * (uint64_t)LIMIT_REDIAL_MAX_US);
+    assert_int_equal(stage->link.dials, 1);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_VACANT);
+}
+
+#define PEER_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        PEER_TEST(peer_says_nothing_to_who_has_not_greeted),
+        PEER_TEST(peer_that_dialled_greets_at_once_and_says_who_it_is),
+        PEER_TEST(a_stranger_gets_silence),
+        PEER_TEST(a_session_stands_when_the_listener_says_so),
+        PEER_TEST(a_hello_that_does_not_fit_is_refused_with_a_reason),
+        PEER_TEST(a_remote_that_speaks_more_versions_than_this_one_is_let_in),
+        PEER_TEST(a_second_hello_ends_the_session),
+        PEER_TEST(nothing_is_taken_before_the_hello),
+        PEER_TEST(the_connection_that_may_not_stand_says_goodbye),
+        PEER_TEST(a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soon),
+        PEER_TEST(a_session_that_must_prove_itself_has_five_seconds),
+        PEER_TEST(a_ruling_on_an_earlier_session_is_void),
+        PEER_TEST(a_handshake_has_five_seconds_however_it_trickles),
+        PEER_TEST(a_dial_that_nobody_answers_is_given_up_after_five_seconds),
+        PEER_TEST(an_error_of_the_remote_ends_the_session_and_is_told_to_the_host),
+        PEER_TEST(a_goodbye_ends_the_session_without_a_word),
+        PEER_TEST(a_cut_link_ends_the_session),
+        PEER_TEST(a_slot_is_free_when_bulk_has_let_go_and_can_be_used_again),
+        PEER_TEST(dials_that_fail_are_tried_again_after_growing_pauses),
+        PEER_TEST(a_pause_is_lengthened_by_chance_by_up_to_a_quarter),
+        PEER_TEST(connecting_anew_dials_at_once_and_begins_with_the_shortest_pause),
+        PEER_TEST(a_session_that_stood_is_dialled_again_after_the_shortest_pause),
+        PEER_TEST(a_remote_that_refuses_is_not_hammered),
+        PEER_TEST(a_peer_that_is_stopped_says_goodbye_and_dials_no_more),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
