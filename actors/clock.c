@@ -58,6 +58,13 @@ static void clock_step(void *self, struct instant now, struct mail **in, struct 
         /* The verdict does not matter here: an owner's versions order its own rows only. */
         (void)hlc_observe(&clock->hlc, now.wall_ms, body->incoming->rows->upto);
         break;
+    case WEFT__MAIL__BODY_GOVERN:
+        body->govern->hlc = hlc_tick(&clock->hlc, now.wall_ms, 1);
+        break;
+    case WEFT__MAIL__BODY_RECORDS:
+        (void)hlc_observe(&clock->hlc, now.wall_ms, body->records->hlc);
+        body->records->stamp = hlc_tick(&clock->hlc, now.wall_ms, 1);
+        break;
     case WEFT__MAIL__BODY_STOP:
         break;
     default:

@@ -7,7 +7,7 @@
  *   5. `after` of each run is the position before it, `upto` its last change: the runs of a stream
  *      chain without a gap.
  * Not here: SQL (store/writer), rows of others (log_incoming), rescans (log_scan), members
- * (log_member). */
+ * (log_member), the shared log (log_shared, log_govern). */
 #include "actors/log.h"
 
 #include <stdlib.h>
@@ -37,6 +37,7 @@ void log_rollback(struct log *log) {
     if (log->open) writer_rollback(log->writer);
     log->open = false;
     log->moved.count = 0;
+    log->group_stamp = 0;
     log->own = log->remote = (struct writer_tally){0};
 }
 
@@ -212,7 +213,15 @@ static void fail_group(struct log *log, const struct weft_error *why, struct out
     log_tell_host(out); /* After the answers, the memory of the transactions has been let go. */
 }
 
-static void count_group(struct log *log) {
+static void count_group(struct log *log, struct outbox *out) {
+    if (log->remote.parked != 0) {
+        struct weft_error why = {0};
+        (void)status_fail(&why, WEFT_CONSTRAINT, 0,
+                          "received rows cannot be applied yet, as a constraint of the schema "
+                          "forbids them or their key is another owner's; they are kept, and tried "
+                          "again at the next open");
+        log_notice(log, WEFT_EVENT_PARKED, -1, log->remote.parked, NULL, &why, out);
+    }
     board_add(log->board->syncs, 1);
     board_add(log->board->rows_local, log->own.written);
     board_add(log->board->rows_remote, log->remote.written);
@@ -241,10 +250,13 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     log->moved.count = 0;
     for (uint32_t m = 0; m < log->member_count; m++) {
         log->members[m].unsaved.count = 0;
-        log->members[m].saved = true;
+        for (uint32_t i = 0; i < log->members[m].shared_count; i++) {
+            log->members[m].shared[i].saved = true;
+        }
     }
     log->acks_due_us = DUE_NEVER;
-    count_group(log);
+    log->group_stamp = 0;
+    count_group(log, out);
     if (log->group_count != 0) {
         answer_group(log, NULL, out);
         notice_changed(log, out);
@@ -369,6 +381,18 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_FORGET:
         log_forget(log, now, (*in)->body.forget, out);
         break;
+    case WEFT__MAIL__BODY_RECORDS:
+        log_records(log, now, in, out);
+        break;
+    case WEFT__MAIL__BODY_GOVERN:
+        log_govern(log, now, (*in)->body.govern, out);
+        break;
+    case WEFT__MAIL__BODY_SHARED_ACKED:
+        log_shared_acked(log, now, (*in)->body.shared_acked, out);
+        break;
+    case WEFT__MAIL__BODY_ROSTER_WANTED:
+        log_roster_wanted(log, (*in)->body.roster_wanted, out);
+        break;
     case WEFT__MAIL__BODY_STOP:
         (void)log_begin(log, &why); /* Unsaved acknowledgements go with the last commit. */
         (void)log_flush(log, now, out);
@@ -400,6 +424,7 @@ static void log_stop(void *self) {
     }
     log_scan_free(log);
     log_free_members(log);
+    log_free_shared(log);
     free(log->sweeps);
     vector_free(&log->positions);
     vector_free(&log->moved);
@@ -419,6 +444,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
                                           settings->models, &settings->device, &log->writer, why);
     if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);
+    if (status == WEFT_OK) status = log_load_shared(log, why);
     if (status == WEFT_OK) status = log_load_members(log, why);
     if (status == WEFT_OK) status = log_load_sweeps(log, why);
     if (status == WEFT_OK) status = writer_begin(log->writer, why);

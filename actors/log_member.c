@@ -1,9 +1,11 @@
 /* The log's members: who they are, what they hold, and the questions of prune.
  * Invariants
- *   1. A member is stored before, or in the commit with, the first acknowledgement of it.
+ *   1. Who is a member is what the roster says, and nothing else.
  *   2. What a member holds only grows, here and in the table.
  *   3. The board's positions follow what is held in memory: an acknowledgement is true when it
  *      arrives, whether or not this device has stored it. */
+#include <stdlib.h>
+
 #include "actors/log_private.h"
 
 #define ACKS_DELAY_US 1000000u /* an acknowledgement waits that long for a commit to ride on */
@@ -13,41 +15,86 @@ struct load {
     enum weft_status status;
 };
 
-static struct member *find_member(struct log *log, const struct id *device) {
+struct member *log_member(struct log *log, const struct id *device) {
     for (uint32_t m = 0; m < log->member_count; m++) {
         if (id_equal(&log->members[m].device, device)) return &log->members[m];
     }
     return NULL;
 }
 
-static struct member *add_member(struct log *log, const struct id *device, bool saved) {
-    if (log->member_count == LIMIT_MEMBERS - 1) return NULL; /* This device is one, too. */
+static struct member *add_member(struct log *log, const struct id *device) {
+    if (log->member_count == LIMIT_ROSTER) return NULL;
+    struct board_seat *seat = &log->board->members[log->member_count];
     struct member *member = &log->members[log->member_count++];
-    *member = (struct member){.device = *device, .saved = saved};
+    *member = (struct member){.device = *device};
     vector_init(&member->held);
     vector_init(&member->unsaved);
+    board_set(seat->device[0], load_u64(device->bytes));
+    board_set(seat->device[1], load_u64(device->bytes + 8));
     atomic_store_explicit(&log->board->member_count, log->member_count, memory_order_release);
     return member;
+}
+
+static bool is_member(const struct log *log, uint32_t m) {
+    return log->members[m].state == BOARD_MEMBER;
+}
+
+static void show_name(_Atomic uint64_t cells[8], const char *name) {
+    char text[65] = {0};
+    utf8_plain(name, strlen(name), text, sizeof text);
+    for (size_t i = 0; i < 8; i++)
+        board_set(cells[i], load_u64((const uint8_t *)text + 8 * i));
+}
+
+/* Where a device stands changes: the board says so, and what it holds is to be stored from now on.
+ */
+static void set_state(struct log *log, struct member *member, enum board_member state,
+                      const char *name) {
+    struct board_seat *seat = &log->board->members[member - log->members];
+    show_name(seat->name, name);
+    if (state == BOARD_MEMBER) (void)vector_merge(&member->unsaved, &member->held);
+    member->state = state;
+    atomic_store_explicit(&seat->state, state, memory_order_release);
+}
+
+void log_follow_roster(struct log *log, struct instant now, struct outbox *tell) {
+    for (uint32_t i = 0; i < log->roster.count; i++) {
+        const struct roster_member *entry = &log->roster.members[i];
+        enum board_member state = entry->removed ? BOARD_REMOVED : BOARD_MEMBER;
+        if (id_equal(&entry->device, &log->settings->device)) {
+            bool news = board_get(log->board->self_state) != state;
+            show_name(log->board->self_name, entry->name);
+            atomic_store_explicit(&log->board->self_state, state, memory_order_release);
+            if (!news || tell == NULL) continue;
+            log_notice(log, entry->removed ? WEFT_EVENT_REMOVED : WEFT_EVENT_MEMBER, -1, 0,
+                       &entry->device, NULL, tell);
+            continue;
+        }
+        struct member *member = log_member(log, &entry->device);
+        if (member == NULL) member = add_member(log, &entry->device);
+        CHECK(member != NULL); /* The roster has no more entries than there are seats. */
+        if (member->state == state) continue;
+        set_state(log, member, state, entry->name);
+        if (member->unsaved.count != 0) log->acks_due_us = now.mono_us;
+        if (tell == NULL) continue;
+        log_notice(log, entry->removed ? WEFT_EVENT_REMOVED : WEFT_EVENT_MEMBER, -1, 0,
+                   &entry->device, NULL, tell);
+    }
 }
 
 /* What a member holds of this device's rows, where the host can see it. */
 static void show(struct log *log, const struct member *member, const struct stream *stream) {
     uint32_t m = (uint32_t)(member - log->members);
     if (!id_equal(&stream->owner, &log->settings->device)) return;
-    CHECK(m < LIMIT_MEMBERS && stream->model >= 1 && stream->model <= LIMIT_MODELS);
+    CHECK(m < LIMIT_ROSTER && stream->model >= 1 && stream->model <= LIMIT_MODELS);
     atomic_store_explicit(&log->board->position[m][stream->model - 1],
                           vector_get(&member->held, stream), memory_order_release);
-}
-
-static void load_member(void *context, const struct id *device) {
-    struct load *load = context;
-    if (add_member(load->log, device, true) == NULL) load->status = WEFT_LIMIT;
 }
 
 static void load_ack(void *context, const struct id *device, const struct stream *stream,
                      uint64_t position) {
     struct load *load = context;
-    struct member *member = find_member(load->log, device);
+    struct member *member = log_member(load->log, device);
     if (member == NULL || load->status != WEFT_OK) return;
     load->status = vector_advance(&member->held, stream, position, NULL);
     if (load->status == WEFT_OK) show(load->log, member, stream);
@@ -55,37 +102,26 @@ static void load_ack(void *context, const struct id *device, const struct stream
 
 enum weft_status log_load_members(struct log *log, struct weft_error *why) {
     struct load load = {log, WEFT_OK};
-    const struct writer_visit visit = {.context = &load, .member = load_member, .ack = load_ack};
+    const struct writer_visit visit = {.context = &load, .ack = load_ack};
+    log_follow_roster(log, (struct instant){0}, NULL);
     enum weft_status status = writer_visit(log->writer, &visit, why);
     if (status == WEFT_OK && load.status != WEFT_OK) {
-        status = status_fail(why, load.status, 0, "the library lists more than %u devices",
-                             LIMIT_MEMBERS);
+        status = status_fail(why, load.status, 0, "no memory for what the members hold");
     }
     return status;
 }
 
-/* A device met for the first time. */
-static struct member *welcome(struct log *log, struct instant now, const struct id *device,
-                              struct outbox *out) {
-    struct member *member = add_member(log, device, false);
-    if (member == NULL) {
-        struct weft_error why = {0};
-        (void)status_fail(&why, WEFT_LIMIT, 0, "a library has at most %u devices", LIMIT_MEMBERS);
-        log_notice(log, WEFT_EVENT_FAULT, -1, 0, device, &why, out);
-        return NULL;
-    }
-    log->acks_due_us = now.mono_us;
-    log_notice(log, WEFT_EVENT_MEMBER, -1, 0, device, NULL, out);
-    return member;
+void log_acks_wait(struct log *log, struct instant now) {
+    if (log->acks_due_us == DUE_NEVER) log->acks_due_us = now.mono_us + ACKS_DELAY_US;
 }
 
 void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, struct outbox *out) {
     struct id device;
     bool moved = false;
     CHECK(id_read(&device, acked->device.data, acked->device.len));
-    struct member *member = find_member(log, &device);
-    if (member == NULL) member = welcome(log, now, &device, out);
-    if (member == NULL) return;
+    struct member *member = log_member(log, &device);
+    if (member == NULL) member = add_member(log, &device);
+    if (member == NULL) return; /* As many as there may be, and this is none of them. */
     for (size_t i = 0; i < acked->n_places; i++) {
         const Weft__Place *place = acked->places[i];
         struct stream stream = {.model = place->model};
@@ -95,12 +131,14 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
         if (place->position > INT64_MAX) continue;
         if (vector_advance(&member->held, &stream, place->position, &raised) != WEFT_OK) continue;
         if (!raised) continue;
-        (void)vector_advance(&member->unsaved, &stream, place->position, NULL);
+        if (member->state == BOARD_MEMBER) {
+            (void)vector_advance(&member->unsaved, &stream, place->position, NULL);
+        }
         show(log, member, &stream);
         moved = true;
     }
     if (!moved) return;
-    if (log->acks_due_us == DUE_NEVER) log->acks_due_us = now.mono_us + ACKS_DELAY_US;
+    log_acks_wait(log, now);
     log_tell_host(out);
 }
 
@@ -108,14 +146,11 @@ enum weft_status log_save_acks(struct log *log, struct weft_error *why) {
     enum weft_status status = WEFT_OK;
     for (uint32_t m = 0; m < log->member_count && status == WEFT_OK; m++) {
         struct member *member = &log->members[m];
-        bool added = false;
-        if (!member->saved) {
-            status = writer_member(log->writer, &member->device, 0, &added, why);
-        }
         for (uint32_t i = 0; i < member->unsaved.count && status == WEFT_OK; i++) {
             const struct vector_entry *entry = &member->unsaved.entries[i];
             status = writer_ack(log->writer, &member->device, &entry->stream, entry->position, why);
         }
+        if (status == WEFT_OK) status = log_save_shared_acks(log, member, why);
     }
     return status;
 }
@@ -153,10 +188,10 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
     surveyed->members = (Weft__SurveyedMember **)mail_messages(
         mail, &weft__surveyed_member__descriptor, log->member_count);
     CHECK(surveyed->oldest != NULL && (surveyed->members != NULL || log->member_count == 0));
-    surveyed->n_members = log->member_count;
     for (uint32_t m = 0; m < log->member_count; m++) {
         const struct member *member = &log->members[m];
-        Weft__SurveyedMember *entry = surveyed->members[m];
+        if (!is_member(log, m)) continue;
+        Weft__SurveyedMember *entry = surveyed->members[surveyed->n_members++];
         CHECK(mail_bytes(mail, &entry->device, member->device.bytes, sizeof member->device.bytes));
         entry->acks =
             (Weft__Place **)mail_messages(mail, &weft__place__descriptor, member->held.count);
@@ -179,7 +214,7 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
  * joined since the survey on which prune decided. */
 static uint64_t held_by_all(const struct log *log, const struct stream *stream, uint64_t upto) {
     for (uint32_t m = 0; m < log->member_count; m++) {
-        if (id_equal(&log->members[m].device, &stream->owner)) continue;
+        if (!is_member(log, m) || id_equal(&log->members[m].device, &stream->owner)) continue;
         uint64_t held = vector_get(&log->members[m].held, stream);
         if (held < upto) upto = held;
     }
@@ -214,5 +249,6 @@ void log_free_members(struct log *log) {
     for (uint32_t m = 0; m < log->member_count; m++) {
         vector_free(&log->members[m].held);
         vector_free(&log->members[m].unsaved);
+        free(log->members[m].shared);
     }
 }

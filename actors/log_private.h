@@ -6,16 +6,26 @@
 #include "engine/base/status.h"
 #include "engine/crdt/vector.h"
 #include "engine/runtime/actor.h"
-#include "engine/store/writer.h"
+#include "engine/store/shared.h"
 
 struct scan; /* an open rescan */
 
-/* A device that is a member, this one not among them. */
+/* Another device that this one has heard of. What one holds that is no member yet is kept in
+ * memory: the roster that makes it one may still be on its way. */
 struct member {
     struct id device;
-    struct vector held;    /* what it says it holds */
-    struct vector unsaved; /* the part of `held` that no commit has stored yet */
-    bool saved;            /* a commit has stored the member itself */
+    enum board_member state;
+    struct vector held;        /* what it says it holds */
+    struct vector unsaved;     /* the part of `held` that no commit has stored yet */
+    struct shared_ack *shared; /* what it says it holds of the shared log */
+    uint32_t shared_count, shared_room;
+};
+
+/* What a member holds of an origin. */
+struct shared_ack {
+    struct record_origin origin;
+    uint64_t seq;
+    bool saved;
 };
 
 /* A sweep of a stream whose tombstones were forgotten: how far it has come. */
@@ -47,9 +57,18 @@ struct log {
     struct writer_tally own, remote;
 
     /* Members. */
-    struct member members[LIMIT_MEMBERS];
+    struct member members[LIMIT_ROSTER];
     uint32_t member_count;
     uint64_t acks_due_us; /* when unsaved acks are committed on their own */
+
+    /* The shared log. */
+    struct roster roster;
+    struct shared_head *heads; /* LIMIT_ORIGINS of them, in no order */
+    uint32_t head_count;
+    uint64_t place;         /* of the newest record */
+    uint64_t told_place;    /* ... of which share knows */
+    bool reload_due;        /* roster and heads are not those of the disk */
+    uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
     struct scan *scans[LIMIT_SCANS];
     bool stopped;
@@ -114,5 +133,58 @@ void log_survey(struct log *log, struct instant now, struct outbox *out);
 void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
                 struct outbox *out);
 void log_free_members(struct log *log);
+/* The roster has changed: members are who it says. `tell`: the host hears of new ones. */
+void log_follow_roster(struct log *log, struct instant now, struct outbox *tell);
+/* The entry of a device heard of; NULL when there is none. */
+struct member *log_member(struct log *log, const struct id *device);
+/* Acknowledgements are to be stored with the next commit, or by one of their own a little later. */
+void log_acks_wait(struct log *log, struct instant now);
+
+/* ---- log_shared.c: records of the shared log, and what they say about members ---- */
+
+enum weft_status log_load_shared(struct log *log, struct weft_error *why);
+void log_records(struct log *log, struct instant now, struct mail **in, struct outbox *out);
+void log_govern(struct log *log, struct instant now, const Weft__Govern *govern,
+                struct outbox *out);
+void log_roster_wanted(struct log *log, const Weft__RosterWanted *wanted, struct outbox *out);
+void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAcked *acked,
+                      struct outbox *out);
+void log_free_shared(struct log *log);
+/* What is held of an origin; NULL: nothing. */
+struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
+/* Writes what members say they hold of the shared log and no commit has stored yet. */
+enum weft_status log_save_shared_acks(struct log *log, struct member *member,
+                                      struct weft_error *why);
+/* Makes memory what the disk says, if a rollback may have left it otherwise. */
+enum weft_status log_reload_shared(struct log *log, struct weft_error *why);
+/* Commits what a change of the shared log wrote, and tells of it: the share actor, the listener,
+ * members. On failure memory is what the disk says again. */
+enum weft_status log_settle_shared(struct log *log, struct instant now, enum weft_status status,
+                                   struct weft_error *why, struct outbox *out);
+/* Appends a record and applies it. */
+enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
+                                   struct weft_error *why);
+
+/* ---- log_govern.c: records that this device writes about members ---- */
+
+/* Appends a record of this device with these ops. */
+enum weft_status log_append_own(struct log *log, struct bytes ops, uint64_t hlc,
+                                struct arena *arena, struct weft_error *why);
+/* What records of others leave this device to say. */
+struct log_unsaid {
+    uint32_t refused_count; /* devices of which a record was refused as that of a removed one */
+    struct id refused[LIMIT_ROSTER];
+    uint32_t key_count; /* devices that this one added, and keys of others made without them */
+    struct {
+        struct id device;
+        uint8_t psk_id[LIBRARY_KEY_ID];
+    } keys[LIMIT_ROSTER];
+};
+/* Notes what a record that is about to be applied leaves to say about keys. */
+void log_note_keys(const struct log *log, const struct record *record, struct log_unsaid *unsaid);
+/* Says it: what it holds of removed devices (docs/decisions/008), and keys that a device it added
+ * was not given, as who made them had not heard of it. */
+enum weft_status log_say_members(struct log *log, const struct log_unsaid *unsaid, uint64_t hlc,
+                                 struct weft_error *why);
 
 #endif

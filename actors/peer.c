@@ -1,11 +1,14 @@
 /* See peer.h. Invariants
  *   1. A connection exists exactly in DIALLING, GREETING, CLAIMING and LIVE.
- *   2. bulk knows of the session (joined) from LIVE on, until it has answered Left; what arrives
- *      from it in between is of the old session, and dropped.
+ *   2. bulk and share know of the session (joined) from LIVE on, until they have answered Left;
+ *      what arrives from them in between is of the old session, and dropped.
  *   3. Every claim that was granted is given back by one Vacated.
  * Not here: what messages mean (peer_in.c), how they are said (peer_out.c), which of two sessions
  * with one device stands (listener). */
 #include "actors/peer.h"
+
+#include <sodium.h>
+#include <stdio.h>
 
 #include "actors/peer_private.h"
 
@@ -21,6 +24,10 @@ static enum weft_status peer_start(void *self, const struct actor_seed *seed,
     peer->index = seed->index;
     peer->board = &seed->settings->board->peers[seed->index];
     peer->backoff_us = LIMIT_REDIAL_MIN_US;
+    peer->self = (struct handshake_self){.identity = peer->settings->identity,
+                                         .ver_min = WIRE_VERSION_MIN,
+                                         .ver_max = WIRE_VERSION_MAX,
+                                         .hlc = peer->settings->clock_stored};
     return WEFT_OK;
 }
 
@@ -49,30 +56,29 @@ void peer_notice(struct peer *peer, enum weft_event_kind kind, enum weft_status 
 
 /* ---- beginning and ending a connection ---- */
 
-/* The link is there: opens a session on it and greets. */
-static void begin_session(struct peer *peer, struct instant now, bool opened_here,
-                          struct outbox *out) {
+/* The link is there: what a connection begins with. */
+static void begin_connection(struct peer *peer, struct instant now, bool opened_here) {
     CHECK(peer->link != 0 && peer->session == NULL);
     peer->session_number++;
     peer->opened_here = opened_here;
-    peer->opened_us = peer->heard_us = peer->sent_us = now.mono_us;
-    peer->prove_us = DUE_NEVER;
+    peer->opened_us = peer->heard_us = peer->sent_us = peer->keyed_us = now.mono_us;
+    peer->prove_us = peer->record_us = DUE_NEVER;
     peer->may_read = peer->may_write = true;
+    peer->greeted = false;
     peer->window = LIMIT_WINDOW;
-    peer->credit = 0;
-    peer->packed = 0;
+    peer->shared_window = LIMIT_SHARED_WINDOW;
+    peer->credit = peer->shared_credit = 0;
+    peer->packed = peer->records_in = 0;
     peer->device = (struct id){{0}};
+    peer->name[0] = 0;
     board_set(peer->board->used, 1);
     set_state(peer, opened_here ? PEER_DIALLING : PEER_GREETING);
-    peer->session = session_open(opened_here);
-    if (peer->session == NULL || peer_say_hello(peer) != WEFT_OK) {
-        peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a session", out);
-    }
 }
 
 static void dial(struct peer *peer, struct instant now, struct outbox *out) {
     struct weft_error why = {0};
-    CHECK(peer->dials && peer->link == 0);
+    uint8_t ephemeral[32];
+    CHECK(peer->dials && peer->aimed && peer->link == 0);
     enum weft_status status =
         peer->net.ops->dial(peer->net.self, peer->address, peer->watch, &peer->link, &why);
     if (status != WEFT_OK) {
@@ -81,7 +87,11 @@ static void dial(struct peer *peer, struct instant now, struct outbox *out) {
         peer_end(peer, now, status, why.text, out);
         return;
     }
-    begin_session(peer, now, true, out);
+    begin_connection(peer, now, true);
+    peer->settings->entropy.fill(peer->settings->entropy.self, ephemeral, sizeof ephemeral);
+    status = session_dial(&peer->self, &peer->target, ephemeral, &peer->session, &why);
+    sodium_memzero(ephemeral, sizeof ephemeral);
+    if (status != WEFT_OK) peer_end(peer, now, status, why.text, out);
 }
 
 /* What comes after a connection: another dial, or a free slot. */
@@ -94,6 +104,7 @@ static void settle(struct peer *peer, struct instant now, struct outbox *out) {
         peer->redial_us = now.mono_us + peer->backoff_us + jitter % (peer->backoff_us / 4);
         peer->backoff_us *= 2;
         if (peer->backoff_us > LIMIT_REDIAL_MAX_US) peer->backoff_us = LIMIT_REDIAL_MAX_US;
+        peer->aimed = false; /* The listener says anew whom to dial. */
         set_state(peer, PEER_PAUSING);
     } else {
         peer->dials = false;
@@ -110,8 +121,12 @@ static void drop_connection(struct peer *peer) {
     for (uint32_t i = 0; i < peer->pending_count; i++) {
         mail_drop(&peer->pending[i]);
     }
-    peer->pending_count = peer->behind_count = 0;
+    for (uint32_t i = 0; i < peer->shipment_count; i++) {
+        mail_drop(&peer->shipments[i]);
+    }
+    peer->pending_count = peer->behind_count = peer->shipment_count = 0;
     peer->grant_batches = peer->grant_notes = 0;
+    peer->grant_shipments = peer->grant_shared_notes = 0;
     session_close(peer->session);
     peer->session = NULL;
     if (peer->link != 0) peer->net.ops->close(peer->net.self, peer->link);
@@ -119,30 +134,48 @@ static void drop_connection(struct peer *peer) {
     peer->may_read = peer->may_write = peer->more = false;
 }
 
+/* What the host is told of an end. That nobody answers at an address is told once. */
+static void tell_end(struct peer *peer, bool was_live, bool unanswered, enum weft_status status,
+                     const char *text, struct outbox *out) {
+    if (was_live) {
+        peer_notice(peer, WEFT_EVENT_PEER_DOWN, status, text, out);
+    } else if (unanswered && status == WEFT_CLOSED && !peer->told_quiet) {
+        char said[LIMIT_ERROR_BYTES];
+        (void)snprintf(said, sizeof said,
+                       "%s does not answer this device: it is another program, another device than "
+                       "the one dialled, or one that does not know this device as a member",
+                       peer->address);
+        peer->told_quiet = true;
+        peer_notice(peer, WEFT_EVENT_FAULT, WEFT_DENIED, said, out);
+    } else if (status != WEFT_OK && status != WEFT_NET && status != WEFT_CLOSED) {
+        peer_notice(peer, WEFT_EVENT_FAULT, status, text, out);
+    }
+}
+
 void peer_end(struct peer *peer, struct instant now, enum weft_status status, const char *text,
               struct outbox *out) {
     bool was_live = peer->state == PEER_LIVE;
-    bool say = peer->session != NULL && status != WEFT_NET && status != WEFT_CLOSED;
+    bool stood = peer->session != NULL && session_stands(peer->session);
+    bool unanswered = peer->opened_here && peer->session != NULL && !stood;
+    bool say = stood && status != WEFT_NET && status != WEFT_CLOSED;
     if (say && peer_say_farewell(peer, status, text) == WEFT_OK) {
         (void)peer_flush(peer, now, NULL); /* What the link does not take now is not said. */
     }
     drop_connection(peer);
     if (status != WEFT_OK) board_add(peer->board->failures, 1);
-    if (was_live) {
-        peer_notice(peer, WEFT_EVENT_PEER_DOWN, status, text, out);
-    } else if (status != WEFT_OK && status != WEFT_NET && status != WEFT_CLOSED) {
-        peer_notice(peer, WEFT_EVENT_FAULT, status, text, out);
-    }
-    if (!peer->joined) {
+    tell_end(peer, was_live, unanswered, status, text, out);
+    if (peer->joined == 0) {
         settle(peer, now, out);
         return;
     }
-    Weft__Left *left = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_LEFT, &left);
-    left->peer = peer->index;
     set_state(peer, PEER_CLEARING);
+    for (int i = 0; i < 2; i++) {
+        Weft__Left *left = NULL;
+        struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_LEFT, &left);
+        left->peer = peer->index;
+        outbox_send(out, i == 0 ? ACTOR_BULK : ACTOR_SHARE, &mail);
+    }
     peer->emitted++;
-    outbox_send(out, ACTOR_BULK, &mail);
 }
 
 /* ---- mails ---- */
@@ -158,30 +191,31 @@ static void on_ruling(struct peer *peer, struct instant now, const Weft__Ruling 
     }
     if (ruling->end || !ruling->stands) {
         /* Two addresses may lead to one device: they are not to take turns every second. */
-        if (ruling->end) peer->backoff_us = LIMIT_REDIAL_MAX_US;
-        peer_end(peer, now, WEFT_OK, "another session with this device stands", out);
+        if (ruling->end && !ruling->gone) peer->backoff_us = LIMIT_REDIAL_MAX_US;
+        peer_end(peer, now, WEFT_OK,
+                 ruling->end && ruling->gone ? "the device is no member of the library any more"
+                 : ruling->gone ? "the device was not let in: refused, or another used the invite"
+                                : "another session with this device stands",
+                 out);
         return;
     }
     CHECK(peer->state == PEER_CLAIMING);
     set_state(peer, PEER_LIVE);
     peer->backoff_us = LIMIT_REDIAL_MIN_US;
+    peer->told_quiet = false;
     board_add(peer->board->sessions, 1);
-    /* A member from now on: what it has not acknowledged is not forgotten. */
-    Weft__Acked *acked = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ACKED, &acked);
-    acked->peer = peer->index;
-    CHECK(mail_bytes(mail, &acked->device, peer->device.bytes, sizeof peer->device.bytes));
-    outbox_send(out, ACTOR_LOG, &mail);
-    Weft__Joined *joined = NULL;
-    mail = outbox_mail(out, WEFT__MAIL__BODY_JOINED, &joined);
-    joined->peer = peer->index;
-    joined->session = peer->session_number;
-    CHECK(mail_bytes(mail, &joined->device, peer->device.bytes, sizeof peer->device.bytes));
-    peer->joined = true;
+    for (peer->joined = 0; peer->joined < 2; peer->joined++) {
+        Weft__Joined *joined = NULL;
+        struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_JOINED, &joined);
+        joined->peer = peer->index;
+        joined->session = peer->session_number;
+        CHECK(mail_bytes(mail, &joined->device, peer->device.bytes, sizeof peer->device.bytes));
+        outbox_send(out, peer->joined == 0 ? ACTOR_BULK : ACTOR_SHARE, &mail);
+    }
     peer->emitted++;
-    outbox_send(out, ACTOR_BULK, &mail);
     peer->grant_batches = LIMIT_PEER_BATCHES;
-    peer->grant_notes = 2;
+    peer->grant_shipments = LIMIT_PEER_SHIPMENTS;
+    peer->grant_notes = peer->grant_shared_notes = 2;
     peer_notice(peer, WEFT_EVENT_PEER_UP, WEFT_OK, "", out);
 }
 
@@ -190,13 +224,31 @@ static void on_dial(struct peer *peer, struct instant now, const Weft__Dial *ord
     CHECK(strlen(order->address) < sizeof peer->address);
     memcpy(peer->address, order->address, strlen(order->address) + 1);
     peer->dials = true;
-    peer->backoff_us = LIMIT_REDIAL_MIN_US;
-    if (peer->state == PEER_VACANT || peer->state == PEER_PAUSING) dial(peer, now, out);
+    peer->aimed = order->id_pk.len == IDENTITY_KEY;
+    if (peer->aimed) {
+        CHECK(order->x_pk.len == IDENTITY_KEY && order->psk.len == LIBRARY_KEY);
+        peer->target.mode = order->invite ? HANDSHAKE_INVITE : HANDSHAKE_MEMBER;
+        memcpy(peer->target.device.id_pk, order->id_pk.data, IDENTITY_KEY);
+        memcpy(peer->target.device.x_pk, order->x_pk.data, IDENTITY_KEY);
+        memcpy(peer->target.psk, order->psk.data, LIBRARY_KEY);
+    }
+    if (order->now) peer->backoff_us = LIMIT_REDIAL_MIN_US;
+    if (order->now) peer->told_quiet = false;
+    if (peer->state == PEER_VACANT) {
+        set_state(peer, PEER_PAUSING);
+        peer->redial_us = now.mono_us;
+    }
+    if (order->now && peer->state == PEER_PAUSING) peer->redial_us = now.mono_us;
+    if (peer->state == PEER_PAUSING && peer->aimed && now.mono_us >= peer->redial_us) {
+        dial(peer, now, out);
+    }
 }
 
 static void on_accepted(struct peer *peer, struct instant now, const Weft__Accepted *accepted,
                         struct outbox *out) {
     struct weft_error why = {0};
+    struct handshake read;
+    uint8_t ephemeral[32];
     CHECK(peer->state == PEER_VACANT && peer->link == 0);
     enum weft_status status =
         peer->net.ops->adopt(peer->net.self, accepted->handle, peer->watch, &peer->link, &why);
@@ -205,7 +257,14 @@ static void on_accepted(struct peer *peer, struct instant now, const Weft__Accep
         settle(peer, now, out);
         return;
     }
-    begin_session(peer, now, false, out);
+    begin_connection(peer, now, false);
+    CHECK(accepted->handshake.len == sizeof read);
+    memcpy(&read, accepted->handshake.data, sizeof read);
+    peer->settings->entropy.fill(peer->settings->entropy.self, ephemeral, sizeof ephemeral);
+    status = session_accept(&peer->self, &read, ephemeral, &peer->session, &why);
+    sodium_memzero(ephemeral, sizeof ephemeral);
+    if (status == WEFT_OK) status = peer_say_hello(peer);
+    if (status != WEFT_OK) peer_end(peer, now, status, "no memory for a session", out);
 }
 
 static void on_held(struct peer *peer, struct instant now, const Weft__Held *held,
@@ -227,13 +286,49 @@ static void on_held(struct peer *peer, struct instant now, const Weft__Held *hel
     if (status != WEFT_OK) peer_end(peer, now, status, "no memory for an answer", out);
 }
 
-/* Mails of bulk: while CLEARING all but its last word are of the session that has ended. */
+static void on_shared_held(struct peer *peer, struct instant now, const Weft__SharedHeld *held,
+                           struct outbox *out) {
+    CHECK(held->count <= peer->records_in);
+    peer->records_in -= held->count;
+    peer->shared_credit += held->consumed;
+    peer->grant_shared_notes++;
+    if (held->fault[0] != 0) {
+        peer_end(peer, now, WEFT_PROTOCOL, held->fault, out);
+        return;
+    }
+    enum weft_status status = peer_say_shared_held(peer, held);
+    if (status == WEFT_OK) status = peer_say_credit(peer);
+    if (status != WEFT_OK) peer_end(peer, now, status, "no memory for an answer", out);
+}
+
+/* Mails of share. */
+static void on_share(struct peer *peer, struct instant now, struct mail **in, struct outbox *out) {
+    const Weft__Mail *body = &(*in)->body;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_SHIPMENT:
+        CHECK(peer->shipment_count < LIMIT_PEER_SHIPMENTS);
+        peer->shipments[peer->shipment_count++] = *in;
+        *in = NULL;
+        break;
+    case WEFT__MAIL__BODY_SHARED_REQUEST:
+        peer->grant_shared_notes++;
+        if (peer_say_shared_request(peer, body->shared_request) != WEFT_OK) {
+            peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a request", out);
+        }
+        break;
+    default:
+        on_shared_held(peer, now, body->shared_held, out);
+        break;
+    }
+}
+
+/* Mails of bulk and share: while CLEARING all but their last words are of the session that has
+ * ended. */
 static void on_bulk(struct peer *peer, struct instant now, struct mail **in, struct outbox *out) {
     const Weft__Mail *body = &(*in)->body;
     if (body->body_case == WEFT__MAIL__BODY_LEFT) {
-        CHECK(peer->state == PEER_CLEARING);
-        peer->joined = false;
-        settle(peer, now, out);
+        CHECK(peer->state == PEER_CLEARING && peer->joined > 0);
+        if (--peer->joined == 0) settle(peer, now, out);
         return;
     }
     if (peer->state != PEER_LIVE) return;
@@ -249,8 +344,11 @@ static void on_bulk(struct peer *peer, struct instant now, struct mail **in, str
             peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a request", out);
         }
         break;
-    default:
+    case WEFT__MAIL__BODY_HELD:
         on_held(peer, now, body->held, out);
+        break;
+    default:
+        on_share(peer, now, in, out);
         break;
     }
 }
@@ -267,37 +365,80 @@ static void on_stop(struct peer *peer, struct instant now, struct outbox *out) {
 
 /* ---- time ---- */
 
+/* A record that has begun is whole by then: 30 s, less if it is small. */
+static uint64_t record_deadline(const struct peer *peer) {
+    size_t begun = 0;
+    if (peer->record_us == DUE_NEVER || peer->session == NULL) return DUE_NEVER;
+    (void)session_records(peer->session, &begun);
+    uint64_t given = LIMIT_HANDSHAKE_US + (uint64_t)begun * 1000000u / LIMIT_RECORD_RATE;
+    return peer->record_us + (given < LIMIT_RECORD_US ? given : LIMIT_RECORD_US);
+}
+
+/* Whoever comes in by invite may have to wait for a person. */
+static bool waits_for_person(const struct peer *peer) {
+    return peer->state == PEER_CLAIMING && session_mode(peer->session) == HANDSHAKE_INVITE;
+}
+
+/* When the connection ends unless something happens. */
 static uint64_t deadline(const struct peer *peer) {
-    if (peer->state == PEER_LIVE) {
-        /* Nobody is heard while this side does not listen. */
-        if (peer->packed == LIMIT_PEER_PACKED) return DUE_NEVER;
-        uint64_t dead = peer->heard_us + LIMIT_DEAD_US;
-        return peer->prove_us < dead ? peer->prove_us : dead;
+    if (peer->state != PEER_LIVE) {
+        return peer->opened_us + (waits_for_person(peer) ? LIMIT_CONFIRM_US : LIMIT_HANDSHAKE_US);
     }
-    return peer->opened_us + LIMIT_HANDSHAKE_US;
+    /* Nobody is heard while this side does not listen. */
+    if (peer->packed == LIMIT_PEER_PACKED || peer->records_in == LIMIT_PEER_RECORDS) {
+        return DUE_NEVER;
+    }
+    uint64_t due = peer->heard_us + LIMIT_DEAD_US;
+    if (peer->prove_us < due) due = peer->prove_us;
+    uint64_t slow = record_deadline(peer);
+    return slow < due ? slow : due;
+}
+
+static void on_deadline(struct peer *peer, struct instant now, struct outbox *out) {
+    const char *text = "the handshake took longer than 5 s";
+    if (peer->state == PEER_LIVE) {
+        text = now.mono_us >= record_deadline(peer)
+                   ? "the peer sends more slowly than 1 KiB/s, or stopped in the middle of a record"
+                   : "the peer has not been heard of for too long";
+    }
+    peer_end(peer, now, WEFT_NET, text, out);
 }
 
 static void on_time(struct peer *peer, struct instant now, struct outbox *out) {
-    if (peer->state == PEER_PAUSING && now.mono_us >= peer->redial_us) {
+    if (peer->state == PEER_PAUSING && peer->aimed && now.mono_us >= peer->redial_us) {
         dial(peer, now, out);
     } else if (peer->link != 0 && now.mono_us >= deadline(peer)) {
-        const char *text = peer->state == PEER_LIVE ? "the peer has not been heard of for too long"
-                                                    : "the handshake took longer than 5 s";
-        peer_end(peer, now, WEFT_NET, text, out);
-    } else if (peer->state == PEER_LIVE && now.mono_us >= peer->sent_us + LIMIT_HEARTBEAT_US) {
+        on_deadline(peer, now, out);
+    } else if (peer->state == PEER_LIVE && peer->opened_here &&
+               now.mono_us >= peer->opened_us + LIMIT_SESSION_US) {
+        peer->backoff_us = LIMIT_REDIAL_MIN_US;
+        peer_end(peer, now, WEFT_OK, "a day has passed: a new handshake follows", out);
+    } else if (peer->state == PEER_LIVE && now.mono_us >= peer->keyed_us + LIMIT_REKEY_US) {
+        peer->keyed_us = now.mono_us;
+        session_rekey(peer->session);
+    } else if ((peer->state == PEER_LIVE || waits_for_person(peer)) &&
+               now.mono_us >= peer->sent_us + LIMIT_HEARTBEAT_US) {
         peer->sent_us = now.mono_us;
         (void)peer_say_heartbeat(peer, 0);
     }
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b) {
+    return a < b ? a : b;
+}
+
 static uint64_t peer_due(const void *self) {
     const struct peer *peer = self;
     if (peer->more) return 0;
-    if (peer->state == PEER_PAUSING) return peer->redial_us;
+    if (peer->state == PEER_PAUSING) return peer->aimed ? peer->redial_us : DUE_NEVER;
     if (peer->link == 0) return DUE_NEVER;
     uint64_t due = deadline(peer);
-    uint64_t beat = peer->sent_us + LIMIT_HEARTBEAT_US;
-    return peer->state == PEER_LIVE && beat < due ? beat : due;
+    if (peer->state == PEER_LIVE || waits_for_person(peer)) {
+        due = earlier(due, peer->sent_us + LIMIT_HEARTBEAT_US);
+    }
+    if (peer->state != PEER_LIVE) return due;
+    due = earlier(due, peer->keyed_us + LIMIT_REKEY_US);
+    return peer->opened_here ? earlier(due, peer->opened_us + LIMIT_SESSION_US) : due;
 }
 
 /* Everything that may move once a mail has been dealt with: in, then out, then what bulk may send.
@@ -312,13 +453,14 @@ static void move_bytes(struct peer *peer, struct instant now, struct outbox *out
     size_t queued = 0;
     bool moved = true;
     while (status == WEFT_OK && moved) {
-        waiting = peer->pending_count;
+        waiting = peer->pending_count + peer->shipment_count;
         queued = session_queued(peer->session);
         status = peer_feed(peer);
         if (status == WEFT_OK) status = peer_flush(peer, now, &why);
         /* What was written made room for what waits. */
         moved = peer->may_write && waiting != 0 &&
-                (peer->pending_count < waiting || session_queued(peer->session) < queued);
+                (peer->pending_count + peer->shipment_count < waiting ||
+                 session_queued(peer->session) < queued);
     }
     if (status != WEFT_OK) {
         peer_end(peer, now, status, why.text, out);
@@ -344,6 +486,9 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
     case WEFT__MAIL__BODY_HELD:
     case WEFT__MAIL__BODY_REQUEST:
     case WEFT__MAIL__BODY_LEFT:
+    case WEFT__MAIL__BODY_SHIPMENT:
+    case WEFT__MAIL__BODY_SHARED_REQUEST:
+    case WEFT__MAIL__BODY_SHARED_HELD:
         on_bulk(peer, now, in, out);
         break;
     case WEFT__MAIL__BODY_READY:
@@ -362,6 +507,7 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
 static void peer_stop(void *self) {
     struct peer *peer = self;
     drop_connection(peer);
+    sodium_memzero(&peer->target, sizeof peer->target);
 }
 
 const struct actor_kind peer_actor = {

@@ -6,8 +6,9 @@
  *                  ▲              │ any failure: silent end          │            │
  *                  └── PAUSING ◄──┴──────────────────────────────────┘◄───────────┘
  *
- * GREETING ends with the remote's Hello; CLAIMING with the listener's word on which of two sessions
- * with one device stands; CLEARING with bulk's word that nothing of the old session is under way.
+ * DIALLING ends with the handshake's answer; GREETING with the remote's Hello, which proves who it
+ * is; CLAIMING with the listener's word on whether the session may stand; CLEARING with the word of
+ * bulk and share that nothing of the old session is under way.
  * A slot that dials never gives up: 1, 2, 4 … 64 s with jitter, at once when told to. */
 #ifndef WEFT_ACTORS_PEER_H
 #define WEFT_ACTORS_PEER_H

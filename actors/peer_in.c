@@ -2,57 +2,24 @@
  * Invariants
  *   1. Before the remote's Hello nothing else is acted on, and nothing is kept for it.
  *   2. Who is speaking is what the session says, never what a message says.
- *   3. At most LIMIT_PEER_PACKED received batches are inside the engine; then this stops reading,
- *      and the remote's window and socket hold the rest back. */
+ *   3. At most LIMIT_PEER_PACKED batches and LIMIT_PEER_RECORDS mails of records are inside the
+ *      engine; then this stops reading, and the remote's windows hold the rest back.
+ * Not here: the Hello and the shared log's messages (peer_shared.c). */
 #include "actors/peer_private.h"
 
 static bool has_room(const struct peer *peer) {
-    return peer->emitted + PEER_EMIT_SPARE < PEER_EMIT_MAX && peer->packed < LIMIT_PEER_PACKED;
+    return peer->emitted + PEER_EMIT_SPARE < PEER_EMIT_MAX && peer->packed < LIMIT_PEER_PACKED &&
+           peer->records_in < LIMIT_PEER_RECORDS;
+}
+
+void peer_emit(struct peer *peer, uint32_t to, struct mail **mail, struct outbox *out) {
+    peer->emitted++;
+    CHECK(peer->emitted <= PEER_EMIT_MAX);
+    outbox_send(out, to, mail);
 }
 
 static void emit(struct peer *peer, struct mail **mail, struct outbox *out) {
-    peer->emitted++;
-    CHECK(peer->emitted <= PEER_EMIT_MAX);
-    outbox_send(out, ACTOR_BULK, mail);
-}
-
-static enum weft_status on_hello(struct peer *peer, const Weft__Wire__Hello *hello,
-                                 struct outbox *out, struct weft_error *why) {
-    struct id library;
-    if (peer->state != PEER_GREETING) {
-        return status_fail(why, WEFT_PROTOCOL, 0, "a second Hello in one session");
-    }
-    if (hello->ver_min > WIRE_VERSION_MAX || hello->ver_max < WIRE_VERSION_MIN) {
-        return status_fail(why, WEFT_PROTOCOL, 0,
-                           "the peer speaks protocol versions %u to %u, this device %u to %u; "
-                           "update the older of the two",
-                           hello->ver_min, hello->ver_max, WIRE_VERSION_MIN, WIRE_VERSION_MAX);
-    }
-    if (!id_read(&library, hello->library.data, hello->library.len) ||
-        !id_read(&peer->device, hello->device.data, hello->device.len)) {
-        return status_fail(why, WEFT_PROTOCOL, 0, "a Hello whose ids are not 16 bytes");
-    }
-    if (!id_equal(&library, &peer->settings->library)) {
-        char theirs[ID_TEXT_SIZE], ours[ID_TEXT_SIZE];
-        id_text(&library, theirs);
-        id_text(&peer->settings->library, ours);
-        return status_fail(why, WEFT_OTHER_LIBRARY, 0,
-                           "the peer belongs to library %s, this device to %s", theirs, ours);
-    }
-    if (id_equal(&peer->device, &peer->settings->device)) {
-        return status_fail(why, WEFT_ADDRESS, 0, "the address leads back to this device itself");
-    }
-    board_set(peer->board->device[0], load_u64(peer->device.bytes));
-    board_set(peer->board->device[1], load_u64(peer->device.bytes + 8));
-    Weft__Claim *claim = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_CLAIM, &claim);
-    claim->peer = peer->index;
-    claim->session = peer->session_number;
-    claim->dialled = peer->opened_here;
-    CHECK(mail_bytes(mail, &claim->device, peer->device.bytes, sizeof peer->device.bytes));
-    peer->state = PEER_CLAIMING;
-    outbox_send(out, ACTOR_LISTENER, &mail);
-    return WEFT_OK;
+    peer_emit(peer, ACTOR_BULK, mail, out);
 }
 
 /* Places of a message as places of a mail: models by number, unknown ones left out. NULL when one
@@ -117,24 +84,23 @@ static enum weft_status on_ack(struct peer *peer, const Weft__Wire__StateAck *ac
 
 static enum weft_status on_farewell(struct peer *peer, const Weft__Wire__Wire *wire,
                                     struct weft_error *why) {
-    char device[ID_TEXT_SIZE] = "not yet known";
+    const bool goodbye = wire->body_case == WEFT__WIRE__WIRE__BODY_GOODBYE;
+    const char *text = goodbye ? wire->goodbye->text : wire->error->text;
+    char device[ID_TEXT_SIZE] = "not yet known", said[200];
     if (peer->state == PEER_LIVE) id_text(&peer->device, device);
-    if (wire->body_case == WEFT__WIRE__WIRE__BODY_GOODBYE) {
-        return status_fail(why, WEFT_CLOSED, 0, "the peer said goodbye: %.200s",
-                           wire->goodbye->text);
-    }
-    enum weft_status status =
-        wire->error->code == (uint32_t)-WEFT_OTHER_LIBRARY ? WEFT_OTHER_LIBRARY : WEFT_PROTOCOL;
-    return status_fail(why, status, 0, "the peer (device %s) ended the session: %.200s", device,
-                       wire->error->text);
+    utf8_plain(text, strlen(text), said, sizeof said);
+    if (goodbye) return status_fail(why, WEFT_CLOSED, 0, "the peer said goodbye: %s", said);
+    return status_fail(why, WEFT_PROTOCOL, 0, "the peer (device %s) ended the session: %s", device,
+                       said);
 }
 
 /* One message of the control lane. */
 static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wire,
-                                   struct outbox *out, struct weft_error *why) {
+                                   uint32_t wire_bytes, struct outbox *out,
+                                   struct weft_error *why) {
     switch (wire->body_case) {
     case WEFT__WIRE__WIRE__BODY_HELLO:
-        return on_hello(peer, wire->hello, out, why);
+        return peer_hello(peer, wire->hello, out, why);
     case WEFT__WIRE__WIRE__BODY_ERROR:
     case WEFT__WIRE__WIRE__BODY_GOODBYE:
         return on_farewell(peer, wire, why);
@@ -150,10 +116,12 @@ static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wi
     case WEFT__WIRE__WIRE__BODY_STATE_ACK:
         return on_ack(peer, wire->state_ack, out, why);
     case WEFT__WIRE__WIRE__BODY_CREDIT:
-        if (wire->credit->bytes > LIMIT_WINDOW - peer->window) {
+        if (wire->credit->bytes > LIMIT_WINDOW - peer->window ||
+            wire->credit->shared > LIMIT_SHARED_WINDOW - peer->shared_window) {
             return status_fail(why, WEFT_PROTOCOL, 0, "credit for more bytes than were sent");
         }
         peer->window += wire->credit->bytes;
+        peer->shared_window += wire->credit->shared;
         return WEFT_OK;
     case WEFT__WIRE__WIRE__BODY_HEARTBEAT:
         /* What waits to be sent is as good an answer; and who asks without reading gets none. */
@@ -163,8 +131,8 @@ static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wi
     case WEFT__WIRE__WIRE__BODY_STATE_BATCH:
     case WEFT__WIRE__WIRE__BODY_STATE_CHANGE:
         return status_fail(why, WEFT_PROTOCOL, 0, "rows on the control lane");
-    default:
-        return WEFT_OK; /* A kind of message that a later version added. */
+    default: /* Of the shared log, or of a kind that a later version added. */
+        return peer_shared(peer, wire, wire_bytes, out, why);
     }
 }
 
@@ -201,7 +169,9 @@ static enum weft_status take_message(struct peer *peer, const struct frame_messa
     Weft__Wire__Wire *wire = NULL;
     arena_init(&arena, peer->pool);
     enum weft_status status = message_unpack(message->body, &arena, &wire, why);
-    if (status == WEFT_OK) status = on_message(peer, wire, out, why);
+    if (status == WEFT_OK) {
+        status = on_message(peer, wire, (uint32_t)message->body.size, out, why);
+    }
     arena_drop(&arena);
     return status;
 }
@@ -214,14 +184,29 @@ static enum weft_status take_messages(struct peer *peer, struct outbox *out,
         struct frame_message message;
         bool got = false;
         if (!has_room(peer)) {
-            peer->more = peer->packed < LIMIT_PEER_PACKED;
+            peer->more = peer->packed < LIMIT_PEER_PACKED && peer->records_in < LIMIT_PEER_RECORDS;
             break;
         }
         status = session_next(peer->session, &message, &got, why);
+        if (status == WEFT_OK && !peer->greeted && session_stands(peer->session)) {
+            status = peer_say_hello(peer);
+        }
         if (status != WEFT_OK || !got) break;
         status = take_message(peer, &message, out, why);
     }
     return status;
+}
+
+/* Notes when the record under way began: it may take only so long. */
+static void watch_record(struct peer *peer, struct instant now) {
+    size_t begun = 0;
+    uint64_t records = session_records(peer->session, &begun);
+    if (begun == 0) {
+        peer->record_us = DUE_NEVER;
+    } else if (peer->record_us == DUE_NEVER || records != peer->records) {
+        peer->record_us = now.mono_us;
+    }
+    peer->records = records;
 }
 
 /* Reads once from the link; `*got` is false when there is nothing now. */
@@ -255,6 +240,7 @@ void peer_receive(struct peer *peer, struct instant now, struct outbox *out) {
     size_t total = 0, got = 0;
     peer->more = false;
     enum weft_status status = take_messages(peer, out, &why);
+    if (status == WEFT_OK) watch_record(peer, now);
     while (status == WEFT_OK && peer->may_read && peer->state != PEER_CLAIMING && has_room(peer)) {
         if (total >= PEER_READ_STEP) {
             peer->more = true;
@@ -264,6 +250,7 @@ void peer_receive(struct peer *peer, struct instant now, struct outbox *out) {
         if (status != WEFT_OK || got == 0) break;
         total += got;
         status = take_messages(peer, out, &why);
+        if (status == WEFT_OK) watch_record(peer, now);
     }
     if (status != WEFT_OK) {
         if (why.status == WEFT_OK) {

@@ -33,29 +33,36 @@ static void parcel_release(void *token) {
     arena_drop(&arena);
 }
 
-static enum weft_status parcel_send(struct peer *peer, struct parcel *parcel) {
+/* Packs a parcel's message and queues it; `*size` (may be NULL) is how long it came out. */
+static enum weft_status parcel_queue(struct peer *peer, struct parcel *parcel, enum frame_lane lane,
+                                     size_t *size) {
     struct bytes packed = {0};
     enum weft_status status = message_pack(&parcel->wire.base, &parcel->arena, &packed);
     if (status == WEFT_OK) {
-        status = session_push(peer->session, LANE_CONTROL, packed, 0,
-                              (struct frame_owner){parcel_release}, parcel);
+        status = session_push(peer->session, lane, packed, 0, (struct frame_owner){parcel_release},
+                              parcel);
     }
+    if (size != NULL) *size = packed.size;
     if (status != WEFT_OK) parcel_release(parcel);
     return status;
 }
 
+static enum weft_status parcel_send(struct peer *peer, struct parcel *parcel) {
+    return parcel_queue(peer, parcel, LANE_CONTROL, NULL);
+}
+
 enum weft_status peer_say_hello(struct peer *peer) {
+    uint8_t proof[64];
     struct parcel *parcel = parcel_new(peer);
     if (parcel == NULL) return WEFT_NO_MEMORY;
-    const struct settings *settings = peer->settings;
     Weft__Wire__Hello hello = WEFT__WIRE__HELLO__INIT;
-    hello.ver_min = WIRE_VERSION_MIN;
-    hello.ver_max = WIRE_VERSION_MAX;
-    hello.library = (ProtobufCBinaryData){16, (uint8_t *)settings->library.bytes};
-    hello.device = (ProtobufCBinaryData){16, (uint8_t *)settings->device.bytes};
-    hello.incarnation = settings->incarnation;
+    handshake_hello(peer->self.identity, peer->opened_here, session_channel(peer->session),
+                    session_remote(peer->session)->public.id_pk, proof);
+    hello.proof = (ProtobufCBinaryData){sizeof proof, proof};
+    hello.name = (char *)(uintptr_t)peer->settings->name;
     parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_HELLO;
     parcel->wire.hello = &hello;
+    peer->greeted = true;
     return parcel_send(peer, parcel);
 }
 
@@ -114,12 +121,13 @@ enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held) {
 }
 
 enum weft_status peer_say_credit(struct peer *peer) {
-    if (peer->credit == 0) return WEFT_OK;
+    if (peer->credit == 0 && peer->shared_credit == 0) return WEFT_OK;
     struct parcel *parcel = parcel_new(peer);
     if (parcel == NULL) return WEFT_NO_MEMORY;
     Weft__Wire__Credit message = WEFT__WIRE__CREDIT__INIT;
     message.bytes = peer->credit;
-    peer->credit = 0;
+    message.shared = peer->shared_credit;
+    peer->credit = peer->shared_credit = 0;
     parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_CREDIT;
     parcel->wire.credit = &message;
     return parcel_send(peer, parcel);
@@ -153,6 +161,97 @@ enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, c
     return parcel_send(peer, parcel);
 }
 
+/* ---- the shared log ---- */
+
+/* Heads of a mail as heads of a message; NULL without memory. */
+static Weft__Wire__Head **wire_heads(struct parcel *parcel, Weft__Head *const *heads,
+                                     size_t count) {
+    Weft__Wire__Head *list = arena_take(&parcel->arena, count * sizeof *list + 1);
+    Weft__Wire__Head **pointers = arena_take(&parcel->arena, count * sizeof *pointers + 1);
+    if (list == NULL || pointers == NULL) return NULL;
+    for (size_t i = 0; i < count; i++) {
+        weft__wire__head__init(&list[i]);
+        list[i].device = heads[i]->device;
+        list[i].incarnation = heads[i]->incarnation;
+        list[i].seq = heads[i]->seq;
+        list[i].hash = heads[i]->hash;
+        pointers[i] = &list[i];
+    }
+    return pointers;
+}
+
+enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRequest *request) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__SharedChangeRequest message = WEFT__WIRE__SHARED_CHANGE_REQUEST__INIT;
+    message.heads = wire_heads(parcel, request->heads, request->n_heads);
+    message.n_heads = request->n_heads;
+    if (message.heads == NULL) {
+        parcel_release(parcel);
+        return WEFT_NO_MEMORY;
+    }
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_REQUEST;
+    parcel->wire.shared_change_request = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held) {
+    if (held->n_heads == 0) return WEFT_OK;
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__AckSharedChanges message = WEFT__WIRE__ACK_SHARED_CHANGES__INIT;
+    message.heads = wire_heads(parcel, held->heads, held->n_heads);
+    message.n_heads = held->n_heads;
+    if (message.heads == NULL) {
+        parcel_release(parcel);
+        return WEFT_NO_MEMORY;
+    }
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_ACK_SHARED_CHANGES;
+    parcel->wire.ack_shared_changes = &message;
+    return parcel_send(peer, parcel);
+}
+
+/* Bytes that a shipment's message has at most. */
+static uint64_t shipment_bytes(const Weft__Shipment *shipment) {
+    uint64_t bytes = 64;
+    for (size_t i = 0; i < shipment->n_records; i++) {
+        bytes += shipment->records[i].len + 8;
+    }
+    return bytes;
+}
+
+static enum weft_status feed_shipments(struct peer *peer) {
+    uint32_t fed = 0;
+    enum weft_status status = WEFT_OK;
+    while (fed < peer->shipment_count && status == WEFT_OK) {
+        const Weft__Shipment *shipment = peer->shipments[fed]->body.shipment;
+        Weft__Wire__SharedRecords message = WEFT__WIRE__SHARED_RECORDS__INIT;
+        size_t size = 0;
+        if (shipment_bytes(shipment) > peer->shared_window) break;
+        struct parcel *parcel = parcel_new(peer);
+        if (parcel == NULL) return WEFT_NO_MEMORY;
+        message.n_records = shipment->n_records;
+        message.records = shipment->records;
+        message.has_more = shipment->more;
+        parcel->wire.body_case = shipment->more ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_RESPONSE
+                                 : shipment->n_records == 1
+                                     ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE
+                                     : WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_BATCH;
+        parcel->wire.shared_change = &message;
+        status = parcel_queue(peer, parcel, LANE_SHARED, &size);
+        if (status != WEFT_OK) break;
+        peer->shared_window -= size;
+        peer->grant_shipments++;
+        mail_drop(&peer->shipments[fed++]);
+    }
+    peer->shipment_count -= fed;
+    memmove((void *)peer->shipments, (void *)(peer->shipments + fed),
+            peer->shipment_count * sizeof peer->shipments[0]);
+    return status;
+}
+
+/* ---- rows ---- */
+
 static void batch_release(void *token) {
     struct mail *mail = token;
     mail_drop(&mail);
@@ -174,8 +273,9 @@ static enum frame_lane batch_lane(struct peer *peer, const Weft__Batch *batch) {
 
 enum weft_status peer_feed(struct peer *peer) {
     uint32_t fed = 0;
-    enum weft_status status = WEFT_OK;
-    while (fed < peer->pending_count && session_queued(peer->session) < QUEUED_BEFORE_BATCH) {
+    enum weft_status status = feed_shipments(peer);
+    while (status == WEFT_OK && fed < peer->pending_count &&
+           session_queued(peer->session) < QUEUED_BEFORE_BATCH) {
         struct mail *mail = peer->pending[fed];
         const Weft__Batch *batch = mail->body.batch;
         if (batch->message.len > peer->window) break;
@@ -213,14 +313,20 @@ enum weft_status peer_flush(struct peer *peer, struct instant now, struct weft_e
     return WEFT_OK;
 }
 
-void peer_grant(struct peer *peer, struct outbox *out) {
-    if (peer->grant_batches == 0 && peer->grant_notes == 0) return;
-    if (session_queued(peer->session) > LIMIT_FRAMES_QUEUED) return;
+static void grant(struct peer *peer, uint32_t to, uint32_t *batches, uint32_t *notes,
+                  struct outbox *out) {
+    if (*batches == 0 && *notes == 0) return;
     Weft__Granted *granted = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_GRANTED, &granted);
     granted->peer = peer->index;
-    granted->batches = peer->grant_batches;
-    granted->notes = peer->grant_notes;
-    peer->grant_batches = peer->grant_notes = 0;
-    outbox_send(out, ACTOR_BULK, &mail);
+    granted->batches = *batches;
+    granted->notes = *notes;
+    *batches = *notes = 0;
+    outbox_send(out, to, &mail);
+}
+
+void peer_grant(struct peer *peer, struct outbox *out) {
+    if (session_queued(peer->session) > LIMIT_FRAMES_QUEUED) return;
+    grant(peer, ACTOR_BULK, &peer->grant_batches, &peer->grant_notes, out);
+    grant(peer, ACTOR_SHARE, &peer->grant_shipments, &peer->grant_shared_notes, out);
 }

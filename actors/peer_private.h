@@ -34,12 +34,16 @@ struct peer {
     struct pool *pool;
     struct board_peer *board;
     uint32_t index;
+    struct handshake_self self;
 
     /* The slot. */
     enum peer_state state;
     bool dials;
     bool stopping;
+    bool aimed;      /* `target` is somebody */
+    bool told_quiet; /* the host knows that nobody answers there */
     char address[WEFT_ADDRESS_MAX];
+    struct handshake_target target;
     uint64_t redial_us;
     uint64_t backoff_us;
 
@@ -50,10 +54,15 @@ struct peer {
     bool opened_here;
     bool may_read, may_write; /* until the port says WEFT_BUSY */
     bool more;                /* stopped reading for want of room, not of bytes */
-    bool joined;              /* bulk knows this session */
+    bool greeted;             /* this side's Hello has been said */
+    uint32_t joined;          /* how many of bulk and share know this session */
     struct id device;
+    char name[65]; /* what it calls itself */
     uint64_t opened_us, heard_us, sent_us;
-    uint64_t prove_us; /* the remote must be heard by then; DUE_NEVER */
+    uint64_t keyed_us;  /* when this side's key was last changed */
+    uint64_t record_us; /* when the record under way began; DUE_NEVER: none */
+    uint64_t records;   /* whole ones by then */
+    uint64_t prove_us;  /* the remote must be heard by then; DUE_NEVER */
 
     /* Flow. */
     uint64_t window; /* batch bytes the remote will still take */
@@ -64,7 +73,13 @@ struct peer {
     uint32_t behind_count;             /* PEER_BEHIND: take every stream for one of them */
     uint32_t packed;                   /* received batches inside the engine */
     uint32_t grant_batches, grant_notes;
-    uint32_t emitted; /* mails to bulk in this step */
+    uint64_t shared_window; /* bytes of records the remote will still take */
+    uint64_t shared_credit; /* bytes of records dealt with and not yet told */
+    struct mail *shipments[LIMIT_PEER_SHIPMENTS];
+    uint32_t shipment_count;
+    uint32_t records_in; /* received mails of records inside the engine */
+    uint32_t grant_shipments, grant_shared_notes;
+    uint32_t emitted; /* mails to bulk and share in this step */
 };
 
 /* ---- peer.c: the state machine ---- */
@@ -78,6 +93,14 @@ void peer_notice(struct peer *peer, enum weft_event_kind kind, enum weft_status 
 
 /* ---- peer_in.c: from the remote ---- */
 
+/* The Hello of the remote: who it is, proved. */
+enum weft_status peer_hello(struct peer *peer, const Weft__Wire__Hello *hello, struct outbox *out,
+                            struct weft_error *why);
+/* Messages of the shared log. */
+enum weft_status peer_shared(struct peer *peer, const Weft__Wire__Wire *wire, uint32_t wire_bytes,
+                             struct outbox *out, struct weft_error *why);
+/* Sends a mail to bulk or share, counting it. */
+void peer_emit(struct peer *peer, uint32_t to, struct mail **mail, struct outbox *out);
 /* Reads, takes messages apart and acts on them, within the step's bounds. */
 void peer_receive(struct peer *peer, struct instant now, struct outbox *out);
 
@@ -89,11 +112,13 @@ enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held);
 enum weft_status peer_say_credit(struct peer *peer);
 enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo);
 enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text);
-/* Moves waiting batches into the session as far as window and queue allow. */
+enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRequest *request);
+enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held);
+/* Moves waiting shipments and batches into the session as far as windows and queue allow. */
 enum weft_status peer_feed(struct peer *peer);
 /* Writes what is queued as far as the link takes it. Errors: WEFT_NET. */
 enum weft_status peer_flush(struct peer *peer, struct instant now, struct weft_error *why);
-/* Tells bulk what it may hand over again. */
+/* Tells bulk and share what they may hand over again. */
 void peer_grant(struct peer *peer, struct outbox *out);
 
 #endif

@@ -8,7 +8,8 @@
 struct engine_ports {
     struct entropy_port entropy;
     struct runner_ports runner; /* time, and a net port per thread */
-    const char *vfs;            /* SQLite VFS; NULL: the default */
+    struct vault_port vault;
+    const char *vfs; /* SQLite VFS; NULL: the default */
     /* Zero: the defaults of limits.h. */
     uint32_t batch_rows;
     uint32_t group_rows;

@@ -13,6 +13,7 @@
 #include "engine/runtime/ring.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- faults ---- */
@@ -37,6 +38,18 @@ static struct weft_event *event_add(struct weft_engine *engine) {
     return &engine->events[at];
 }
 
+void host_tell_restored(struct weft_engine *engine) {
+    struct weft_event *event = event_add(engine);
+    CHECK(event != NULL);
+    event->kind = WEFT_EVENT_RESTORED;
+    event->count = engine->store.incarnation;
+    (void)snprintf(event->error.text, sizeof event->error.text,
+                   "%s is a copy, or was restored: it goes on as a new incarnation of this device. "
+                   "If the original is still in use, remove one of the two and let it come in anew",
+                   engine->path);
+    wake_signal(&engine->notices);
+}
+
 static void copy_text(char out[WEFT_ERROR_TEXT_MAX], const char *text) {
     /* A sender without memory for the text sends none. */
     size_t size = text == NULL ? 0 : strnlen(text, WEFT_ERROR_TEXT_MAX - 1);
@@ -45,6 +58,7 @@ static void copy_text(char out[WEFT_ERROR_TEXT_MAX], const char *text) {
 }
 
 static void on_notice(struct weft_engine *engine, const Weft__Notice *notice) {
+    if (notice->status == WEFT_DENIED) engine->turned_away++;
     struct weft_event *event = event_add(engine);
     if (event == NULL) return;
     event->kind = (enum weft_event_kind)notice->kind;
@@ -196,6 +210,24 @@ static bool wait_for_poller(struct weft_engine *engine, int left) {
     return true;
 }
 
+/* From now on the next notice makes the descriptor readable, whatever is kept already. */
+static void await_notices(struct weft_engine *engine) {
+    wake_cancel(&engine->notices);
+    wake_prepare(&engine->notices);
+}
+
+/* The descriptor says what is kept. Caller holds the lock. */
+static void show_events(struct weft_engine *engine) {
+    if (engine->event_count == 0 && engine->events_lost == 0) return;
+    wake_prepare(&engine->notices);
+    wake_signal(&engine->notices);
+}
+
+void host_joining(struct weft_engine *engine, bool joining) {
+    engine->joining = joining;
+    if (!joining) show_events(engine);
+}
+
 bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
     if (deadline->look) return false;
     if (engine->stepped) {
@@ -208,11 +240,14 @@ bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
     if (engine->polling) return wait_for_poller(engine, left);
     engine->polling = true;
     wake_prepare(&engine->answers);
+    if (engine->joining) await_notices(engine);
     /* The last look: what comes after it writes the descriptor. A fault comes without a mail. */
     if (host_pump(engine) == 0 && host_fault(engine, NULL) == WEFT_OK) {
+        nfds_t count = engine->joining ? 2 : 1;
         (void)pthread_mutex_unlock(&engine->lock);
-        struct pollfd descriptor = {.fd = engine->answers.descriptor, .events = POLLIN};
-        (void)poll(&descriptor, 1, left);
+        struct pollfd descriptors[2] = {{.fd = engine->answers.descriptor, .events = POLLIN},
+                                        {.fd = engine->notices.descriptor, .events = POLLIN}};
+        (void)poll(descriptors, count, left);
         (void)pthread_mutex_lock(&engine->lock);
         (void)host_pump(engine);
     }
@@ -224,13 +259,18 @@ bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
 
 /* ---- waiting for tickets ---- */
 
-/* How many members hold everything that a ticket's transaction wrote. */
+/* How many of the other members hold everything that a ticket's transaction wrote. */
 static uint32_t holders(const struct weft_engine *engine, const struct ticket *ticket,
                         uint32_t *members) {
-    *members = atomic_load_explicit(&engine->board->member_count, memory_order_acquire);
+    const struct board *board = engine->board;
+    uint32_t seats = atomic_load_explicit(&board->member_count, memory_order_acquire);
     uint32_t count = 0;
-    for (uint32_t m = 0; m < *members; m++) {
+    *members = 0;
+    for (uint32_t m = 0; m < seats; m++) {
+        uint32_t state = atomic_load_explicit(&board->members[m].state, memory_order_acquire);
         bool all = true;
+        if (state != BOARD_MEMBER) continue;
+        ++*members;
         for (uint32_t k = 0; k < ticket->mark_count && all; k++) {
             uint32_t model = ticket->marks[k].model - 1;
             all = atomic_load_explicit(&engine->board->position[m][model], memory_order_acquire) >=
@@ -312,16 +352,11 @@ bool weft_next_event(weft_engine *engine, struct weft_event *out) {
     (void)host_pump(engine);
     bool got = event_take(engine, out);
     if (!got) {
-        /* Nothing: from now on the next notice makes the descriptor readable. */
-        wake_cancel(&engine->notices);
-        wake_prepare(&engine->notices);
+        await_notices(engine);
         (void)host_pump(engine);
         got = event_take(engine, out);
     }
-    if (got && (engine->event_count != 0 || engine->events_lost != 0)) {
-        wake_prepare(&engine->notices);
-        wake_signal(&engine->notices);
-    }
+    if (got) show_events(engine);
     (void)pthread_mutex_unlock(&engine->lock);
     return got;
 }
@@ -349,21 +384,32 @@ static enum weft_status send_listen(struct weft_engine *engine, const char *addr
     return WEFT_OK;
 }
 
-static enum weft_status check_address(struct weft_engine *engine, const char *address,
-                                      struct weft_error *why) {
+enum weft_status host_check_address(struct weft_engine *engine, const char *address,
+                                    struct weft_error *why) {
     const struct net_port *net = &engine->topology->actors[ACTOR_LISTENER].seed.net;
+    char plain[WEFT_ADDRESS_MAX];
+    struct id device;
+    const char *mark = address == NULL ? NULL : strchr(address, '#');
     if (address == NULL || strlen(address) >= WEFT_ADDRESS_MAX) {
         return status_fail(why, WEFT_ADDRESS, 0, "an address is \"host:port\", up to %u bytes",
                            WEFT_ADDRESS_MAX - 1);
     }
-    return net->ops->check(net->self, address, why);
+    if (mark != NULL && !id_parse(mark + 1, &device)) {
+        return status_fail(why, WEFT_ADDRESS, 0,
+                           "\"%s\" cannot be used as an address: behind the # stands the id of a "
+                           "device, as 0198c0de-0000-7000-8000-00000000cafe",
+                           address);
+    }
+    memcpy(plain, address, strlen(address) + 1);
+    if (mark != NULL) plain[mark - address] = 0;
+    return net->ops->check(net->self, plain, why);
 }
 
 enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char *bound,
                                   struct weft_error *why) {
     CHECK(engine != NULL);
     const struct deadline never = {.never = true};
-    enum weft_status status = check_address(engine, address, why);
+    enum weft_status status = host_check_address(engine, address, why);
     if (status != WEFT_OK) return status;
     (void)pthread_mutex_lock(&engine->lock);
     struct listening *listening = listening_free(engine);
@@ -382,6 +428,10 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
         }
         if (status == WEFT_OK) status = listening->error.status;
         if (listening->answered && status != WEFT_OK && why != NULL) *why = listening->error;
+        if (status == WEFT_OK && engine->listened_count < HOST_LISTENS) {
+            memcpy(engine->listened[engine->listened_count++], listening->address,
+                   sizeof listening->address);
+        }
         if (status == WEFT_OK && bound != NULL) {
             memcpy(bound, listening->address, sizeof listening->address);
         }
@@ -403,7 +453,7 @@ static bool address_known(struct weft_engine *engine, const char *address) {
 
 enum weft_status weft_connect(weft_engine *engine, const char *address, struct weft_error *why) {
     CHECK(engine != NULL);
-    enum weft_status status = check_address(engine, address, why);
+    enum weft_status status = host_check_address(engine, address, why);
     if (status != WEFT_OK) return status;
     Weft__Connect *connect = NULL;
     (void)pthread_mutex_lock(&engine->lock);
@@ -447,11 +497,6 @@ unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned c
         count++;
     }
     return count;
-}
-
-unsigned weft_member_count(const weft_engine *engine) {
-    CHECK(engine != NULL);
-    return 1 + atomic_load_explicit(&engine->board->member_count, memory_order_acquire);
 }
 
 void weft_stats(const weft_engine *engine, struct weft_stats *out) {

@@ -12,8 +12,10 @@
 
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/crdt/hlc.h"
 #include "engine/engine.h"
 #include "engine/store/store.h"
+#include "engine/wire/invite.h"
 
 #define HOST_EVENTS 256u
 #define HOST_LISTENS 8u
@@ -55,6 +57,9 @@ struct weft_engine {
     char *path;
     struct engine_ports ports;
     struct settings settings;
+    struct identity identity;  /* secret */
+    struct invite_link invite; /* by which it came in, if it did; secret */
+    char name[WEFT_NAME_MAX + 1];
     struct store store;
     struct pool *store_pool;
     struct board *board;
@@ -82,6 +87,7 @@ struct weft_engine {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool polling;              /* a waiter polls `answers` for all */
+    bool joining;              /* weft_join() waits, for notices as well */
     struct wake answers;       /* answers, positions and room */
     struct wake notices;       /* events; its descriptor is the host's */
     struct ticket *tickets;    /* LIMIT_TICKETS of them */
@@ -93,6 +99,9 @@ struct weft_engine {
     uint64_t next_request;
     char (*addresses)[WEFT_ADDRESS_MAX]; /* given to weft_connect(); settings.peers of them */
     uint32_t address_count;
+    char listened[HOST_LISTENS][WEFT_ADDRESS_MAX]; /* addresses in use */
+    uint32_t listened_count;
+    uint32_t turned_away; /* addresses at which nobody answered this device */
     bool log_stopped, listener_stopped;
 };
 
@@ -100,6 +109,8 @@ struct weft_engine {
 
 /* Takes in everything the actors have sent; how many mails it was. Caller holds `lock`. */
 uint32_t host_pump(struct weft_engine *engine);
+/* Tells the host that its library is another file than the last time. */
+void host_tell_restored(struct weft_engine *engine);
 /* The engine's fatal fault, if it has one: then `why` is filled and its status returned. */
 enum weft_status host_fault(struct weft_engine *engine, struct weft_error *why);
 
@@ -114,7 +125,23 @@ struct deadline host_deadline(struct weft_engine *engine, int timeout_ms);
  * the deadline has passed. A stepped engine steps instead, and it is false when nothing moved. */
 bool host_sleep(struct weft_engine *engine, const struct deadline *deadline);
 
+/* Whether notices end a sleep as well: while weft_join() waits, and nobody else has the engine yet.
+ * Caller holds `lock`. */
+void host_joining(struct weft_engine *engine, bool joining);
+
+/* Checks "host:port" or "host:port#device". */
+enum weft_status host_check_address(struct weft_engine *engine, const char *address,
+                                    struct weft_error *why);
+
+/* ---- members.c ---- */
+
+/* Sets out to come in with the engine's invite. */
+void members_join(struct weft_engine *engine);
+
 /* ---- tx.c ---- */
+
+/* Draws the number of a ticket for an order of another kind than a transaction. */
+uint64_t ticket_draw(struct weft_engine *engine);
 
 enum weft_status lanes_open(struct weft_engine *engine, struct weft_error *why);
 void lanes_close(struct weft_engine *engine);

@@ -342,6 +342,10 @@ static enum weft_status seal(weft_tx *tx) {
     return WEFT_OK;
 }
 
+uint64_t ticket_draw(struct weft_engine *engine) {
+    return atomic_fetch_add_explicit(&engine->next_ticket, 1, memory_order_relaxed);
+}
+
 /* Draws a ticket and pushes the mail into the thread's lane. */
 static enum weft_status submit(struct weft_engine *engine, struct lane *lane, struct mail *mail,
                                uint64_t *ticket_field, uint64_t *ticket) {
@@ -352,7 +356,7 @@ static enum weft_status submit(struct weft_engine *engine, struct lane *lane, st
     if (host_fault(engine, NULL) != WEFT_OK) return WEFT_CLOSED;
     /* Threads that look at once may pass the bound together: it has room for every lane's one. */
     if (issued - done >= LIMIT_COMMITS - LIMIT_LANES || ring_free(ring) == 0) return WEFT_BUSY;
-    uint64_t number = atomic_fetch_add_explicit(&engine->next_ticket, 1, memory_order_relaxed);
+    uint64_t number = ticket_draw(engine);
     *ticket_field = number;
     mail->order = number;
     if (ticket != NULL) *ticket = number;

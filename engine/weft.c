@@ -1,9 +1,10 @@
 /* Opening and closing an engine, and what needs no actor: ids, models, readers.
  *
- *   open:  store (file, schema, models) ─► board ─► topology ─► wakes, lanes ─► runner: actors turn
+ *   open:  keys ─► store (file, schema, models, founder) ─► board ─► lanes, wakes ─► topology
+ *          ─► runner: actors turn
  *   close: listener stops (goodbyes) ─► clock and log stop (last commit) ─► the rest, mirrored
  *
- * Not here: transactions (tx.c), tickets, events and peers (host.c). */
+ * Not here: transactions (tx.c), tickets, events and peers (host.c), members (members.c). */
 #include "engine/weft.h"
 
 #include <sodium.h>
@@ -12,6 +13,9 @@
 #include "engine/host.h"
 #include "engine/net/posix.h"
 #include "engine/net/tcp.h"
+#include "engine/net/vault.h"
+#include "engine/store/found.h"
+#include "engine/store/keyfile.h"
 #include "engine/store/models.h"
 
 #define DOOR_BYTES_DEFAULT (64u << 20)
@@ -21,6 +25,55 @@
 
 /* ---- open ---- */
 
+static void zero_identity(struct weft_engine *engine) {
+    identity_wipe(&engine->identity);
+}
+
+/* The device's keys: those beside the file, or new ones for a file that is no library yet. */
+static enum weft_status open_keys(struct weft_engine *engine, uint8_t secret[IDENTITY_SECRET],
+                                  struct weft_error *why) {
+    struct id device;
+    bool found = false, made = false;
+    enum weft_status status = store_device(engine->path, engine->ports.vfs, &device, &found, why);
+    if (status != WEFT_OK) return status;
+    return keyfile_open(&engine->ports.vault, &engine->ports.entropy, engine->path, !found, secret,
+                        &made, why);
+}
+
+/* Reads what tells the library's file from a copy of it; a file that is not there has none. */
+static enum weft_status read_stamp(struct weft_engine *engine, struct store_seed *seed,
+                                   struct weft_error *why) {
+    const struct vault_port *vault = &engine->ports.vault;
+    struct weft_error said = {0};
+    enum weft_status status = vault->stamp(vault->self, engine->path, seed->stamp, &said);
+    seed->has_stamp = status == WEFT_OK;
+    if (status == WEFT_NOT_FOUND) return WEFT_OK;
+    if (status != WEFT_OK && why != NULL) *why = said;
+    return status;
+}
+
+/* Opens the file as `seed` says, and makes sure that somebody is a member. */
+static enum weft_status settle_store(struct weft_engine *engine, struct store_seed *seed,
+                                     const uint8_t secret[IDENTITY_SECRET],
+                                     struct weft_error *why) {
+    struct store *store = &engine->store;
+    enum weft_status status = store_open(seed, engine->store_pool, store, why);
+    if (status != WEFT_OK) return status;
+    identity_make(&engine->identity, secret, &store->library, store->incarnation);
+    if (!seed->has_stamp) {
+        status = read_stamp(engine, seed, why);
+        if (status == WEFT_OK && seed->has_stamp) status = store_take_stamp(seed, store, why);
+    }
+    uint64_t wall = hlc_pack(seed->fresh_incarnation, 0);
+    uint64_t hlc = wall > store->clock ? wall : store->clock + 1;
+    if (status == WEFT_OK) {
+        status = store_found(store, engine->path, engine->ports.vfs, &engine->identity,
+                             engine->name, hlc, &engine->ports.entropy, engine->store_pool, why);
+    }
+    if (status != WEFT_OK) store_close(store);
+    return status;
+}
+
 static enum weft_status open_store(struct weft_engine *engine, const struct weft_config *config,
                                    struct weft_error *why) {
     const struct entropy_port *entropy = &engine->ports.entropy;
@@ -29,21 +82,32 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
         .path = engine->path,
         .vfs = engine->ports.vfs,
         .schema = config->schema,
+        .device_must_match = true,
+        .joining = config->invite != NULL,
         .fresh_incarnation = time.now(time.self).wall_ms,
         .cache_bytes = engine->settings.cache_bytes,
     };
     struct id library;
-    entropy->fill(entropy->self, seed.fresh_device.bytes, sizeof seed.fresh_device.bytes);
+    uint8_t secret[IDENTITY_SECRET];
     entropy->fill(entropy->self, seed.fresh_library.bytes, sizeof seed.fresh_library.bytes);
     entropy->fill(entropy->self, engine->id_key, sizeof engine->id_key);
-    if (config->library != NULL) {
-        memcpy(library.bytes, config->library, sizeof library.bytes);
+    if (config->library != NULL || config->invite != NULL) {
+        library = engine->invite.library;
+        if (config->library != NULL) memcpy(library.bytes, config->library, sizeof library.bytes);
         seed.library = &library;
     }
     engine->store_pool = pool_open(0, 0, NULL);
     if (engine->store_pool == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
-    enum weft_status status = store_open(&seed, engine->store_pool, &engine->store, why);
+    enum weft_status status = open_keys(engine, secret, why);
+    if (status == WEFT_OK) status = read_stamp(engine, &seed, why);
+    if (status == WEFT_OK) {
+        identity_make(&engine->identity, secret, &seed.fresh_library, 0);
+        seed.fresh_device = engine->identity.device;
+        status = settle_store(engine, &seed, secret, why);
+    }
+    sodium_memzero(secret, sizeof secret);
     if (status != WEFT_OK) {
+        zero_identity(engine);
         pool_close(engine->store_pool);
         engine->store_pool = NULL;
     }
@@ -125,6 +189,8 @@ static enum weft_status open_actors(struct weft_engine *engine, enum weft_thread
     settings->device = engine->store.device;
     settings->library = engine->store.library;
     settings->incarnation = engine->store.incarnation;
+    settings->identity = &engine->identity;
+    settings->name = engine->name;
     settings->clock_stored = engine->store.clock;
     settings->models = engine->store.models;
     settings->board = engine->board;
@@ -153,6 +219,16 @@ static enum weft_status check_config(const struct weft_config *config, struct we
         return status_fail(why, WEFT_LIMIT, 0, "peers_max is %u; at most %u sessions can stand",
                            config->peers_max, LIMIT_PEERS);
     }
+    if (config->name != NULL && !utf8_valid(config->name, strlen(config->name))) {
+        return status_fail(why, WEFT_NOT_UTF8, 0, "the device's name is not valid UTF-8");
+    }
+    size_t name = config->name == NULL ? 0 : strlen(config->name);
+    if (name > WEFT_NAME_MAX || !utf8_valid(config->name, name)) {
+        return status_fail(why, WEFT_INVALID, 0,
+                           "a device's name is UTF-8 of up to %u bytes, this one has %zu; give a "
+                           "shorter one",
+                           WEFT_NAME_MAX, name);
+    }
     if (config->threads > WEFT_THREADS_NONE) {
         return status_fail(why, WEFT_INVALID, 0, "threads is %d, which is no enum weft_threads",
                            (int)config->threads);
@@ -170,6 +246,13 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
     if (engine == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
     engine->ports = *ports;
     engine->stepped = config->threads == WEFT_THREADS_NONE;
+    if (config->name != NULL) {
+        memcpy(engine->name, config->name, strnlen(config->name, sizeof engine->name - 1));
+    }
+    if (config->invite != NULL) {
+        status = invite_read(config->invite, &engine->invite, why);
+        if (status != WEFT_OK) goto free_engine;
+    }
     engine->path = strdup(config->path);
     if (engine->path == NULL) {
         status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
@@ -189,6 +272,8 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
     if (status != WEFT_OK) goto shut_host;
     status = open_actors(engine, config->threads, why);
     if (status != WEFT_OK) goto shut_wakes;
+    if (config->invite != NULL) members_join(engine);
+    if (engine->store.moved) host_tell_restored(engine);
     *out = engine;
     return WEFT_OK;
 
@@ -204,6 +289,8 @@ shut_store:
     store_close(&engine->store);
     pool_close(engine->store_pool);
 free_engine:
+    zero_identity(engine);
+    sodium_memzero(&engine->invite, sizeof engine->invite);
     free(engine->path);
     free(engine);
     return status;
@@ -215,7 +302,8 @@ enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
         *out = NULL;
         return status_fail(why, WEFT_IO, 0, "the system gives no randomness");
     }
-    const struct engine_ports ports = {.entropy = posix_entropy(), .runner = tcp_ports()};
+    const struct engine_ports ports = {
+        .entropy = posix_entropy(), .runner = tcp_ports(), .vault = vault_posix()};
     return engine_open(config, &ports, out, why);
 }
 
@@ -233,6 +321,8 @@ void engine_kill(weft_engine *engine) {
     store_close(&engine->store);
     pool_close(engine->store_pool);
     board_close(engine->board);
+    zero_identity(engine);
+    sodium_memzero(&engine->invite, sizeof engine->invite);
     free(engine->path);
     free(engine);
 }

@@ -60,10 +60,12 @@ extern "C" {
     X(WEFT_CORRUPT, -27, "the data contradicts itself")                                    \
     X(WEFT_ADDRESS, -30, "the address cannot be used")                                     \
     X(WEFT_PORT_IN_USE, -31, "the port is in use")                                         \
-    X(WEFT_NOT_LOOPBACK, -32, "until sessions are sealed, peers talk on loopback only")    \
     X(WEFT_NET, -33, "the network refused or lost the connection")                         \
     X(WEFT_PROTOCOL, -34, "the peer speaks something else")                                \
-    X(WEFT_OTHER_LIBRARY, -35, "the peer belongs to another library")
+    X(WEFT_OTHER_LIBRARY, -35, "the peer belongs to another library")                      \
+    X(WEFT_DENIED, -36, "the other side could not prove that it may")                      \
+    X(WEFT_KEY_FILE, -37, "the key file is missing or cannot be used")                     \
+    X(WEFT_INVITE, -38, "the invite cannot be used")
 
 enum weft_status {
 #define WEFT_STATUS_MEMBER(name, number, text) name = number,
@@ -142,6 +144,8 @@ struct weft_config {
     const char *schema;  /* SQL run at open: CREATE TABLE IF NOT EXISTS ...; or NULL */
     const void *library; /* 16 bytes: the library to create or expect; NULL: the file's, or new */
     enum weft_threads threads;
+    const char *invite;   /* a link of weft_invite(): a new file comes into that library */
+    const char *name;     /* what people call this device, up to 64 bytes of UTF-8 */
     uint32_t peers_max;   /* sessions at once; 8 */
     uint32_t door_bytes;  /* unwritten transactions the engine may hold, in bytes; 64 MiB */
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
@@ -152,7 +156,9 @@ struct weft_config {
  * Thread: any; blocks on disk.
  * Errors: WEFT_INVALID, WEFT_NO_MEMORY, WEFT_SCHEMA, WEFT_INTEGER_KEY, WEFT_UNSUPPORTED,
  *   WEFT_NOT_A_DATABASE, WEFT_NEWER, WEFT_LOCKED, WEFT_READ_ONLY, WEFT_DISK_FULL, WEFT_CORRUPT,
- *   WEFT_IO, WEFT_OTHER_LIBRARY. On failure nothing is left open and `*out` is NULL. */
+ *   WEFT_IO, WEFT_OTHER_LIBRARY, WEFT_KEY_FILE (the device's keys lie beside the library in
+ *   PATH-key, which only its owner may read), WEFT_INVITE (the link cannot be read). On failure
+ *   nothing is left open and `*out` is NULL. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_open(const struct weft_config *config,
                                                   weft_engine **out, struct weft_error *why);
 
@@ -255,7 +261,7 @@ enum weft_level {
     WEFT_APPLIED = 1,    /* readers of this device see it */
     WEFT_DURABLE = 2,    /* it survives a power cut here; one moment with APPLIED */
     WEFT_REPLICATED = 3, /* durable on `devices` other devices as well */
-    WEFT_EVERYWHERE = 4  /* durable on every member */
+    WEFT_EVERYWHERE = 4  /* durable on every member; each says so in a session with this device */
 };
 
 /* Waits until the ticket has reached the level, up to `timeout_ms` (0: only looks; negative: for
@@ -279,15 +285,17 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_open_reader(weft_engine *engine, st
 /* ---- peers ----------------------------------------------------------------------------------- */
 
 /* Listens on "host:port" (port 0: any free one); `bound` (may be NULL) receives the address in use,
- * WEFT_ADDRESS_MAX bytes. Until sessions are sealed the host must be a loopback address.
+ * WEFT_ADDRESS_MAX bytes.
  * Waits for the listener's answer, not for any peer. Thread: any.
- * Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT, WEFT_CLOSED. */
+ * Errors: WEFT_ADDRESS, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT, WEFT_CLOSED. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, const char *address,
                                                          char *bound, struct weft_error *why);
 
-/* Keeps a session with the peer at "host:port": dials now, and for ever again with growing pauses
- * (1 to 64 s). Calling it again for the same address dials at once. Returns at once.
- * Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
+/* Keeps a session with the peer at "host:port", or "host:port#device" (the text of its id): dials
+ * now, and for ever again with growing pauses (1 to 64 s). Sessions are sealed for one device: an
+ * address that does not say which is tried with each member in turn. Calling it again for the same
+ * address dials at once. Returns at once.
+ * Errors: WEFT_ADDRESS, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
                                                      struct weft_error *why);
 
@@ -312,7 +320,68 @@ struct weft_peer {
  * Thread: any. */
 WEFT_API unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned cap);
 
-/* Forgets nothing, connects nothing: the number of member devices, this one included. */
+/* ---- members --------------------------------------------------------------------------------- */
+
+/* Whoever opens a new file without an invite founds a library and is its first member. Others come
+ * in by invite; every member may invite, and may remove any other. What a removed device has read
+ * it keeps; it gets nothing new, and nothing that it writes afterwards is taken. */
+
+#define WEFT_LINK_MAX 1024u
+#define WEFT_NAME_MAX 64u
+
+/* All fields may be zero; zero means the default given here. */
+struct weft_invite {
+    unsigned seconds;    /* for which it is good; 600 */
+    bool confirm;        /* weft_admit() is to say yes when the codes have been compared */
+    const char *address; /* where this device can be reached; those that it listens on */
+};
+
+/* Makes an invite: a link that lets one device in, once. It is a secret: give it to nobody else.
+ * `link` has room for `room` bytes, WEFT_LINK_MAX is enough. `options` may be NULL. Up to 16 are
+ * open at a time; they end with the engine, after their time, and after three failures.
+ * Errors: WEFT_DENIED (this device is not a member), WEFT_ADDRESS (it listens nowhere, and no
+ *   address was given), WEFT_LIMIT (`room`), WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_invite(weft_engine *engine,
+                                                    const struct weft_invite *options, char *link,
+                                                    size_t room, struct weft_error *why);
+
+/* weft_open() with config->invite = `link`, then waits up to `timeout_ms` (negative: for ever)
+ * until this device is a member. The file may be one that an earlier attempt left.
+ * On the way both sides get WEFT_EVENT_JOINING with the same code, for people to compare.
+ * Errors: those of weft_open(); WEFT_INVITE (nobody answers to it: it has ended, or was used),
+ *   WEFT_TIMEOUT (also when nobody listens at its addresses). Thread: any. Not for
+ *   WEFT_THREADS_NONE. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_join(const struct weft_config *config,
+                                                  const char *link, int timeout_ms,
+                                                  weft_engine **out, struct weft_error *why);
+
+/* Says yes or no to the device that a WEFT_EVENT_JOINING named, after an invite with `confirm`.
+ * Errors: WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_admit(weft_engine *engine,
+                                                   const uint8_t device[WEFT_ID_SIZE], bool yes);
+
+/* Removes a member for good: its sessions end, and the library's key is changed. `*ticket` as in
+ * weft_commit(); the ticket fails with WEFT_NOT_FOUND for a device that never was one, WEFT_DENIED
+ * when this device is none itself.
+ * Errors: WEFT_INVALID (this device itself), WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_revoke(weft_engine *engine,
+                                                    const uint8_t device[WEFT_ID_SIZE],
+                                                    uint64_t *ticket);
+
+enum weft_member_state { WEFT_MEMBER = 1, WEFT_MEMBER_REMOVED = 2 };
+
+struct weft_member {
+    uint8_t device[WEFT_ID_SIZE];
+    char name[WEFT_NAME_MAX + 1];
+    enum weft_member_state state;
+    bool self;
+};
+
+/* Copies up to `cap` of the devices that are or were members, this one first; returns how many
+ * there are. Thread: any. */
+WEFT_API unsigned weft_members(const weft_engine *engine, struct weft_member *out, unsigned cap);
+
+/* The number of member devices, this one included if it is one. Thread: any. */
 WEFT_API unsigned weft_member_count(const weft_engine *engine);
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -321,10 +390,13 @@ enum weft_event_kind {
     WEFT_EVENT_NONE = 0,
     WEFT_EVENT_PEER_UP,   /* device: a session stands */
     WEFT_EVENT_PEER_DOWN, /* device; status and text say why */
-    WEFT_EVENT_MEMBER,    /* device: met for the first time */
+    WEFT_EVENT_MEMBER,    /* device: is a member now (this device: its joining is done) */
+    WEFT_EVENT_REMOVED,   /* device: is one no longer */
+    WEFT_EVENT_JOINING,   /* device: comes in by invite; count: the six-digit code to compare */
+    WEFT_EVENT_RESTORED,  /* at open: the file is a copy, or came back from a backup */
     WEFT_EVENT_CHANGED,   /* model, count: rows of another device were applied */
     WEFT_EVENT_FAULT,     /* status, text: something failed; what was acknowledged is safe */
-    WEFT_EVENT_PARKED,    /* model, text: a received row cannot be applied yet; it is kept */
+    WEFT_EVENT_PARKED,    /* count, text: received rows cannot be applied yet; they are kept */
     WEFT_EVENT_LOST       /* count: events dropped because nobody took them */
 };
 

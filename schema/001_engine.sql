@@ -13,12 +13,10 @@ CREATE TABLE _weft_model (
     name TEXT NOT NULL UNIQUE COLLATE NOCASE
 );
 
--- Every device met, this one first: id 1.
+-- Every device met, this one first: id 1. Whether it is a member, _weft_member says.
 CREATE TABLE _weft_device (
     id INTEGER PRIMARY KEY,
-    device BLOB NOT NULL UNIQUE CHECK (length(device) = 16),
-    member INTEGER NOT NULL DEFAULT 0,
-    met_ms INTEGER NOT NULL DEFAULT 0
+    device BLOB NOT NULL UNIQUE CHECK (length(device) = 16)
 );
 
 -- What this device holds of each owner's rows of each model.

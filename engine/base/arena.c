@@ -292,6 +292,14 @@ void *arena_grow(struct arena *arena, void *block, size_t old_size, size_t new_s
     return moved;
 }
 
+void arena_wipe(struct arena *arena) {
+    CHECK(arena != NULL);
+    for (struct chunk *chunk = arena->chunk; chunk != NULL; chunk = chunk->behind) {
+        ASAN_UNPOISON_MEMORY_REGION(chunk_data(chunk), chunk_room(chunk));
+        explicit_bzero(chunk_data(chunk), chunk_room(chunk));
+    }
+}
+
 void arena_drop(struct arena *arena) {
     CHECK(arena != NULL);
     struct chunk *chunk = arena->chunk;

@@ -62,6 +62,8 @@ void *arena_take(struct arena *arena, size_t size);
 void *arena_zero(struct arena *arena, size_t size);
 /* Grows a block taken from this arena: in place when it is the newest, else by a copy. */
 void *arena_grow(struct arena *arena, void *block, size_t old_size, size_t new_size);
+/* Clears all that was ever put into the arena, before it is dropped: it held secrets. */
+void arena_wipe(struct arena *arena);
 /* Returns every chunk to its pool. Thread: any. The arena is empty afterwards; one that lies in a
  * block of its own is gone. */
 void arena_drop(struct arena *arena);

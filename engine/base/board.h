@@ -1,8 +1,9 @@
 /* The board: figures that one actor writes and the host reads without asking.
  *
  * Every cell has one writing actor; all are relaxed atomics, so a reader sees each figure whole but
- * not all of one moment. Nothing on the board decides anything, with one exception: `position`,
- * which weft_wait() reads, is stored with release after the acknowledgement was received. */
+ * not all of one moment. Nothing on the board decides anything, with one exception: `position` and
+ * `members`, which weft_wait() reads, are stored with release after the acknowledgement, or the
+ * commit, that they tell of. */
 #ifndef WEFT_BASE_BOARD_H
 #define WEFT_BASE_BOARD_H
 
@@ -29,6 +30,15 @@
     X(batches_from_disk)   \
     X(events_lost)
 
+/* What a device is to the library. */
+enum board_member { BOARD_HEARD = 0, BOARD_MEMBER = 1, BOARD_REMOVED = 2 };
+
+struct board_seat { /* another device; its fields but the state are fixed once it is counted */
+    _Atomic uint32_t state; /* enum board_member; stored with release */
+    _Atomic uint64_t device[2];
+    _Atomic uint64_t name[8]; /* 64 bytes, zero behind it */
+};
+
 struct board_peer {         /* written by that peer's actor */
     _Atomic uint32_t state; /* enum weft_peer_state */
     _Atomic uint32_t used;  /* 1 once the slot was ever used */
@@ -42,9 +52,12 @@ struct board {
 #undef BOARD_COUNTER_MEMBER
     atomic_size_t pool_bytes; /* every pool */
     /* Written by log. */
-    _Atomic uint32_t member_count; /* other devices: rows of `position` in use */
+    _Atomic uint32_t member_count; /* other devices: rows of `members` and `position` in use */
+    struct board_seat members[LIMIT_ROSTER];
     /* What member m holds durably of this device's rows of model id i+1: a version. */
-    _Atomic uint64_t position[LIMIT_MEMBERS][LIMIT_MODELS];
+    _Atomic uint64_t position[LIMIT_ROSTER][LIMIT_MODELS];
+    _Atomic uint64_t self_name[8];
+    _Atomic uint32_t self_state; /* enum board_member: whether this device is one */
     /* Written by each peer. */
     uint32_t peer_count;
     struct board_peer *peers; /* peer_count of them */

@@ -5,7 +5,7 @@
  * Invariants
  *   1. utf8_valid() accepts what table 3-7 of the Unicode standard accepts, and nothing else.
  *   2. No function reads beyond the size it is given.
- * Not here: reading an id's text. Only a stamp's text is ever read back (crdt/hlc). */
+ * Not here: the text of a stamp (crdt/hlc). */
 #include "engine/base/bytes.h"
 
 #include "engine/base/check.h"
@@ -32,6 +32,24 @@ void id_text(const struct id *id, char out[ID_TEXT_SIZE]) {
     }
     out[at++] = '\0';
     CHECK(at == ID_TEXT_SIZE);
+}
+
+static int hex_digit(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool id_parse(const char *text, struct id *out) {
+    CHECK(text != NULL && out != NULL);
+    for (size_t i = 0; i < sizeof out->bytes; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-') return false;
+        int high = hex_digit(text[0]);
+        int low = high < 0 ? -1 : hex_digit(text[1]);
+        if (low < 0) return false;
+        out->bytes[i] = (uint8_t)(high << 4 | low);
+        text += 2;
+    }
+    return *text == '\0';
 }
 
 bool id_read(struct id *out, const void *data, size_t size) {
@@ -89,4 +107,25 @@ bool utf8_valid(const void *text, size_t size) {
     }
     CHECK(at == size);
     return true;
+}
+
+void utf8_plain(const char *text, size_t size, char *out, size_t room) {
+    CHECK(room > 0 && (text != NULL || size == 0));
+    size_t to = 0;
+    for (size_t at = 0; at < size && text[at] != 0;) {
+        const uint8_t *p = (const uint8_t *)text + at;
+        size_t length = p[0] < 0x80 ? 1 : utf8_character(p, size - at);
+        bool shown = length == 1 ? p[0] >= 0x20 && p[0] != 0x7F
+                                 : length > 1 && !(p[0] == 0xC2 && p[1] < 0xA0);
+        if (length == 0) length = 1;
+        if (to + (shown ? length : 1) >= room) break;
+        if (shown) {
+            memcpy(out + to, p, length);
+            to += length;
+        } else {
+            out[to++] = '?';
+        }
+        at += length;
+    }
+    out[to] = 0;
 }

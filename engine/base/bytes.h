@@ -29,6 +29,8 @@ static inline int id_compare(const struct id *a, const struct id *b) {
 bool id_is_zero(const struct id *id);
 /* UUID text form, terminated. */
 void id_text(const struct id *id, char out[ID_TEXT_SIZE]);
+/* Reads a UUID's text form, which ends there; false for anything else. */
+bool id_parse(const char *text, struct id *out);
 /* Reads a 16-byte slice; false if the size is another. */
 bool id_read(struct id *out, const void *data, size_t size);
 
@@ -59,5 +61,9 @@ static inline void store_u64(uint8_t *p, uint64_t v) {
 /* True if `text` is well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, no U+0000 rule.
  */
 bool utf8_valid(const void *text, size_t size);
+/* Copies foreign text so that it can be shown: whole characters only, as many as fit into `room`
+ * bytes with the terminator; what is no character, or would steer a terminal (U+0000 to U+001F,
+ * U+007F to U+009F), becomes '?'. Ends at a zero. */
+void utf8_plain(const char *text, size_t size, char *out, size_t room);
 
 #endif

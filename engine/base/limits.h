@@ -8,7 +8,8 @@
 #define LIMIT_COLUMNS 256u                           /* columns of one synced table */
 #define LIMIT_KEY_COLUMNS 8u                         /* columns of one key */
 #define LIMIT_NAME 128u                              /* bytes of a table or column name */
-#define LIMIT_MEMBERS 64u                            /* devices of a library */
+#define LIMIT_MEMBERS 128u                           /* devices of a library */
+#define LIMIT_ROSTER 128u                            /* devices ever added to a library */
 #define LIMIT_STREAMS (LIMIT_MODELS * LIMIT_MEMBERS) /* (owner, model) pairs */
 
 /* ---- the host's door ---- */
@@ -36,12 +37,22 @@
 #define LIMIT_FRAME_BODY 16384u        /* body of one fragment: what an edit may have to wait for */
 #define LIMIT_FRAMES_QUEUED (8u << 20) /* bytes queued in one session before batches must wait */
 #define LIMIT_COMPRESS_MIN 512u        /* smaller messages travel as they are */
+#define LIMIT_REKEY_RECORDS (1u << 20) /* sealed records under one key */
+#define LIMIT_REKEY_BYTES (1u << 30)   /* ... and their bytes */
+#define LIMIT_RECORD (256u << 10)      /* one record of the shared log, as it is signed */
 
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u
 #define LIMIT_PEERS 256u
-#define LIMIT_PEER_BATCHES 4u        /* batches handed to one peer and not yet in its socket */
-#define LIMIT_PEER_PACKED 8u         /* received batches of one peer inside the engine */
+#define LIMIT_PEER_BATCHES 4u          /* batches handed to one peer and not yet in its socket */
+#define LIMIT_PEER_PACKED 8u           /* received batches of one peer inside the engine */
+#define LIMIT_PEER_SHIPMENTS 2u        /* shipments of records handed to one peer, not yet sent */
+#define LIMIT_PEER_RECORDS 4u          /* received mails of records of one peer inside the engine */
+#define LIMIT_SHARED_WINDOW (1u << 20) /* bytes of records a sender may have unconsumed */
+#define LIMIT_SHIPMENT (64u << 10)     /* bytes of records after which a shipment is closed */
+#define LIMIT_SHIPMENT_RECORDS 256u
+#define LIMIT_INCARNATIONS 16u /* of one device */
+#define LIMIT_ORIGINS (LIMIT_ROSTER * LIMIT_INCARNATIONS)
 #define LIMIT_WINDOW (8u << 20)      /* batch bytes a sender may have unconsumed at the receiver */
 #define LIMIT_TAIL_BYTES (16u << 20) /* committed rows kept in memory for peers near the head */
 #define LIMIT_GROUP_ROWS 16384u      /* rows of one SQLite commit, after which it is made */
@@ -50,8 +61,21 @@
 #define LIMIT_SCAN_ROWS 1000u        /* rows deleted per slice of a rescan's end */
 #define LIMIT_SCAN_RANGE (1u << 24)  /* stamps kept for the tombstones of a rescan's end */
 
+/* ---- the door to the network ---- */
+#define LIMIT_CALLERS 64u        /* connections whose M1 is not whole yet */
+#define LIMIT_CALLERS_ADDRESS 4u /* ... of one address */
+#define LIMIT_CALLS_PER_S 20u    /* handshakes of one address that are worth decrypting */
+#define LIMIT_CALLS_BURST 5u
+#define LIMIT_INVITES 16u        /* open at once */
+#define LIMIT_INVITE_FAILURES 3u /* of one invite, after which it is burnt */
+
 /* ---- time ---- */
 #define LIMIT_HANDSHAKE_US 5000000u
+#define LIMIT_REKEY_US 900000000u     /* 15 minutes under one key */
+#define LIMIT_SESSION_US 86400000000u /* 24 hours, then a new handshake */
+#define LIMIT_RECORD_US 30000000u     /* a record that has begun is whole by then */
+#define LIMIT_RECORD_RATE 1024u       /* ... and comes at so many bytes a second */
+#define LIMIT_CONFIRM_US 120000000u   /* for a person to say yes to a newcomer */
 #define LIMIT_HEARTBEAT_US 15000000u
 #define LIMIT_DEAD_US 45000000u
 #define LIMIT_REDIAL_MIN_US 1000000u

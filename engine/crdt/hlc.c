@@ -90,20 +90,6 @@ void hlc_text(uint64_t stamp, const struct id *device, char out[HLC_TEXT_SIZE]) 
     id_text(device, out + 18);
 }
 
-static bool device_read(const char *text, struct id *device) {
-    size_t at = 0;
-    for (size_t i = 0; i < sizeof device->bytes; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
-            if (text[at++] != '-') return false;
-        }
-        uint64_t byte;
-        if (!hex_read(text + at, 2, &byte)) return false;
-        device->bytes[i] = (uint8_t)byte;
-        at += 2;
-    }
-    return text[at] == '\0';
-}
-
 bool hlc_parse(const char *text, uint64_t *stamp, struct id *device) {
     CHECK(text != NULL);
     CHECK(stamp != NULL && device != NULL);
@@ -112,7 +98,7 @@ bool hlc_parse(const char *text, uint64_t *stamp, struct id *device) {
     struct id read;
     if (!hex_read(text, 12, &ms) || text[12] != '-') return false;
     if (!hex_read(text + 13, 4, &counter) || text[17] != '-') return false;
-    if (!device_read(text + 18, &read)) return false;
+    if (!id_parse(text + 18, &read)) return false;
     *stamp = hlc_pack(ms, (uint16_t)counter);
     *device = read;
     return true;

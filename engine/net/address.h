@@ -13,13 +13,9 @@ struct address {
     uint16_t port;
 };
 
-/* Reads "host:port" or "[host]:port". Errors: WEFT_ADDRESS, WEFT_NOT_LOOPBACK. Thread: any. */
+/* Reads "host:port" or "[host]:port". Errors: WEFT_ADDRESS. Thread: any. */
 enum weft_status address_read(struct address *out, const char *text, struct weft_error *why);
 /* The other way; terminated. */
 void address_text(const struct sockaddr *socket, socklen_t size, char out[WEFT_ADDRESS_MAX]);
-/* Whether it cannot lead off this machine: 127.0.0.0/8, ::1, and the former inside IPv6. */
-bool address_is_loopback(const struct sockaddr *socket);
-/* Whether sessions may go there: loopback, or any once sessions are sealed. */
-bool address_is_allowed(const struct sockaddr *socket);
 
 #endif

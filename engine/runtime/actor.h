@@ -11,7 +11,8 @@
 #include "engine/runtime/mail.h"
 #include "engine/runtime/port.h"
 
-struct models; /* engine/store/models.h */
+struct models;   /* engine/store/models.h */
+struct identity; /* engine/wire/identity.h */
 
 /* Addresses. Peers follow one another from ACTOR_PEER. */
 enum actor_id {
@@ -19,6 +20,7 @@ enum actor_id {
     ACTOR_CLOCK,
     ACTOR_LOG,
     ACTOR_BULK,
+    ACTOR_SHARE,
     ACTOR_PRUNE,
     ACTOR_LISTENER,
     ACTOR_PEER
@@ -33,6 +35,8 @@ struct settings {
     struct id device;
     struct id library;
     uint64_t incarnation;
+    const struct identity *identity;
+    const char *name;      /* what people call this device */
     uint64_t clock_stored; /* the clock's high-water mark at open */
     uint32_t peers;
     uint32_t cache_bytes;

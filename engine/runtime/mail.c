@@ -67,6 +67,7 @@ void mail_drop(struct mail **mail) {
     CHECK(before > 0);
     if (before > 1) return;
     struct arena arena = dropped->arena;
+    if (dropped->secret) arena_wipe(&arena);
     arena_drop(&arena);
 }
 
@@ -119,7 +120,9 @@ struct mail *mail_repack(struct mail **mail, struct pool *pool, uint64_t *hash) 
     CHECK(body->body_case == (*mail)->body.body_case);
     fresh->body = *body;
     fresh->order = (*mail)->order;
+    fresh->secret = (*mail)->secret;
     if (hash != NULL) *hash = mail_hash(*hash, packed, size);
+    if (fresh->secret) arena_wipe(&scratch);
     arena_drop(&scratch);
     mail_drop(mail);
     return fresh;

@@ -15,6 +15,7 @@
 
 struct mail {
     atomic_uint references;
+    bool secret;    /* its memory is cleared when it is dropped */
     uint64_t order; /* in the host's door: the ticket, so that lanes merge in order */
     struct arena arena;
     Weft__Mail body; /* body.body_case and the message in the arena */

@@ -25,6 +25,25 @@ struct entropy_port {
     void (*fill)(void *self, void *out, size_t size); /* thread: any; never fails */
 };
 
+/* Where secrets lie, beside the library's file and not through SQLite. Used by weft_open() alone,
+ * before the first actor is started; blocks on the disk. */
+struct vault_port {
+    void *self;
+    /* Reads a small file whole into `out` (`room` bytes). Errors: WEFT_NOT_FOUND; WEFT_KEY_FILE
+     * (others than its owner may read or write it, its owner is another user, it is no file, or it
+     * is larger than `room`: `why` says which, and what command mends it), WEFT_IO. */
+    enum weft_status (*load)(void *self, const char *path, uint8_t *out, size_t room, size_t *size,
+                             struct weft_error *why);
+    /* Makes a file that only its owner may read and that is whole, and on the disk, or not there at
+     * all. Errors: WEFT_INVALID (there is one already), WEFT_READ_ONLY, WEFT_DISK_FULL, WEFT_IO. */
+    enum weft_status (*make)(void *self, const char *path, const uint8_t *data, size_t size,
+                             struct weft_error *why);
+    /* What tells this file on this machine from a copy of it: a digest of the machine's id, device,
+     * inode and birth time, as far as the system knows them. Errors: WEFT_NOT_FOUND, WEFT_IO. */
+    enum weft_status (*stamp)(void *self, const char *path, uint8_t out[32],
+                              struct weft_error *why);
+};
+
 /* A link or a listening socket, as its net port numbers it; 0 is none. */
 typedef uint64_t net_handle;
 
@@ -44,13 +63,20 @@ struct net_watch {
  * Errors fill `why`. After WEFT_CLOSED or WEFT_NET on a link only close() is allowed on it. */
 struct net_ops {
     /* Listens; `bound` (WEFT_ADDRESS_MAX) receives the address in use. Errors: WEFT_ADDRESS,
-     * WEFT_NOT_LOOPBACK, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT. */
+     * WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT. */
     enum weft_status (*listen)(void *self, const char *address, struct net_watch *watch,
                                net_handle *out, char *bound, struct weft_error *why);
     /* Takes one waiting connection; `*transfer` is a number that adopt() of another thread's port
      * understands. WEFT_BUSY: none waits. */
     enum weft_status (*accept)(void *self, net_handle listener, int64_t *transfer,
                                struct weft_error *why);
+    /* Lets go of a link so that adopt() of another thread's port can take it up. `link` is gone,
+     * also after a failure. */
+    enum weft_status (*release)(void *self, net_handle link, int64_t *transfer,
+                                struct weft_error *why);
+    /* Who is at the other end of a link, as a text without the port ("192.0.2.7", "2001:db8::1"),
+     * terminated: what limits per address count by. */
+    void (*origin)(void *self, net_handle link, char out[WEFT_ADDRESS_MAX]);
     /* Drops a transfer number that nobody will adopt. Thread: any. */
     void (*discard)(void *self, int64_t transfer);
     enum weft_status (*adopt)(void *self, int64_t transfer, struct net_watch *watch,

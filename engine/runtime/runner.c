@@ -70,7 +70,9 @@ static uint32_t place_count(enum weft_threads threads, const struct topology *to
 static uint32_t place_of(enum weft_threads threads, uint32_t actor) {
     CHECK(actor != ACTOR_HOST);
     if (threads == WEFT_THREADS_EACH) return actor - 1;
-    if (threads == WEFT_THREADS_TWO) return actor == ACTOR_BULK || actor >= ACTOR_PEER ? 1 : 0;
+    if (threads == WEFT_THREADS_TWO) {
+        return actor == ACTOR_BULK || actor == ACTOR_SHARE || actor >= ACTOR_PEER ? 1 : 0;
+    }
     return 0;
 }
 

@@ -1,16 +1,19 @@
 /* The one page with all the wiring: who speaks to whom, about what, and how much of it can wait.
  *
  *                    ┌────────── lanes, one per submitting thread ──┐
- *        host ───────┴──► clock ──► log ──► bulk ◄──► peer ×N ◄──► wire
- *          ▲ answers        ▲ ▲       │ ▲     │         │  ▲
- *          ├────────────────┼─┼───────┘ │     │         │  │
- *          │                │ └─ rows ──┼─────┘         │  │
- *          │              prune ◄───────┤◄──── acks ────┘  │
- *          └── notices (any)                  listener ◄───┘
+ *        host ───────┴──► clock ──► log ──┬─► bulk  ◄── rows ────► peer ×N ◄──► wire
+ *          ▲ answers       ▲ ▲ ▲     ▲ ▲  └─► share ◄── records ─►  │ │  ▲
+ *          ├───────────────┼─┼─┼─────┘ │        │ │                 │ │  │
+ *          │               │ └─┴─ rows, records ┴─┘                 │ │  │
+ *          │  members, new │       prune ◄─► log ◄───── acks ───────┘ │  │
+ *          │               └── listener ◄── who is it? ───────────────┘  │
+ *          └── notices (any)    ▲ └── who may come in, whom to dial ─────┘
+ *                               └── roster ── log
  *
  * Invariants (topology_check() proves 1 to 3 at every start)
- *   1. Asks are acyclic: host → clock → log → bulk, host → listener → peer → log, bulk, prune →
- *      log. So an actor that is held back waits for one that can step; bulk always can.
+ *   1. Asks are acyclic: host → clock → log → bulk, share; host → listener → peer → log, bulk,
+ *      share; listener → clock, log; prune → log. So an actor that is held back waits for one that
+ *      can step; bulk and share always can.
  *   2. An answer never finds its ring full: its slots are a sum over what can be outstanding, and
  *      outbox_send() stops the process if the sum was wrong.
  *   3. A mail has one way from its sender to its receiver.
@@ -26,6 +29,7 @@
 #include "actors/log.h"
 #include "actors/peer.h"
 #include "actors/prune.h"
+#include "actors/share.h"
 #include "engine/base/check.h"
 
 #define MAIL(kind) WEFT__MAIL__BODY_##kind
@@ -48,16 +52,23 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
      .mails = {MAIL(STOP)}},
     {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
-     .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(STOP)}},
+     .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(INVITE), MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN),
+               MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
-     .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(STOP)}},
+     .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
+               MAIL(STOP)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
      .why_enough = "one for each outstanding commit (LIMIT_COMMITS), one Stop"},
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
      .mails = {MAIL(COMMIT), MAIL(INCOMING)}},
+    {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,
+     .mails = {MAIL(GROWN), MAIL(RECORDS)}},
+    {.from = ACTOR_LOG, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 2,
+     .mails = {MAIL(ROSTER)},
+     .why_enough = "the listener has one request outstanding"},
     {.from = ACTOR_LOG, .to = ACTOR_PRUNE, .kind = EDGE_ANSWER, .slots = 4,
      .mails = {MAIL(SURVEYED), MAIL(FORGOTTEN)},
      .why_enough = "prune has one request outstanding"},
@@ -73,10 +84,21 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(BATCH), MAIL(HELD), MAIL(REQUEST), MAIL(LEFT)},
      .why_enough = "batches (LIMIT_PEER_BATCHES) and notes that the peer has granted"},
 
+    {.from = ACTOR_SHARE, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
+     .slots_per_peer = LIMIT_PEER_RECORDS,
+     .mails = {MAIL(RECORDS)},
+     .why_enough = "received records inside the engine (peers × LIMIT_PEER_RECORDS)"},
+    {.from = ACTOR_SHARE, .to = ACTOR_PEER, .kind = EDGE_ANSWER, .slots = TOPOLOGY_BATCHES,
+     .mails = {MAIL(SHIPMENT), MAIL(SHARED_HELD), MAIL(SHARED_REQUEST), MAIL(LEFT)},
+     .why_enough = "shipments (LIMIT_PEER_SHIPMENTS) and notes that the peer has granted"},
+
     {.from = ACTOR_PEER, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = 32,
      .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(WANTED), MAIL(GRANTED), MAIL(HOLDS), MAIL(PACKED)}},
     {.from = ACTOR_PEER, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 16,
-     .mails = {MAIL(ACKED)}},
+     .mails = {MAIL(ACKED), MAIL(SHARED_ACKED)}},
+    {.from = ACTOR_PEER, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 32,
+     .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(GRANTED), MAIL(SHARED_WANTED), MAIL(SHARED_ACKED),
+               MAIL(RECORDS)}},
     {.from = ACTOR_PEER, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 8,
      .mails = {MAIL(CLAIM), MAIL(VACATED)},
      .why_enough = "one claim and one vacated for each connection; one connection at a time, and "
@@ -84,6 +106,10 @@ const struct edge_rule topology_rules[] = {
 
     {.from = ACTOR_LISTENER, .to = ACTOR_PEER, .kind = EDGE_ASK, .slots = 8,
      .mails = {MAIL(DIAL), MAIL(ACCEPTED), MAIL(RULING), MAIL(STOP)}},
+    {.from = ACTOR_LISTENER, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 16,
+     .mails = {MAIL(GOVERN)}},
+    {.from = ACTOR_LISTENER, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
+     .mails = {MAIL(ROSTER_WANTED)}},
     {.from = ACTOR_LISTENER, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = 2 * TOPOLOGY_LISTENS,
      .mails = {MAIL(LISTENING), MAIL(STOP)},
      .why_enough = "orders to listen under way (64), one Stop"},
@@ -97,6 +123,8 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(NOTICE)}},
     {.from = ACTOR_BULK, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
      .mails = {MAIL(NOTICE)}},
+    {.from = ACTOR_SHARE, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 64,
+     .mails = {MAIL(NOTICE)}},
     {.from = ACTOR_PEER, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 32,
      .mails = {MAIL(NOTICE)}},
     {.from = ACTOR_LISTENER, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
@@ -107,9 +135,10 @@ const struct edge_rule topology_rules[] = {
 
 static const struct actor_kind *topology_kind(enum actor_id id) {
     static const struct actor_kind *const kinds[ACTOR_PEER + 1] = {
-        [ACTOR_CLOCK] = &clock_actor, [ACTOR_LOG] = &log_actor,
-        [ACTOR_BULK] = &bulk_actor,   [ACTOR_PRUNE] = &prune_actor,
-        [ACTOR_PEER] = &peer_actor,   [ACTOR_LISTENER] = &listener_actor,
+        [ACTOR_CLOCK] = &clock_actor,       [ACTOR_LOG] = &log_actor,
+        [ACTOR_BULK] = &bulk_actor,         [ACTOR_SHARE] = &share_actor,
+        [ACTOR_PRUNE] = &prune_actor,       [ACTOR_PEER] = &peer_actor,
+        [ACTOR_LISTENER] = &listener_actor,
     };
     CHECK(id <= ACTOR_PEER);
     CHECK(kinds[id] != NULL);

@@ -4,14 +4,16 @@
  * WAL, synchronous=FULL. The engine's tables (schema/NNN_*.sql, compiled in, applied in order
  * inside one transaction, recorded in _weft_meta):
  *
- *   _weft_meta(key, value)            format, device, library, incarnation, clock; key: key
+ *   _weft_meta(key, value)            format, device, library, incarnation, clock, stamp,
+ *                                     joining; key: key
  *   _weft_model(id, name)             key: id, and name
- *   _weft_device(id, device, member, met_ms)            key: id (1: self), and device
+ *   _weft_device(id, device)                            key: id (1: self), and device
  *   _weft_position(owner, model, position, sweep, horizon)    key: owner, model
  *                                     sweep: how far one has come; NULL when none is under way
  *   _weft_ack(device, owner, model, position)           key: device, owner, model
  *   _weft_tombstone(owner, model, version, key)         key: owner, model, version
  *   _weft_parked(owner, model, version, key, row, reason)     key: owner, model, version
+ *   shared_changes, peer_acks, _weft_origin, _weft_member, _weft_pin, _weft_key      shared.h
  *
  * `owner` and `device` are _weft_device ids: small integers, local to the file. Synced tables get
  * _weft_owner and _weft_version, and an index on them.
@@ -25,14 +27,22 @@
 #include "engine/crdt/vector.h"
 #include "engine/store/models.h"
 
+#define STORE_STAMP 32u
+
 struct store_seed {
     const char *path;
     const char *vfs;          /* NULL: the default */
     const char *schema;       /* the application's SQL; NULL: as the file has it */
     const struct id *library; /* expected or to be created; NULL: the file's, or `fresh_library` */
     struct id fresh_device;   /* used when the file is new */
+    bool device_must_match;   /* an old file must be `fresh_device`'s */
     struct id fresh_library;
+    /* Begun when the file is new, or has moved. Greater than any before it, as a wall clock that is
+     * right makes it; if it is not, the one after the file's is begun. */
     uint64_t fresh_incarnation;
+    bool has_stamp;
+    uint8_t stamp[STORE_STAMP]; /* what tells this file from a copy of it (runtime/port.h) */
+    bool joining; /* a new file waits to come into `library`, which somebody else has founded */
     uint32_t cache_bytes;
 };
 
@@ -42,17 +52,29 @@ struct store {
     struct id device;
     struct id library;
     uint64_t incarnation;
+    bool joining;          /* it was made to come into another's library */
+    bool moved;            /* it is a copy, or was restored: this incarnation begins here */
     uint64_t clock;        /* high-water mark of the last commit; 0 when new */
     struct models *models; /* in `arena` */
     struct arena arena;
 };
 
 /* Creates or opens a library, applies migrations and the schema, compiles the models, adds the
- * engine's columns and indexes. Leaves no connection open but the lock.
- * Errors: as weft_open(). */
+ * engine's columns and indexes. Leaves no connection open but the lock. A file whose stamp is
+ * another than the one given begins a new incarnation, and has `moved`; one without takes the stamp
+ * as it is.
+ * Errors: as weft_open(); WEFT_KEY_FILE: device_must_match, and it does not. */
 enum weft_status store_open(const struct store_seed *seed, struct pool *pool, struct store *out,
                             struct weft_error *why);
 void store_close(struct store *store);
+
+/* Whose library the file is, if it is one already; `*found` false when there is no file, or it is
+ * no library yet. Reads only; for what has to be known before store_open(). Errors: as that. */
+enum weft_status store_device(const char *path, const char *vfs, struct id *device, bool *found,
+                              struct weft_error *why);
+/* Gives an open library that has none its stamp. */
+enum weft_status store_take_stamp(const struct store_seed *seed, const struct store *store,
+                                  struct weft_error *why);
 
 /* Opens a connection set up as the engine wants it (WAL, FULL, cache, temp_store=MEMORY,
  * foreign_keys off, busy timeout, defensive). Errors: WEFT_IO and what store_fail() makes of

@@ -95,9 +95,6 @@ enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream 
 /* Greater positions only. */
 enum weft_status writer_ack(struct writer *writer, const struct id *device,
                             const struct stream *stream, uint64_t position, struct weft_error *why);
-/* Makes a device a member; `*added` says whether it was new. */
-enum weft_status writer_member(struct writer *writer, const struct id *device, uint64_t met_ms,
-                               bool *added, struct weft_error *why);
 /* Deletes up to `limit` tombstones of a stream with versions ≤ upto; remembers the greatest one
  * deleted as the stream's horizon. */
 enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,
@@ -111,11 +108,10 @@ struct writer_visit {
     void (*sweep)(void *context, const struct stream *stream, uint64_t cursor);
     void (*ack)(void *context, const struct id *device, const struct stream *stream,
                 uint64_t position);
-    void (*member)(void *context, const struct id *device);
     void (*oldest_tombstone)(void *context, const struct stream *stream, uint64_t version);
 };
-/* Members but this device; then acks; then sweeps under way; then, per stream that has any, its
- * oldest tombstone. Functions of `visit` may be NULL. */
+/* Acks; then sweeps under way; then, per stream that has any, its oldest tombstone. Functions of
+ * `visit` may be NULL. */
 enum weft_status writer_visit(struct writer *writer, const struct writer_visit *visit,
                               struct weft_error *why);
 

@@ -8,6 +8,7 @@
  *   writer_parked.c   received rows that cannot be applied yet
  *   writer_sweep.c    deleting what a scan or a sweep did not find
  *   writer_tables.c   the small tables
+ *   writer_shared.c   the shared log
  *
  * Every statement about a synced table numbers its parameters the same way, so that one row can be
  * bound to any of them:   ?1 owner │ ?(2 + column) cells │ ?(2 + column_count) version
@@ -49,7 +50,6 @@ enum writer_fixed {
     FIXED_CLOCK,
     FIXED_DEVICE,
     FIXED_DEVICE_ADD,
-    FIXED_MEMBER,
     FIXED_POSITION,
     FIXED_HORIZON,
     FIXED_SWEEP,
@@ -63,11 +63,26 @@ enum writer_fixed {
     FIXED_PARKED_NEXT,
     FIXED_UNPARK,
     FIXED_PARKED_RANGE,
-    FIXED_VISIT_MEMBERS,
     FIXED_VISIT_ACKS,
     FIXED_VISIT_SWEEPS,
     FIXED_VISIT_TOMBSTONES,
     FIXED_POSITIONS,
+    FIXED_ORIGIN,
+    FIXED_ORIGIN_ADD,
+    FIXED_APPEND,
+    FIXED_HEAD,
+    FIXED_RECORD,
+    FIXED_FREEZE,
+    FIXED_SHARED_ACK,
+    FIXED_SAVE_MEMBER,
+    FIXED_PINS_DROP,
+    FIXED_PIN,
+    FIXED_KEY,
+    FIXED_LOAD_HEADS,
+    FIXED_LOAD_ACKS,
+    FIXED_LOAD_MEMBERS,
+    FIXED_LOAD_PINS,
+    FIXED_LOAD_KEYS,
     FIXED_COUNT
 };
 
@@ -139,7 +154,7 @@ enum weft_status writer_fixed(struct writer *writer, enum writer_fixed fixed, sq
 
 /* ---- writer_owners.c */
 
-/* The number of a device in _weft_device, which is added if it is not there (not as a member).
+/* The number of a device in _weft_device, which is added if it is not there.
  * Errors: WEFT_LIMIT, and as store_fail(). */
 enum weft_status writer_device(struct writer *writer, const struct id *id, uint32_t *number,
                                struct weft_error *why);

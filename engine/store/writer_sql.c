@@ -18,6 +18,7 @@
  *   2. Values are compared as bytes and types, whatever the column's collation says.
  * Not here: when which statement runs. */
 #include "engine/base/check.h"
+#include "engine/store/shared_private.h"
 #include "engine/store/writer_private.h"
 
 static unsigned place(uint32_t column) {
@@ -246,10 +247,9 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_COMMIT] = "COMMIT",
     [FIXED_CLOCK] = "UPDATE _weft_meta SET value = max(value, ?1) WHERE key = 'clock'",
     [FIXED_DEVICE] = "SELECT id FROM _weft_device WHERE device = ?1",
-    [FIXED_DEVICE_ADD] = "INSERT INTO _weft_device(device, member, met_ms) "
-                         "SELECT ?1, 0, 0 FROM (SELECT count(*) AS n FROM _weft_device) "
+    [FIXED_DEVICE_ADD] = "INSERT INTO _weft_device(device) "
+                         "SELECT ?1 FROM (SELECT count(*) AS n FROM _weft_device) "
                          "WHERE n < ?2 RETURNING id",
-    [FIXED_MEMBER] = "UPDATE _weft_device SET member = 1, met_ms = ?2 WHERE id = ?1 AND member = 0",
     [FIXED_POSITION] = "INSERT INTO _weft_position(owner, model, position) VALUES (?1, ?2, ?3) "
                        "ON CONFLICT(owner, model) DO UPDATE SET position = excluded.position "
                        "WHERE excluded.position > position",
@@ -279,8 +279,6 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_UNPARK] = "DELETE FROM _weft_parked WHERE owner = ?1 AND model = ?2 AND version = ?3",
     [FIXED_PARKED_RANGE] = "SELECT version FROM _weft_parked WHERE owner = ?1 AND model = ?2 "
                            "AND version > ?3 AND version <= ?4 ORDER BY version",
-    [FIXED_VISIT_MEMBERS] = "SELECT device FROM _weft_device WHERE member = 1 AND id <> 1 "
-                            "ORDER BY id",
     [FIXED_VISIT_ACKS] = "SELECT d.device, o.device, a.model, a.position FROM _weft_ack AS a "
                          "JOIN _weft_device AS d ON d.id = a.device "
                          "JOIN _weft_device AS o ON o.id = a.owner "
@@ -295,4 +293,35 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                                "WHERE oldest IS NOT NULL ORDER BY d.id, m.id",
     [FIXED_POSITIONS] = "SELECT d.device, p.model, p.position FROM _weft_position AS p "
                         "JOIN _weft_device AS d ON d.id = p.owner ORDER BY p.owner, p.model",
+    [FIXED_ORIGIN] = "SELECT id, seq, hash, fork IS NOT NULL FROM _weft_origin "
+                     "WHERE device = ?1 AND incarnation = ?2",
+    [FIXED_ORIGIN_ADD] = "INSERT INTO _weft_origin(device, incarnation) VALUES (?1, ?2) "
+                         "RETURNING id",
+    [FIXED_APPEND] = "INSERT INTO shared_changes(origin, seq, hlc, record) VALUES (?1, ?2, ?3, ?4)",
+    [FIXED_HEAD] = "UPDATE _weft_origin SET seq = ?2, hlc = ?3, hash = ?4 WHERE id = ?1",
+    [FIXED_RECORD] = "SELECT record FROM shared_changes WHERE origin = ?1 AND seq = ?2",
+    [FIXED_FREEZE] = "UPDATE _weft_origin SET held = ?2, fork = ?3 WHERE id = ?1",
+    [FIXED_SHARED_ACK] = "INSERT INTO peer_acks(device, origin, seq) VALUES (?1, ?2, ?3) "
+                         "ON CONFLICT(device, origin) DO UPDATE SET seq = excluded.seq "
+                         "WHERE excluded.seq > seq",
+    [FIXED_SAVE_MEMBER] = "INSERT OR REPLACE INTO _weft_member(device, id_pk, x_pk, incarnation, "
+                          "cert, name, removed, added_hlc, removed_hlc, added_by, disputed, said) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+    [FIXED_PINS_DROP] = "DELETE FROM _weft_pin WHERE device = ?1",
+    [FIXED_PIN] = "INSERT INTO _weft_pin(device, incarnation, seq, hash, said) "
+                  "VALUES (?1, ?2, ?3, ?4, ?5)",
+    [FIXED_KEY] = "INSERT OR REPLACE INTO _weft_key(epoch, psk_id, author, sealed) "
+                  "VALUES (?1, ?2, ?3, ?4)",
+    [FIXED_LOAD_HEADS] = "SELECT " SHARED_HEAD_COLUMNS " FROM _weft_origin ORDER BY id",
+    [FIXED_LOAD_ACKS] = "SELECT d.device, o.device, o.incarnation, a.seq FROM peer_acks AS a "
+                        "JOIN _weft_device AS d ON d.id = a.device "
+                        "JOIN _weft_origin AS o ON o.id = a.origin ORDER BY a.device, a.origin",
+    [FIXED_LOAD_MEMBERS] = "SELECT device, id_pk, x_pk, incarnation, cert, name, removed, "
+                           "added_hlc, removed_hlc, added_by, disputed, said FROM _weft_member "
+                           "ORDER BY added_hlc, device",
+    /* As the incarnations are ordered: without sign. */
+    [FIXED_LOAD_PINS] = "SELECT incarnation, seq, hash, said FROM _weft_pin WHERE device = ?1 "
+                        "ORDER BY incarnation < 0, incarnation",
+    [FIXED_LOAD_KEYS] = "SELECT epoch, psk_id, author, sealed FROM _weft_key "
+                        "ORDER BY epoch, psk_id",
 };

@@ -1,4 +1,4 @@
-/* The small tables: clock, positions, horizons, sweeps, acks, members, tombstones let go.
+/* The small tables: clock, positions, horizons, sweeps, acks, tombstones let go.
  *
  * Invariants
  *   1. The clock, positions, horizons and acks only grow, whatever order they are written in.
@@ -100,23 +100,6 @@ enum weft_status writer_ack(struct writer *writer, const struct id *device,
     return statement_run(statement, "writing", writer->path, why);
 }
 
-enum weft_status writer_member(struct writer *writer, const struct id *device, uint64_t met_ms,
-                               bool *added, struct weft_error *why) {
-    CHECK(writer != NULL && device != NULL);
-    CHECK(added != NULL && met_ms <= INT64_MAX);
-    uint32_t number = 0;
-    sqlite3_stmt *statement = NULL;
-    *added = false;
-    enum weft_status status = writer_device(writer, device, &number, why);
-    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_MEMBER, &statement, why);
-    if (status != WEFT_OK) return status;
-    sqlite3_bind_int64(statement, 1, number);
-    sqlite3_bind_int64(statement, 2, (int64_t)met_ms);
-    status = statement_run(statement, "writing", writer->path, why);
-    *added = status == WEFT_OK && sqlite3_changes64(writer->db) > 0;
-    return status;
-}
-
 enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,
                                uint32_t limit, uint32_t *count, struct weft_error *why) {
     CHECK(writer != NULL && count != NULL);
@@ -183,10 +166,6 @@ static bool visit_row(const struct writer_visit *visit, enum writer_fixed fixed,
     struct id device;
     struct stream stream;
     if (!column_id(row, 0, &device)) return false;
-    if (fixed == FIXED_VISIT_MEMBERS) {
-        visit->member(visit->context, &device);
-        return true;
-    }
     if (fixed == FIXED_VISIT_TOMBSTONES || fixed == FIXED_VISIT_SWEEPS) {
         stream = (struct stream){device, (uint32_t)sqlite3_column_int64(row, 1)};
         const uint64_t version = (uint64_t)sqlite3_column_int64(row, 2);
@@ -222,10 +201,7 @@ enum weft_status writer_visit(struct writer *writer, const struct writer_visit *
     CHECK(writer != NULL);
     CHECK(visit != NULL);
     enum weft_status status = WEFT_OK;
-    if (visit->member != NULL) status = visit_all(writer, visit, FIXED_VISIT_MEMBERS, why);
-    if (status == WEFT_OK && visit->ack != NULL) {
-        status = visit_all(writer, visit, FIXED_VISIT_ACKS, why);
-    }
+    if (visit->ack != NULL) status = visit_all(writer, visit, FIXED_VISIT_ACKS, why);
     if (status == WEFT_OK && visit->sweep != NULL) {
         status = visit_all(writer, visit, FIXED_VISIT_SWEEPS, why);
     }

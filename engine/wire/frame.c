@@ -1,20 +1,20 @@
 /* Frames: cutting queued messages into fragments, and gathering them again.
  *
- *   writer    control  ▣▣        reader   ┌───────────── buffer ─────────────┐
- *             shared                      │ taken │ whole frames │ part │    │
- *             live     ▣                  └───────┴──────┬───────┴──────┴────┘
- *             backfill ▣▣▣▣▣▣                 one frame, one message: used where it lies
- *                │ most urgent first                     │ else copied behind its lane's
- *                ▼ one fragment at a time                ▼ earlier fragments
- *             ───▣─▣─▣─▣───►                lane: ▣▣▣▣▣▣▣▣▢▢▢▢   wire_len
+ *   writer    control  ▣▣                 reader
+ *             shared                      one frame, one message: used where it lies
+ *             live     ▣                  else copied behind its lane's earlier fragments
+ *             backfill ▣▣▣▣▣▣
+ *                │ most urgent first      lane: ▣▣▣▣▣▣▣▣▢▢▢▢   wire_len
+ *                ▼ one fragment at a time
+ *             ───▣─▣─▣─▣───►
  *
  * Invariants
  *   1. A lane's messages keep their order, and at most one of a lane is under way.
  *   2. Each fragment carries at least one byte of its message, so that bytes always buy progress.
- *   3. A reader holds at most BUFFER_MAX + LANE_COUNT × LIMIT_MESSAGE_WIRE bytes, and of these only
- *      about twice what the peer has really sent.
- *   4. A frame's header is judged as soon as it is there, its prefix before room is made for it.
- * Not here: compression (zip.h; raw_len is passed on), the greeting (session.h), credit. */
+ *   3. A reader holds at most LANE_COUNT × LIMIT_MESSAGE_WIRE bytes, and of these only about twice
+ *      what the peer has really sent.
+ * Not here: compression (zip.h; raw_len is passed on), sealing and the stream of bytes (session.h),
+ * credit. */
 #include "engine/wire/frame.h"
 
 #include <stdlib.h>
@@ -22,15 +22,7 @@
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 
-#define TYPE_MESSAGE 1u
-#define AFTER_LEN 4u /* type, flags, lane, reserved: counted by len */
-#define PREFIX 8u    /* wire_len, raw_len */
-#define BUFFER_MIN 4096u
-#define BUFFER_MAX 131072u /* a frame of the greatest length, and room to read on behind it */
 #define QUEUE_MIN 16u
-
-_Static_assert(BUFFER_MAX > LIMIT_FRAME + 2, "a whole frame fits the buffer");
-_Static_assert(AFTER_LEN + PREFIX + LIMIT_FRAME_BODY <= LIMIT_FRAME, "a fragment fits a frame");
 
 /* ---- the writer -------------------------------------------------------------------------------
  */
@@ -115,7 +107,7 @@ bool frame_writer_idle(const struct frame_writer *writer, enum frame_lane lane) 
 }
 
 size_t frame_writer_next(struct frame_writer *writer, uint8_t *out, size_t room) {
-    CHECK(room >= FRAME_HEADER + PREFIX + LIMIT_FRAME_BODY);
+    CHECK(room >= FRAME_MAX);
     unsigned lane = 0;
     while (lane < LANE_COUNT && writer->lanes[lane].count == 0)
         lane++;
@@ -129,15 +121,14 @@ size_t frame_writer_next(struct frame_writer *writer, uint8_t *out, size_t room)
     if (queue->sent == 0) {
         store_u32(at, (uint32_t)item->message.size);
         store_u32(at + 4, item->raw_size);
-        at += PREFIX;
+        at += FRAME_PREFIX;
     }
     memcpy(at, item->message.data + queue->sent, part);
     at += part;
-    store_u16(out, (uint16_t)(at - out - 2));
-    out[2] = TYPE_MESSAGE;
-    out[3] = part < left ? FRAME_FLAG_MORE : 0;
-    out[4] = (uint8_t)lane;
-    out[5] = 0;
+    out[0] = FRAME_TYPE_MESSAGE;
+    out[1] = part < left ? FRAME_FLAG_MORE : 0;
+    out[2] = (uint8_t)lane;
+    out[3] = 0;
     queue->sent += part;
     writer->queued -= part;
     if (part == left) queue_release_first(queue);
@@ -155,13 +146,11 @@ struct gathering {
 };
 
 struct frame_reader {
-    uint8_t *buffer;
-    size_t room, begin, end; /* [begin, end) is received and not yet taken */
     struct gathering lanes[LANE_COUNT];
     bool broken;
 };
 
-/* One frame in the buffer. */
+/* One frame, taken apart. */
 struct fragment {
     struct bytes body;
     enum frame_lane lane;
@@ -176,35 +165,7 @@ void frame_reader_close(struct frame_reader *reader) {
     if (reader == NULL) return;
     for (unsigned lane = 0; lane < LANE_COUNT; lane++)
         free(reader->lanes[lane].data);
-    free(reader->buffer);
     free(reader);
-}
-
-enum weft_status frame_reader_room(struct frame_reader *reader, uint8_t **out, size_t *size) {
-    CHECK(reader->begin <= reader->end && reader->end <= reader->room);
-    const size_t held = reader->end - reader->begin;
-    if (reader->begin > 0 && reader->room - reader->end < reader->room / 2) {
-        memmove(reader->buffer, reader->buffer + reader->begin, held);
-        reader->begin = 0;
-        reader->end = held;
-    }
-    if (reader->end == reader->room) {
-        /* A buffer that filled up is too small for this peer's frames, or for its pace. */
-        if (reader->room == BUFFER_MAX) return WEFT_BUSY;
-        const size_t room = reader->room == 0 ? BUFFER_MIN : BUFFER_MAX;
-        uint8_t *buffer = realloc(reader->buffer, room);
-        if (buffer == NULL) return WEFT_NO_MEMORY;
-        reader->buffer = buffer;
-        reader->room = room;
-    }
-    *out = reader->buffer + reader->end;
-    *size = reader->room - reader->end;
-    return WEFT_OK;
-}
-
-void frame_reader_filled(struct frame_reader *reader, size_t size) {
-    CHECK(size <= reader->room - reader->end);
-    reader->end += size;
 }
 
 static enum weft_status refuse(struct frame_reader *reader, struct weft_error *why,
@@ -216,28 +177,24 @@ static enum weft_status refuse(struct frame_reader *reader, struct weft_error *w
                        what, (unsigned long long)given, allowed);
 }
 
-/* Judges the header of the frame that begins the buffer and, when it is there whole, takes it. */
-static enum weft_status take_frame(struct frame_reader *reader, struct fragment *out, bool *got,
-                                   struct weft_error *why) {
-    const size_t held = reader->end - reader->begin;
-    *got = false;
-    if (held < FRAME_HEADER) return WEFT_OK;
-    const uint8_t *frame = reader->buffer + reader->begin;
-    const uint16_t len = load_u16(frame);
-    const uint8_t type = frame[2], flags = frame[3], lane = frame[4], reserved = frame[5];
-    if (type != TYPE_MESSAGE) return refuse(reader, why, "its type", type, "1 (message)");
+/* Judges the header of a frame. */
+static enum weft_status split_frame(struct frame_reader *reader, struct bytes frame,
+                                    struct fragment *out, struct weft_error *why) {
+    if (frame.size < FRAME_HEADER) return refuse(reader, why, "its size", frame.size, "4 or more");
+    const uint8_t type = frame.data[0], flags = frame.data[1];
+    const uint8_t lane = frame.data[2], reserved = frame.data[3];
+    if (type != FRAME_TYPE_MESSAGE) return refuse(reader, why, "its type", type, "1 (message)");
     if ((flags & ~FRAME_FLAG_MORE) != 0) return refuse(reader, why, "flags", flags, "0 or 1");
     if (lane >= LANE_COUNT) return refuse(reader, why, "its lane", lane, "0 to 3");
     if (reserved != 0) return refuse(reader, why, "its reserved byte", reserved, "0");
-    const unsigned prefix = reader->lanes[lane].wire == 0 ? PREFIX : 0;
-    if (len <= AFTER_LEN + prefix)
-        return refuse(reader, why, "its length", len, prefix != 0 ? "13 or more" : "5 or more");
-    if (held < (size_t)len + 2) return WEFT_OK;
-    out->body = (struct bytes){frame + FRAME_HEADER, len - AFTER_LEN};
+    const size_t prefix = reader->lanes[lane].wire == 0 ? FRAME_PREFIX : 0;
+    if (frame.size <= FRAME_HEADER + prefix) {
+        return refuse(reader, why, "its size", frame.size,
+                      prefix != 0 ? "13 or more" : "5 or more");
+    }
+    out->body = (struct bytes){frame.data + FRAME_HEADER, frame.size - FRAME_HEADER};
     out->lane = (enum frame_lane)lane;
     out->more = (flags & FRAME_FLAG_MORE) != 0;
-    reader->begin += (size_t)len + 2;
-    *got = true;
     return WEFT_OK;
 }
 
@@ -245,11 +202,11 @@ static enum weft_status take_frame(struct frame_reader *reader, struct fragment 
 static enum weft_status begin_message(struct frame_reader *reader, struct fragment *fragment,
                                       struct weft_error *why) {
     struct gathering *lane = &reader->lanes[fragment->lane];
-    CHECK(lane->wire == 0 && fragment->body.size > PREFIX);
+    CHECK(lane->wire == 0 && fragment->body.size > FRAME_PREFIX);
     const uint32_t wire = load_u32(fragment->body.data);
     const uint32_t raw = load_u32(fragment->body.data + 4);
-    fragment->body.data += PREFIX;
-    fragment->body.size -= PREFIX;
+    fragment->body.data += FRAME_PREFIX;
+    fragment->body.size -= FRAME_PREFIX;
     if (wire == 0 || wire > LIMIT_MESSAGE_WIRE)
         return refuse(reader, why, "a message's size", wire, "1 to 1048576");
     if (raw > LIMIT_MESSAGE_RAW)
@@ -303,20 +260,19 @@ static enum weft_status take_fragment(struct frame_reader *reader, struct fragme
     return status;
 }
 
-enum weft_status frame_reader_next(struct frame_reader *reader, struct frame_message *out,
-                                   bool *got, struct weft_error *why) {
+enum weft_status frame_reader_take(struct frame_reader *reader, struct bytes frame,
+                                   struct frame_message *out, bool *got, struct weft_error *why) {
+    struct fragment fragment = {0};
     *got = false;
-    if (reader->broken)
+    if (reader->broken) {
         return status_fail(why, WEFT_PROTOCOL, 0,
-                           "an earlier frame could not be read; the "
-                           "session has to be ended");
-    for (;;) {
-        struct fragment fragment;
-        bool whole;
-        enum weft_status status = take_frame(reader, &fragment, &whole, why);
-        if (status != WEFT_OK || !whole) return status;
-        status = take_fragment(reader, &fragment, out, got, why);
-        if (status != WEFT_OK) reader->broken = true;
-        if (status != WEFT_OK || *got) return status;
+                           "an earlier frame could not be read; the session has to be ended");
     }
+    enum weft_status status = split_frame(reader, frame, &fragment, why);
+    if (status == WEFT_OK) status = take_fragment(reader, &fragment, out, got, why);
+    if (status != WEFT_OK) {
+        reader->broken = true;
+        *got = false;
+    }
+    return status;
 }

@@ -1,71 +1,134 @@
-/* The clear session: the greeting, then frames as they are.
+/* The sealed session: a handshake, then records.
  *
- *        initiator                          responder
- *   GREETING ── "WFT1" 1 0 0 0 ─────────►   GREETING     silent until it has seen a greeting
- *   GREETING ◄───────── "WFT1" 1 0 0 0 ──   OPEN
- *   OPEN     ◄──────── frames ──────────►   OPEN
- *            another greeting ──►  STRANGER: nothing more is sent or read
+ *        initiator                           responder
+ *   DIALLED  ── M1 ──────────────────────►   (the listener reads it: who is this?)
+ *   DIALLED  ◄──────────────────────── M2 ── STANDS
+ *   STANDS   ◄──────── records ──────────►   STANDS
+ *            whatever cannot be opened ──► BROKEN: nothing more is read
  *
- * The initiator's frames follow its greeting without waiting for the answer. A frame that cannot be
- * read ends reading; what is queued, such as a last message that says why, can still be sent.
+ *   received: ┌───────────── buffer ─────────────┐
+ *             │ taken │ whole records │ part │    │   opened in place; a message that is one frame
+ *             └───────┴───────┬───────┴──────┴────┘   is used where it lies
+ *
  * Invariants
- *   1. Before the peer's greeting is whole, eight bytes are all that is kept of what it sent.
- *   2. What is cut into frames is in `out` until the link took it; which lane is cut from is
- * decided frame by frame, when `out` is filled. Not here: keys, identities and sealing, which will
- * take this place; time limits, which are the peer actor's. */
+ *   1. Before M2 has proved who answers, nothing but M1 is sent, and M2's bytes are all that is
+ *      kept of what comes.
+ *   2. A record is opened with the nonce that counts it: none is left out, repeated or exchanged.
+ *   3. What is cut into frames is in `out` until the link took it; which lane is cut from is
+ *      decided frame by frame, when `out` is filled.
+ * Not here: time limits, and whether whoever it is may come in: the peer actor's and listener's. */
 #include "engine/wire/session.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/wire/session_private.h"
 
-#define GREETING 8u
-#define SESSION_VERSION 1u
-#define MODE_MEMBER 0u
-#define FRAME_ROOM (LIMIT_FRAME_BODY + FRAME_HEADER + 2 + 8)
-#define OUT_FILL 65536u /* many small messages travel with one write; more gains nothing */
+#define TYPE_REKEY SESSION_TYPE_REKEY
+#define LENGTH SESSION_LENGTH
+#define OUT_FILL SESSION_OUT_FILL
+#define SEALED_MIN (FRAME_HEADER + NOISE_TAG_SIZE)
+#define BUFFER_MIN 4096u
+#define BUFFER_MAX 131072u /* a record of the greatest length, and room to read on behind it */
 
-enum session_state { SESSION_GREETING, SESSION_OPEN, SESSION_STRANGER };
+_Static_assert(BUFFER_MAX > LIMIT_FRAME + LENGTH, "a whole record fits the buffer");
+_Static_assert(BUFFER_MIN > HANDSHAKE_M2, "M2 fits the buffer");
+_Static_assert(FRAME_MAX + NOISE_TAG_SIZE <= LIMIT_FRAME, "a frame fits a record");
 
-struct session {
-    enum session_state state;
-    bool initiator;
-    bool greeted; /* our greeting has been put into `out` */
-    uint8_t greeting[GREETING];
-    size_t greeting_size; /* bytes of the peer's greeting so far */
-    struct frame_writer *writer;
-    struct frame_reader *reader;
-    size_t begin, end; /* [begin, end) of `out` waits for the link */
-    uint8_t out[OUT_FILL + FRAME_ROOM];
-};
+/* ---- opening and closing --------------------------------------------------------------------- */
 
-static const uint8_t greeting[GREETING] = {'W', 'F', 'T', '1', SESSION_VERSION, MODE_MEMBER, 0, 0};
-
-struct session *session_open(bool initiator) {
+static struct session *session_new(const struct handshake_self *self) {
     struct session *session = malloc(sizeof *session);
     if (session == NULL) return NULL;
     /* `out` is not cleared: pages that nobody writes to need not exist. */
     memset(session, 0, offsetof(struct session, out));
-    session->initiator = initiator;
+    session->self = self;
     session->writer = frame_writer_open();
     session->reader = frame_reader_open();
-    if (session->writer == NULL || session->reader == NULL) goto close;
-    return session;
-close:
+    if (session->writer != NULL && session->reader != NULL) return session;
     session_close(session);
     return NULL;
+}
+
+static void stand(struct session *session) {
+    struct handshake_keys keys;
+    session->mode = session->handshake.mode;
+    session->remote = session->handshake.remote;
+    handshake_split(&session->handshake, &keys);
+    session->send.cipher = keys.send;
+    session->receive.cipher = keys.receive;
+    memcpy(session->channel, keys.channel, sizeof session->channel);
+    sodium_memzero(&keys, sizeof keys);
+    session->state = SESSION_STANDS;
+}
+
+enum weft_status session_dial(const struct handshake_self *self,
+                              const struct handshake_target *target, const uint8_t ephemeral[32],
+                              struct session **out, struct weft_error *why) {
+    struct session *session = session_new(self);
+    if (session == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a session");
+    enum weft_status status =
+        handshake_dial(&session->handshake, self, target, ephemeral, session->out, why);
+    session->end = HANDSHAKE_M1;
+    if (status != WEFT_OK) {
+        session_close(session);
+        session = NULL;
+    }
+    *out = session;
+    return status;
+}
+
+enum weft_status session_accept(const struct handshake_self *self, struct handshake *read,
+                                const uint8_t ephemeral[32], struct session **out,
+                                struct weft_error *why) {
+    struct session *session = session_new(self);
+    if (session == NULL) {
+        handshake_wipe(read);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a session");
+    }
+    session->handshake = *read;
+    handshake_wipe(read);
+    enum weft_status status =
+        handshake_answer(&session->handshake, self, ephemeral, session->out, why);
+    session->end = HANDSHAKE_M2;
+    if (status == WEFT_OK) {
+        stand(session);
+    } else {
+        session_close(session);
+        session = NULL;
+    }
+    *out = session;
+    return status;
 }
 
 void session_close(struct session *session) {
     if (session == NULL) return;
     frame_reader_close(session->reader);
     frame_writer_close(session->writer);
+    free(session->buffer);
+    sodium_memzero(session, offsetof(struct session, out));
     free(session);
 }
 
-bool session_is_sealed(void) {
-    return false;
+bool session_stands(const struct session *session) {
+    return session->state == SESSION_STANDS;
+}
+
+const struct handshake_remote *session_remote(const struct session *session) {
+    CHECK(session->state != SESSION_DIALLED);
+    return &session->remote;
+}
+
+const uint8_t *session_channel(const struct session *session) {
+    CHECK(session->state != SESSION_DIALLED);
+    return session->channel;
+}
+
+enum handshake_mode session_mode(const struct session *session) {
+    CHECK(session->state != SESSION_DIALLED);
+    return session->mode;
 }
 
 enum weft_status session_push(struct session *session, enum frame_lane lane, struct bytes message,
@@ -81,21 +144,58 @@ bool session_idle(const struct session *session, enum frame_lane lane) {
     return frame_writer_idle(session->writer, lane);
 }
 
-/* ---- sending ----------------------------------------------------------------------------------
- */
+void session_rekey(struct session *session) {
+    session->rekey = session->state == SESSION_STANDS;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+static bool key_is_worn(const struct sealing *sealing) {
+    return sealing->records >= LIMIT_REKEY_RECORDS - 1 ||
+           sealing->bytes >= LIMIT_REKEY_BYTES - (LIMIT_FRAME + 1u);
+}
+
+static void count(struct sealing *sealing, size_t size) {
+    sealing->records++;
+    sealing->total++;
+    sealing->bytes += size;
+}
+
+static void next_key(struct sealing *sealing) {
+    noise_cipher_rekey(&sealing->cipher);
+    sealing->records = sealing->bytes = 0;
+}
+
+/* Seals the frame of `size` bytes that lies at `record` + LENGTH; returns the record's size. */
+static size_t seal(struct session *session, uint8_t *record, size_t size) {
+    uint8_t *frame = record + LENGTH;
+    enum weft_status status = noise_cipher_seal(&session->send.cipher, (struct bytes){NULL, 0},
+                                                (struct bytes){frame, size}, frame, NULL);
+    CHECK(status == WEFT_OK); /* 2^64 records are not sent in 24 hours. */
+    store_u16(record, (uint16_t)(size + NOISE_TAG_SIZE));
+    count(&session->send, size);
+    return LENGTH + size + NOISE_TAG_SIZE;
+}
 
 static void fill(struct session *session) {
     session->begin = session->end = 0;
-    if (session->state == SESSION_STRANGER) return;
-    if (session->state == SESSION_GREETING && !session->initiator) return;
-    if (!session->greeted) {
-        memcpy(session->out, greeting, GREETING);
-        session->end = GREETING;
-        session->greeted = true;
+    if (session->state != SESSION_STANDS) return;
+    while (session->end < OUT_FILL) {
+        uint8_t *record = session->out + session->end;
+        size_t size = 0;
+        bool rekey = session->rekey || key_is_worn(&session->send);
+        if (rekey) {
+            static const uint8_t frame[FRAME_HEADER] = {TYPE_REKEY, 0, 0, 0};
+            memcpy(record + LENGTH, frame, sizeof frame);
+            size = sizeof frame;
+        } else {
+            size = frame_writer_next(session->writer, record + LENGTH, FRAME_MAX);
+        }
+        if (size == 0) break;
+        session->end += seal(session, record, size);
+        if (rekey) next_key(&session->send);
+        if (rekey) session->rekey = false;
     }
-    for (size_t size = 1; size > 0 && session->end < OUT_FILL; session->end += size)
-        size = frame_writer_next(session->writer, session->out + session->end,
-                                 sizeof session->out - session->end);
 }
 
 struct bytes session_to_send(struct session *session) {
@@ -109,78 +209,105 @@ void session_sent(struct session *session, size_t size) {
     session->begin += size;
 }
 
-/* ---- receiving --------------------------------------------------------------------------------
- */
+/* ---- receiving ------------------------------------------------------------------------------- */
 
 enum weft_status session_room(struct session *session, uint8_t **out, size_t *size) {
-    if (session->state != SESSION_GREETING || session->greeting_size == GREETING)
-        return frame_reader_room(session->reader, out, size);
-    *out = session->greeting + session->greeting_size;
-    *size = GREETING - session->greeting_size;
-    return WEFT_OK;
+    CHECK(session->taken <= session->filled && session->filled <= session->room);
+    const size_t held = session->filled - session->taken;
+    if (session->taken > 0 && session->room - session->filled < session->room / 2) {
+        memmove(session->buffer, session->buffer + session->taken, held);
+        session->taken = 0;
+        session->filled = held;
+    }
+    if (session->filled == session->room) {
+        /* A buffer that filled up is too small for this peer's records, or for its pace. */
+        if (session->room == BUFFER_MAX) return WEFT_BUSY;
+        const size_t room = session->room == 0 ? BUFFER_MIN : BUFFER_MAX;
+        uint8_t *buffer = realloc(session->buffer, room);
+        if (buffer == NULL) return WEFT_NO_MEMORY;
+        session->buffer = buffer;
+        session->room = room;
+    }
+    *out = session->buffer + session->filled;
+    *size = session->room - session->filled;
+    if (session->state == SESSION_DIALLED && *size > HANDSHAKE_M2 - held) {
+        *size = HANDSHAKE_M2 - held; /* Invariant 1. */
+    }
+    return *size == 0 ? WEFT_BUSY : WEFT_OK;
 }
 
 void session_received(struct session *session, size_t size) {
-    if (session->state != SESSION_GREETING || session->greeting_size == GREETING) {
-        frame_reader_filled(session->reader, size);
-        return;
-    }
-    CHECK(size <= GREETING - session->greeting_size);
-    session->greeting_size += size;
+    CHECK(size <= session->room - session->filled);
+    session->filled += size;
 }
 
-/* Writes what a stranger sent so that a person can read it: other than printable ASCII is \xNN. */
-static void excerpt(const uint8_t *data, size_t size, char out[4 * GREETING + 1]) {
-    static const char digits[] = "0123456789abcdef";
-    CHECK(size <= GREETING);
-    for (size_t i = 0; i < size; i++) {
-        if (data[i] >= 0x20 && data[i] < 0x7f && data[i] != '\\') {
-            *out++ = (char)data[i];
-            continue;
-        }
-        *out++ = '\\';
-        *out++ = 'x';
-        *out++ = digits[data[i] >> 4];
-        *out++ = digits[data[i] & 15];
-    }
-    *out = '\0';
+static enum weft_status take_answer(struct session *session, struct weft_error *why) {
+    if (session->filled - session->taken < HANDSHAKE_M2) return WEFT_OK;
+    enum weft_status status =
+        handshake_finish(&session->handshake, session->self, session->buffer + session->taken, why);
+    session->taken += HANDSHAKE_M2;
+    if (status == WEFT_OK) stand(session);
+    return status;
 }
 
-/* Judges what has arrived of the greeting; the first byte that differs decides. */
-static enum weft_status judge_greeting(struct session *session, struct weft_error *why) {
-    CHECK(session->greeting_size <= GREETING);
-    const uint8_t *theirs = session->greeting;
-    size_t same = 0;
-    while (same < session->greeting_size && theirs[same] == greeting[same])
-        same++;
-    if (same == session->greeting_size) {
-        if (same == GREETING) session->state = SESSION_OPEN;
-        return WEFT_OK;
-    }
-    session->state = SESSION_STRANGER;
-    char text[4 * GREETING + 1];
-    excerpt(theirs, session->greeting_size, text);
-    if (same == 4)
+/* Opens the next whole record where it lies; `frame` is empty when there is none. */
+static enum weft_status take_record(struct session *session, struct bytes *frame,
+                                    struct weft_error *why) {
+    const size_t held = session->filled - session->taken;
+    *frame = (struct bytes){NULL, 0};
+    if (held < LENGTH) return WEFT_OK;
+    uint8_t *sealed = session->buffer + session->taken + LENGTH;
+    const size_t size = load_u16(sealed - LENGTH);
+    if (size < SEALED_MIN) {
         return status_fail(why, WEFT_PROTOCOL, 0,
-                           "the peer greets with version %u of the session where this side speaks "
-                           "version %u (it sent \"%s\"); install the same version on both sides",
-                           theirs[4], SESSION_VERSION, text);
-    return status_fail(why, WEFT_PROTOCOL, 0,
-                       "what answers is no weft device of this version: its first bytes are "
-                       "\"%s\" where \"WFT1\" and a member's greeting were expected; check the "
-                       "address and the port",
-                       text);
+                           "a sealed record says it has %zu bytes, where %u is the least", size,
+                           SEALED_MIN);
+    }
+    if (held < LENGTH + size) return WEFT_OK;
+    if (session->receive.records >= LIMIT_REKEY_RECORDS ||
+        session->receive.bytes >= LIMIT_REKEY_BYTES) {
+        return status_fail(why, WEFT_PROTOCOL, 0,
+                           "the peer goes on with a key that it had to change after %u records or "
+                           "%u bytes",
+                           LIMIT_REKEY_RECORDS, LIMIT_REKEY_BYTES);
+    }
+    enum weft_status status = noise_cipher_open(&session->receive.cipher, (struct bytes){NULL, 0},
+                                                (struct bytes){sealed, size}, sealed, why);
+    if (status != WEFT_OK) return status;
+    session->taken += LENGTH + size;
+    *frame = (struct bytes){sealed, size - NOISE_TAG_SIZE};
+    count(&session->receive, frame->size);
+    return WEFT_OK;
 }
 
 enum weft_status session_next(struct session *session, struct frame_message *out, bool *got,
                               struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
     *got = false;
-    if (session->state == SESSION_GREETING) {
-        const enum weft_status status = judge_greeting(session, why);
-        if (status != WEFT_OK) return status;
+    if (session->state == SESSION_BROKEN) {
+        return status_fail(why, WEFT_PROTOCOL, 0,
+                           "an earlier record could not be read; the session has to be ended");
     }
-    if (session->state == SESSION_GREETING) return WEFT_OK;
-    if (session->state == SESSION_STRANGER)
-        return status_fail(why, WEFT_PROTOCOL, 0, "the peer is no weft device, as was said before");
-    return frame_reader_next(session->reader, out, got, why);
+    if (session->state == SESSION_DIALLED) status = take_answer(session, why);
+    while (status == WEFT_OK && !*got && session->state == SESSION_STANDS) {
+        struct bytes frame;
+        status = take_record(session, &frame, why);
+        if (status != WEFT_OK || frame.size == 0) break;
+        if (frame.size == FRAME_HEADER && frame.data[0] == TYPE_REKEY) {
+            next_key(&session->receive);
+        } else {
+            status = frame_reader_take(session->reader, frame, out, got, why);
+        }
+    }
+    if (status != WEFT_OK) session->state = SESSION_BROKEN;
+    return status;
+}
+
+uint64_t session_records(const struct session *session, size_t *begun) {
+    const size_t held = session->filled - session->taken;
+    *begun = held;
+    if (session->state == SESSION_STANDS && held >= LENGTH) {
+        *begun = LENGTH + load_u16(session->buffer + session->taken);
+    }
+    return session->receive.total;
 }

@@ -1,0 +1,422 @@
+/* The log's way with records of the shared log.
+ *
+ *   held already ───────────────────────► nothing to do (two of one number: the origin is frozen)
+ *   continues its origin's chain, admitted ► appended, applied ─── one commit for a mail ──► share
+ *   a gap, or an origin nobody has added ─► WEFT_NOT_FOUND: share asks again
+ *   of a removed device, past its pin ────► passed over, and this device says what it holds
+ *   not signed by its origin ─────────────► WEFT_DENIED: who sent it did not look
+ *
+ * Invariants
+ *   1. Records are committed and synced before anybody hears of them.
+ *   2. Roster and heads in memory are those of the disk whenever a step begins, or `reload_due` is
+ *      set and they are read again before they are used.
+ *   3. Every mail that came in goes to share, once, with what became of it. */
+#include <stdlib.h>
+
+#include "actors/log_private.h"
+
+/* ---- memory ---- */
+
+struct shared_head *log_head(const struct log *log, const struct record_origin *origin) {
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        if (record_origin_compare(&log->heads[i].origin, origin) == 0) return &log->heads[i];
+    }
+    return NULL;
+}
+
+/* Whether a new origin's device has not as many incarnations as it may have. */
+static bool origin_fits(const struct log *log, const struct record_origin *origin) {
+    uint32_t incarnations = 0;
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        incarnations += id_equal(&log->heads[i].origin.device, &origin->device);
+    }
+    return incarnations < LIMIT_INCARNATIONS && log->head_count < LIMIT_ORIGINS;
+}
+
+/* A new origin's head; NULL when there may be no more. */
+static struct shared_head *add_head(struct log *log, const struct record_origin *origin) {
+    if (!origin_fits(log, origin)) return NULL;
+    log->heads[log->head_count] = (struct shared_head){.origin = *origin};
+    return &log->heads[log->head_count++];
+}
+
+static void load_head(void *context, const struct shared_head *head) {
+    struct log *log = context;
+    struct shared_head *mine = head->seq == 0 ? NULL : add_head(log, &head->origin);
+    if (mine != NULL) *mine = *head;
+}
+
+static struct shared_ack *acks_grow(struct member *member) {
+    if (member->shared_count == LIMIT_ORIGINS) return NULL;
+    if (member->shared_count == member->shared_room) {
+        uint32_t room = member->shared_room == 0 ? 8 : member->shared_room * 2;
+        struct shared_ack *grown = realloc(member->shared, room * sizeof *grown);
+        if (grown == NULL) return NULL;
+        member->shared = grown;
+        member->shared_room = room;
+    }
+    return &member->shared[member->shared_count++];
+}
+
+/* Raises what a member holds of an origin; whether that was news. */
+static bool raise_ack(struct member *member, const struct record_origin *origin, uint64_t seq) {
+    struct shared_ack *ack = NULL;
+    for (uint32_t i = 0; i < member->shared_count && ack == NULL; i++) {
+        if (record_origin_compare(&member->shared[i].origin, origin) == 0) ack = &member->shared[i];
+    }
+    if (ack == NULL) {
+        ack = acks_grow(member);
+        if (ack == NULL) return false;
+        *ack = (struct shared_ack){.origin = *origin};
+    }
+    if (seq <= ack->seq) return false;
+    ack->seq = seq;
+    ack->saved = false;
+    return true;
+}
+
+static void load_ack(void *context, const struct id *device, const struct record_origin *origin,
+                     uint64_t seq) {
+    struct log *log = context;
+    /* The roster has been read by now: whoever has acknowledged anything is in it. */
+    if (log_member(log, device) == NULL) log_follow_roster(log, (struct instant){0}, NULL);
+    struct member *member = log_member(log, device);
+    if (member != NULL && raise_ack(member, origin, seq)) {
+        member->shared[member->shared_count - 1].saved = true;
+    }
+}
+
+static struct shared_head *heads_new(void) {
+    return calloc(LIMIT_ORIGINS, sizeof(struct shared_head));
+}
+
+enum weft_status log_load_shared(struct log *log, struct weft_error *why) {
+    const struct shared_visit visit = {.context = log, .head = load_head, .ack = load_ack};
+    log->roster_wanted = DUE_NEVER;
+    log->heads = heads_new();
+    enum weft_status status = roster_open(&log->roster, log->settings->identity);
+    if (log->heads == NULL || status != WEFT_OK) {
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the members of the library");
+    }
+    log->head_count = 0;
+    return shared_load(log->writer, &visit, &log->roster, why);
+}
+
+void log_free_shared(struct log *log) {
+    roster_close(&log->roster);
+    free(log->heads);
+    log->heads = NULL;
+}
+
+enum weft_status log_reload_shared(struct log *log, struct weft_error *why) {
+    if (!log->reload_due) return WEFT_OK;
+    const struct shared_visit visit = {.context = log, .head = load_head, .ack = load_ack};
+    uint64_t version = log->roster.version;
+    roster_close(&log->roster);
+    enum weft_status status = roster_open(&log->roster, log->settings->identity);
+    log->head_count = 0;
+    if (status == WEFT_OK) status = shared_load(log->writer, &visit, &log->roster, why);
+    if (status == WEFT_OK) log->reload_due = false;
+    /* Versions go on, whatever came of it. */
+    if (log->roster.version <= version) log->roster.version = version + 1;
+    return status;
+}
+
+/* ---- telling ---- */
+
+static void send_grown(struct log *log, struct outbox *out) {
+    Weft__Grown *grown = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_GROWN, &grown);
+    grown->heads = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, log->head_count);
+    CHECK(grown->heads != NULL || log->head_count == 0);
+    grown->n_heads = log->head_count;
+    grown->place = log->place;
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        const struct shared_head *head = &log->heads[i];
+        CHECK(mail_bytes(mail, &grown->heads[i]->device, head->origin.device.bytes, WEFT_ID_SIZE));
+        CHECK(mail_bytes(mail, &grown->heads[i]->hash, head->hash, sizeof head->hash));
+        grown->heads[i]->incarnation = head->origin.incarnation;
+        grown->heads[i]->seq = head->seq;
+    }
+    outbox_send(out, ACTOR_SHARE, &mail);
+}
+
+static void fill_roster(const struct roster *roster, struct mail *mail, Weft__Roster *message) {
+    message->version = roster->version;
+    message->members =
+        (Weft__RosterMember **)mail_messages(mail, &weft__roster_member__descriptor, roster->count);
+    message->keys =
+        (Weft__RosterKey **)mail_messages(mail, &weft__roster_key__descriptor, roster->key_count);
+    CHECK(message->members != NULL || roster->count == 0);
+    CHECK(message->keys != NULL || roster->key_count == 0);
+    message->n_members = roster->count;
+    message->n_keys = roster->key_count;
+    for (uint32_t i = 0; i < roster->count; i++) {
+        const struct roster_member *from = &roster->members[i];
+        Weft__RosterMember *to = message->members[i];
+        CHECK(mail_bytes(mail, &to->device, from->device.bytes, WEFT_ID_SIZE));
+        CHECK(mail_bytes(mail, &to->id_pk, from->public.id_pk, IDENTITY_KEY));
+        CHECK(mail_bytes(mail, &to->x_pk, from->public.x_pk, IDENTITY_KEY));
+        to->removed = !roster_has(roster, &from->device);
+    }
+    for (uint32_t i = 0; i < roster->key_count; i++) {
+        const struct roster_key *from = &roster->keys[i];
+        Weft__RosterKey *to = message->keys[i];
+        to->epoch = from->epoch;
+        CHECK(mail_bytes(mail, &to->psk_id, from->psk_id, LIBRARY_KEY_ID));
+        CHECK(mail_bytes(mail, &to->key, from->key, LIBRARY_KEY));
+    }
+}
+
+/* Answers the listener when there is something newer than it has. */
+static void tell_listener(struct log *log, struct outbox *out) {
+    if (log->roster_wanted == DUE_NEVER || log->roster.version <= log->roster_wanted) return;
+    Weft__Roster *message = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ROSTER, &message);
+    mail->secret = true;
+    fill_roster(&log->roster, mail, message);
+    log->roster_wanted = DUE_NEVER;
+    outbox_send(out, ACTOR_LISTENER, &mail);
+}
+
+void log_roster_wanted(struct log *log, const Weft__RosterWanted *wanted, struct outbox *out) {
+    log->roster_wanted = wanted->version;
+    tell_listener(log, out);
+}
+
+void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAcked *acked,
+                      struct outbox *out) {
+    struct id device;
+    bool news = false;
+    (void)out;
+    CHECK(id_read(&device, acked->device.data, acked->device.len));
+    struct member *member = log_member(log, &device);
+    if (member == NULL) return;
+    for (size_t i = 0; i < acked->n_heads; i++) {
+        const Weft__Head *head = acked->heads[i];
+        struct record_origin origin = {.incarnation = head->incarnation};
+        if (!id_read(&origin.device, head->device.data, head->device.len)) continue;
+        news = raise_ack(member, &origin, head->seq) || news;
+    }
+    if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
+}
+
+enum weft_status log_save_shared_acks(struct log *log, struct member *member,
+                                      struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    if (member->state != BOARD_MEMBER) return WEFT_OK;
+    for (uint32_t i = 0; i < member->shared_count && status == WEFT_OK; i++) {
+        const struct shared_ack *ack = &member->shared[i];
+        if (ack->saved) continue;
+        status = shared_ack(log->writer, &member->device, &ack->origin, ack->seq, why);
+    }
+    return status;
+}
+
+/* ---- writing ---- */
+
+struct saving {
+    struct log *log;
+    enum weft_status status;
+    struct weft_error *why;
+};
+
+static void save_member(void *context, const struct roster_member *member) {
+    struct saving *saving = context;
+    if (saving->status != WEFT_OK) return;
+    saving->status = shared_save_member(saving->log->writer, member, saving->why);
+}
+
+static void save_key(void *context, const struct roster_key *key) {
+    struct saving *saving = context;
+    if (saving->status != WEFT_OK) return;
+    saving->status = shared_save_key(saving->log->writer, key, saving->why);
+}
+
+enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
+                                   struct weft_error *why) {
+    struct saving saving = {log, WEFT_OK, why};
+    const struct roster_change change = {&saving, save_member, save_key};
+    struct shared_head *head = log_head(log, &record->origin);
+    if (head == NULL) head = add_head(log, &record->origin);
+    if (head == NULL) {
+        return status_fail(why, WEFT_LIMIT, 0,
+                           "a device has begun more than %u incarnations, that is, was restored or "
+                           "copied so often; let it come in anew, with a new identity",
+                           LIMIT_INCARNATIONS);
+    }
+    CHECK(record->seq == head->seq + 1);
+    enum weft_status status = shared_append(log->writer, record, bytes, &log->place, why);
+    if (status != WEFT_OK) return status;
+    head->seq = record->seq;
+    head->hlc = record->hlc;
+    memcpy(head->hash, record->hash, sizeof head->hash);
+    (void)roster_apply(&log->roster, record, &change); /* One device too many is passed over. */
+    return saving.status;
+}
+
+enum weft_status log_settle_shared(struct log *log, struct instant now, enum weft_status status,
+                                   struct weft_error *why, struct outbox *out) {
+    if (status == WEFT_OK) {
+        status = log_flush(log, now, out);
+        if (status != WEFT_OK) {
+            (void)status_fail(why, status, 0, "the record could not be committed: %s",
+                              weft_status_text(status));
+        }
+    } else {
+        log_rollback(log);
+        log_note_lost(log, why);
+    }
+    if (status != WEFT_OK) {
+        log->reload_due = true;
+        (void)log_reload_shared(log, NULL);
+        return status;
+    }
+    if (log->place != log->told_place) send_grown(log, out);
+    log->told_place = log->place;
+    log_follow_roster(log, now, out);
+    tell_listener(log, out);
+    log_tell_host(out);
+    return WEFT_OK;
+}
+
+/* ---- records of others ---- */
+
+struct taking {
+    struct log *log;
+    struct outbox *out;
+    uint32_t appended;
+    struct log_unsaid unsaid;
+};
+
+static void note_refused(struct log_unsaid *unsaid, const struct id *device) {
+    for (uint32_t i = 0; i < unsaid->refused_count; i++) {
+        if (id_equal(&unsaid->refused[i], device)) return;
+    }
+    if (unsaid->refused_count < LIMIT_ROSTER) unsaid->refused[unsaid->refused_count++] = *device;
+}
+
+/* An origin has signed two records of one number: it is frozen, with the proof. */
+static enum weft_status freeze(struct taking *taking, struct shared_head *head,
+                               const struct record *other, struct bytes bytes,
+                               struct weft_error *why) {
+    struct weft_error said = {0};
+    char device[ID_TEXT_SIZE];
+    enum weft_status status = shared_freeze(taking->log->writer, other, bytes, why);
+    if (status != WEFT_OK) return status;
+    head->frozen = true;
+    id_text(&head->origin.device, device);
+    (void)status_fail(&said, WEFT_DENIED, 0,
+                      "device %s has signed two different records number %llu: nothing more is "
+                      "taken of it; both are kept as proof. It was copied, or set back to an "
+                      "earlier state: remove it, and let it come in anew with a new library file",
+                      device, (unsigned long long)head->seq);
+    log_notice(taking->log, WEFT_EVENT_FAULT, -1, 0, &head->origin.device, &said, taking->out);
+    return WEFT_OK;
+}
+
+static enum weft_status refuse(const struct record *record, enum weft_status status,
+                               const char *text, struct weft_error *why) {
+    char device[ID_TEXT_SIZE];
+    id_text(&record->origin.device, device);
+    return status_fail(why, status, 0, "record %llu of device %s: %s",
+                       (unsigned long long)record->seq, device, text);
+}
+
+/* A device has begun more incarnations than are followed: the log goes on without this one. */
+static enum weft_status pass_over(struct taking *taking, const struct record *record) {
+    struct weft_error said = {0};
+    char device[ID_TEXT_SIZE];
+    if (record->seq != 1) return WEFT_OK;
+    id_text(&record->origin.device, device);
+    (void)status_fail(&said, WEFT_LIMIT, 0,
+                      "device %s has begun more than %u incarnations, that is, was restored or "
+                      "copied so often: what it writes in this one is not taken; remove it, and "
+                      "let it come in anew, with a new library file",
+                      device, LIMIT_INCARNATIONS);
+    log_notice(taking->log, WEFT_EVENT_FAULT, -1, 0, &record->origin.device, &said, taking->out);
+    return WEFT_OK;
+}
+
+/* One record, in the open transaction. */
+static enum weft_status take_record(struct taking *taking, struct bytes bytes,
+                                    struct weft_error *why) {
+    struct log *log = taking->log;
+    struct record record;
+    enum weft_status status = record_read(&log->settings->library, bytes, &record, why);
+    if (status != WEFT_OK) return status;
+    struct shared_head none = {.origin = record.origin};
+    struct shared_head *head = log_head(log, &record.origin);
+    if (head == NULL) head = &none;
+    bool same = memcmp(head->hash, record.hash, RECORD_HASH) == 0;
+    if (head->frozen || record.seq < head->seq || (record.seq == head->seq && same)) return WEFT_OK;
+    if (head == &none && record.seq > 1 && !origin_fits(log, &record.origin)) return WEFT_OK;
+    if (record.seq > head->seq + 1) {
+        return refuse(&record, WEFT_NOT_FOUND, "those before it have not come", why);
+    }
+    switch (roster_judge(&log->roster, &record)) {
+    case ROSTER_UNKNOWN:
+        /* In a full roster nobody ever will: what comes behind it must not wait for that. */
+        if (log->roster.count == LIMIT_ROSTER) return WEFT_OK;
+        return refuse(&record, WEFT_NOT_FOUND, "nobody has added that device yet", why);
+    case ROSTER_FORGED:
+        return refuse(&record, WEFT_DENIED, "its signature is not that device's", why);
+    case ROSTER_REMOVED:
+        note_refused(&taking->unsaid, &record.origin.device);
+        return WEFT_OK;
+    case ROSTER_ADMITS:
+        break;
+    }
+    if (head == &none && !origin_fits(log, &record.origin)) return pass_over(taking, &record);
+    bool forks = record.seq == head->seq || memcmp(record.prev, head->hash, RECORD_HASH) != 0;
+    if (forks) return freeze(taking, head, &record, bytes, why);
+    taking->appended++;
+    log_note_keys(log, &record, &taking->unsaid);
+    return log_append_record(log, &record, bytes, why);
+}
+
+static void go_home(struct mail **in, enum weft_status status, const struct weft_error *why,
+                    struct outbox *out) {
+    Weft__Records *records = (*in)->body.records;
+    records->status = status;
+    if (status != WEFT_OK) records->text = mail_text(*in, why->text);
+    outbox_send(out, ACTOR_SHARE, in);
+}
+
+void log_records(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
+    const Weft__Records *records = (*in)->body.records;
+    struct weft_error why = {0}, stop = {0};
+    struct taking taking = {.log = log, .out = out};
+    arena_adopt(&(*in)->arena, log->pool);
+    (void)log_flush(log, now, out);
+    enum weft_status status = log_reload_shared(log, &why);
+    if (status == WEFT_OK) status = log_begin(log, &why);
+    if (status != WEFT_OK) {
+        go_home(in, status, &why, out);
+        return;
+    }
+    for (size_t i = 0; i < records->n_records && stop.status == WEFT_OK; i++) {
+        struct bytes bytes = {records->records[i].data, records->records[i].len};
+        (void)take_record(&taking, bytes, &stop);
+    }
+    /* What came before a gap or a forgery is kept; what a disk refused is not. */
+    bool kept = stop.status == WEFT_OK || stop.status == WEFT_NOT_FOUND ||
+                stop.status == WEFT_DENIED || stop.status == WEFT_LIMIT ||
+                stop.status == WEFT_PROTOCOL;
+    if (!kept) status = stop.status;
+    why = stop;
+    if (kept && (taking.appended != 0 || taking.unsaid.refused_count != 0)) {
+        status = log_say_members(log, &taking.unsaid, records->stamp, &why);
+    }
+    /* What this device writes next is later than what it has seen, after a restart as well. */
+    if (taking.appended != 0 && records->stamp > log->group_stamp) {
+        log->group_stamp = records->stamp;
+    }
+    status = log_settle_shared(log, now, status, &why, out);
+    if (status == WEFT_OK && stop.status == WEFT_OK && taking.unsaid.refused_count != 0) {
+        /* A pin that comes later may let it in: it is to be asked for again. */
+        (void)status_fail(&stop, WEFT_NOT_FOUND, 0, "a record of a removed device, past its pin");
+    }
+    if (status == WEFT_OK) status = stop.status;
+    go_home(in, status, status == stop.status ? &stop : &why, out);
+}

@@ -1,0 +1,150 @@
+/* The peer's Hello, and what it hears and says of the shared log.
+ * Invariants
+ *   1. Nothing is asked of the listener before the remote's Hello has proved who it is.
+ *   2. Records are passed on as they came; share and log look into them. */
+#include <string.h>
+
+#include "actors/peer_private.h"
+#include "engine/wire/record.h"
+
+/* ---- the Hello ---- */
+
+static void fill_claim(struct peer *peer, struct mail *mail, Weft__Claim *claim) {
+    const struct handshake_remote *remote = session_remote(peer->session);
+    claim->peer = peer->index;
+    claim->session = peer->session_number;
+    claim->dialled = peer->opened_here;
+    claim->invite = session_mode(peer->session) == HANDSHAKE_INVITE;
+    claim->incarnation = remote->incarnation;
+    claim->code = handshake_code(session_channel(peer->session));
+    claim->name = mail_text(mail, peer->name);
+    CHECK(mail_bytes(mail, &claim->device, peer->device.bytes, sizeof peer->device.bytes));
+    CHECK(mail_bytes(mail, &claim->id_pk, remote->public.id_pk, IDENTITY_KEY));
+    CHECK(mail_bytes(mail, &claim->x_pk, remote->public.x_pk, IDENTITY_KEY));
+    CHECK(mail_bytes(mail, &claim->cert, remote->cert, IDENTITY_CERT));
+}
+
+enum weft_status peer_hello(struct peer *peer, const Weft__Wire__Hello *hello, struct outbox *out,
+                            struct weft_error *why) {
+    if (peer->state != PEER_GREETING) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a second Hello in one session");
+    }
+    const struct handshake_remote *remote = session_remote(peer->session);
+    if (hello->proof.len != 64 ||
+        !handshake_hello_holds(hello->proof.data, !peer->opened_here,
+                               session_channel(peer->session), remote->public.id_pk,
+                               peer->self.identity->public.id_pk)) {
+        return status_fail(why, WEFT_DENIED, 0,
+                           "the other side does not prove that it holds the identity it claims");
+    }
+    utf8_plain(hello->name, strlen(hello->name), peer->name, sizeof peer->name);
+    peer->device = remote->device;
+    board_set(peer->board->device[0], load_u64(peer->device.bytes));
+    board_set(peer->board->device[1], load_u64(peer->device.bytes + 8));
+    Weft__Claim *claim = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_CLAIM, &claim);
+    fill_claim(peer, mail, claim);
+    peer->state = PEER_CLAIMING;
+    outbox_send(out, ACTOR_LISTENER, &mail);
+    return WEFT_OK;
+}
+
+/* ---- from the remote ---- */
+
+/* Heads of a message as heads of a mail; NULL when one cannot be. */
+static Weft__Head **mail_heads(struct mail *mail, Weft__Wire__Head *const *heads, size_t count) {
+    Weft__Head **out = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, count);
+    CHECK(out != NULL || count == 0);
+    for (size_t i = 0; i < count; i++) {
+        if (heads[i]->device.len != WEFT_ID_SIZE || heads[i]->seq > INT64_MAX ||
+            heads[i]->incarnation > INT64_MAX || heads[i]->hash.len != RECORD_HASH) {
+            return NULL;
+        }
+        CHECK(mail_bytes(mail, &out[i]->device, heads[i]->device.data, WEFT_ID_SIZE));
+        CHECK(mail_bytes(mail, &out[i]->hash, heads[i]->hash.data, RECORD_HASH));
+        out[i]->incarnation = heads[i]->incarnation;
+        out[i]->seq = heads[i]->seq;
+    }
+    return out;
+}
+
+static enum weft_status on_request(struct peer *peer,
+                                   const Weft__Wire__SharedChangeRequest *request,
+                                   struct outbox *out, struct weft_error *why) {
+    Weft__SharedWanted *wanted = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_WANTED, &wanted);
+    wanted->peer = peer->index;
+    wanted->heads = mail_heads(mail, request->heads, request->n_heads);
+    wanted->n_heads = wanted->heads == NULL ? 0 : request->n_heads;
+    if (wanted->heads == NULL && request->n_heads != 0) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_PROTOCOL, 0, "a SharedChangeRequest with an impossible head");
+    }
+    peer_emit(peer, ACTOR_SHARE, &mail, out);
+    return WEFT_OK;
+}
+
+static enum weft_status on_ack(struct peer *peer, const Weft__Wire__AckSharedChanges *ack,
+                               struct outbox *out, struct weft_error *why) {
+    struct mail *mails[2];
+    bool sound = true;
+    for (int i = 0; i < 2; i++) {
+        Weft__SharedAcked *acked = NULL;
+        mails[i] = outbox_mail(out, WEFT__MAIL__BODY_SHARED_ACKED, &acked);
+        acked->peer = peer->index;
+        CHECK(mail_bytes(mails[i], &acked->device, peer->device.bytes, WEFT_ID_SIZE));
+        acked->heads = mail_heads(mails[i], ack->heads, ack->n_heads);
+        acked->n_heads = acked->heads == NULL ? 0 : ack->n_heads;
+        sound = sound && (acked->heads != NULL || ack->n_heads == 0);
+    }
+    if (!sound) {
+        mail_drop(&mails[0]);
+        mail_drop(&mails[1]);
+        return status_fail(why, WEFT_PROTOCOL, 0, "an AckSharedChanges with an impossible head");
+    }
+    peer_emit(peer, ACTOR_SHARE, &mails[0], out);
+    outbox_send(out, ACTOR_LOG, &mails[1]);
+    return WEFT_OK;
+}
+
+static enum weft_status on_records(struct peer *peer, const Weft__Wire__SharedRecords *message,
+                                   uint32_t wire_bytes, struct outbox *out,
+                                   struct weft_error *why) {
+    Weft__Records *records = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RECORDS, &records);
+    size_t count = message->n_records;
+    bool room = true;
+    records->peer = peer->index;
+    records->session = peer->session_number;
+    records->wire_bytes = wire_bytes;
+    records->records = arena_zero(&mail->arena, count * sizeof *records->records + 1);
+    room = records->records != NULL;
+    for (size_t i = 0; i < count && room; i++) {
+        room = mail_bytes(mail, &records->records[i], message->records[i].data,
+                          message->records[i].len);
+        records->n_records += room;
+    }
+    if (!room) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for received records");
+    }
+    peer->records_in++;
+    peer_emit(peer, ACTOR_SHARE, &mail, out);
+    return WEFT_OK;
+}
+
+enum weft_status peer_shared(struct peer *peer, const Weft__Wire__Wire *wire, uint32_t wire_bytes,
+                             struct outbox *out, struct weft_error *why) {
+    switch (wire->body_case) {
+    case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_REQUEST:
+        return on_request(peer, wire->shared_change_request, out, why);
+    case WEFT__WIRE__WIRE__BODY_ACK_SHARED_CHANGES:
+        return on_ack(peer, wire->ack_shared_changes, out, why);
+    case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_RESPONSE:
+    case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_BATCH:
+    case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE:
+        return on_records(peer, wire->shared_change, wire_bytes, out, why);
+    default:
+        return WEFT_OK;
+    }
+}

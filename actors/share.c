@@ -1,0 +1,506 @@
+/* See share.h. Invariants
+ *   1. heads never run ahead of what is committed and synced here: they move by mails of the log.
+ *   2. A remote is sent every record after its cursor that it does not hold, in the order of
+ *      places; a cursor moves only past what was handed over or is held there.
+ *   3. What leaves for a peer is covered by its credit: shipments by shipments, notes by notes.
+ *   4. Every mail of records that came in is said to be dealt with exactly once.
+ * Not here: whether a record may be taken (log), sealing and framing (peer). */
+#include "actors/share.h"
+
+#include <stdlib.h>
+
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/store/shared.h"
+
+#define SHARE_TAIL_BYTES (1u << 20)
+#define SHARE_TAIL_RECORDS 1024u
+#define SHARE_NOWHERE UINT64_MAX
+#define SHARE_BACKOFF 6u /* doublings of the pause before a remote is asked again */
+
+/* Heads, sorted by origin. */
+struct heads {
+    struct shared_head *list;
+    uint32_t count, capacity;
+};
+
+struct share_peer {
+    bool live;
+    uint32_t session;
+    struct heads remote;       /* what it holds, as far as is known */
+    uint64_t cursor;           /* a place; SHARE_NOWHERE: it has not asked */
+    bool asked;                /* it has been asked from what is held here now */
+    uint64_t retry_us;         /* not before */
+    uint32_t refused;          /* mails of it in a row that could not be taken whole */
+    uint32_t shipments, notes; /* may be handed over */
+    uint64_t told;             /* version of `heads` that it was told */
+    uint32_t done, done_bytes; /* received mails dealt with, not yet said */
+    uint32_t under_way;        /* received ones between clock and log; kept beyond the session */
+    struct mail *left;         /* the session's end, to be answered when none is under way */
+    char fault[LIMIT_ERROR_BYTES];
+};
+
+struct share {
+    const struct settings *settings;
+    struct pool *pool;
+    struct shared_reader *reader;
+    struct heads heads;
+    uint64_t version; /* of heads: counts changes */
+    uint64_t place;   /* of the newest record */
+    struct share_peer *peers;
+    /* Records in (tail_after, tail_upto], so that all who are near the head share one reading. */
+    struct arena tail;
+    struct shared_entry tail_list[SHARE_TAIL_RECORDS];
+    uint32_t tail_count;
+    uint64_t tail_after, tail_upto;
+    uint64_t retry_us; /* after reading failed; DUE_NEVER */
+};
+
+/* ---- heads ---- */
+
+static struct shared_head *heads_find(const struct heads *heads, const struct record_origin *origin,
+                                      uint32_t *at) {
+    uint32_t low = 0, high = heads->count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = record_origin_compare(&heads->list[middle].origin, origin);
+        if (order == 0) return &heads->list[middle];
+        if (order < 0) low = middle + 1;
+        if (order > 0) high = middle;
+    }
+    *at = low;
+    return NULL;
+}
+
+/* A head's entry, added with seq 0 if there is none; NULL without memory, or when there are as many
+ * as there may be. */
+static struct shared_head *heads_add(struct heads *heads, const struct record_origin *origin) {
+    uint32_t at = 0;
+    struct shared_head *head = heads_find(heads, origin, &at);
+    if (head != NULL) return head;
+    if (heads->count == LIMIT_ORIGINS) return NULL;
+    if (heads->count == heads->capacity) {
+        uint32_t capacity = heads->capacity == 0 ? 16 : heads->capacity * 2;
+        struct shared_head *grown = realloc(heads->list, capacity * sizeof *grown);
+        if (grown == NULL) return NULL;
+        heads->list = grown;
+        heads->capacity = capacity;
+    }
+    memmove(heads->list + at + 1, heads->list + at, (heads->count - at) * sizeof *heads->list);
+    heads->count++;
+    heads->list[at] = (struct shared_head){.origin = *origin};
+    return &heads->list[at];
+}
+
+static uint64_t heads_seq(const struct heads *heads, const struct record_origin *origin) {
+    uint32_t at = 0;
+    const struct shared_head *head = heads_find(heads, origin, &at);
+    return head == NULL ? 0 : head->seq;
+}
+
+static void heads_free(struct heads *heads) {
+    free(heads->list);
+    *heads = (struct heads){0};
+}
+
+/* Raises heads by those of a mail. Ones that cannot be are passed over: they only serve to leave
+ * out what need not be sent. */
+static void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct record_origin origin = {.incarnation = list[i]->incarnation};
+        if (!id_read(&origin.device, list[i]->device.data, list[i]->device.len)) continue;
+        struct shared_head *head = heads_add(heads, &origin);
+        if (head == NULL || list[i]->seq <= head->seq) continue;
+        head->seq = list[i]->seq;
+        if (list[i]->hash.len == RECORD_HASH) {
+            memcpy(head->hash, list[i]->hash.data, RECORD_HASH);
+        }
+    }
+}
+
+static Weft__Head **heads_mail(const struct heads *heads, struct mail *mail, size_t *count) {
+    Weft__Head **list = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, heads->count);
+    CHECK(list != NULL || heads->count == 0);
+    *count = heads->count;
+    for (uint32_t i = 0; i < heads->count; i++) {
+        const struct shared_head *head = &heads->list[i];
+        CHECK(mail_bytes(mail, &list[i]->device, head->origin.device.bytes, WEFT_ID_SIZE));
+        CHECK(mail_bytes(mail, &list[i]->hash, head->hash, RECORD_HASH));
+        list[i]->incarnation = head->origin.incarnation;
+        list[i]->seq = head->seq;
+    }
+    return list;
+}
+
+/* ---- records out ---- */
+
+static void tail_restart(struct share *share, uint64_t after) {
+    arena_drop(&share->tail);
+    arena_init(&share->tail, share->pool);
+    share->tail_count = 0;
+    share->tail_after = share->tail_upto = after;
+}
+
+static enum weft_status tail_extend(struct share *share, struct weft_error *why) {
+    bool more = share->tail_upto < share->place;
+    while (more) {
+        struct shared_entry *list = NULL;
+        uint32_t count = 0;
+        if (share->tail.bytes > SHARE_TAIL_BYTES ||
+            share->tail_count + LIMIT_SHIPMENT_RECORDS > SHARE_TAIL_RECORDS) {
+            tail_restart(share, share->tail_upto);
+        }
+        enum weft_status status =
+            shared_reader_after(share->reader, share->tail_upto, LIMIT_SHIPMENT_RECORDS,
+                                LIMIT_SHIPMENT, &share->tail, &list, &count, &more, why);
+        if (status != WEFT_OK) return status;
+        if (count == 0) break;
+        memcpy(share->tail_list + share->tail_count, list, count * sizeof *list);
+        share->tail_count += count;
+        share->tail_upto = list[count - 1].place;
+    }
+    return WEFT_OK;
+}
+
+struct shipping {
+    struct mail *mail;
+    Weft__Shipment *shipment;
+    size_t bytes;
+};
+
+/* Puts a record into the shipment unless the remote holds it; false when there is no room. */
+static bool ship(struct share_peer *peer, const struct shared_entry *entry,
+                 struct shipping *shipping) {
+    Weft__Shipment *shipment = shipping->shipment;
+    if (heads_seq(&peer->remote, &entry->origin) >= entry->seq) return true;
+    if (shipment->n_records == LIMIT_SHIPMENT_RECORDS) return false;
+    if (shipment->n_records != 0 && shipping->bytes + entry->record.size > LIMIT_SHIPMENT) {
+        return false;
+    }
+    struct shared_head *head = heads_add(&peer->remote, &entry->origin);
+    CHECK(mail_bytes(shipping->mail, &shipment->records[shipment->n_records], entry->record.data,
+                     entry->record.size));
+    shipment->n_records++;
+    shipping->bytes += entry->record.size;
+    if (head != NULL) head->seq = entry->seq;
+    return true;
+}
+
+/* Fills a shipment from the tail, or, for a remote that is further behind, from the disk. */
+static enum weft_status load(struct share *share, struct share_peer *peer,
+                             struct shipping *shipping, struct weft_error *why) {
+    enum weft_status status = WEFT_OK;
+    bool room = true;
+    if (peer->cursor >= share->tail_after) {
+        for (uint32_t i = 0; i < share->tail_count && room; i++) {
+            const struct shared_entry *entry = &share->tail_list[i];
+            if (entry->place <= peer->cursor) continue;
+            room = ship(peer, entry, shipping);
+            if (room) peer->cursor = entry->place;
+        }
+        if (room && peer->cursor < share->tail_upto) peer->cursor = share->tail_upto;
+        return WEFT_OK;
+    }
+    struct arena arena;
+    struct shared_entry *list = NULL;
+    uint32_t count = 0;
+    bool more = false;
+    arena_init(&arena, share->pool);
+    status = shared_reader_after(share->reader, peer->cursor, LIMIT_SHIPMENT_RECORDS,
+                                 LIMIT_SHIPMENT, &arena, &list, &count, &more, why);
+    for (uint32_t i = 0; status == WEFT_OK && i < count && room; i++) {
+        room = ship(peer, &list[i], shipping);
+        if (room) peer->cursor = list[i].place;
+    }
+    if (status == WEFT_OK && room && !more) peer->cursor = share->place;
+    arena_drop(&arena);
+    return status;
+}
+
+/* Hands one shipment to a peer; false when there was nothing to send, or it may have no more. */
+static bool serve(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    struct weft_error why = {0};
+    if (!peer->live || peer->shipments == 0 || peer->cursor >= share->place) return false;
+    struct shipping shipping = {0};
+    shipping.mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipping.shipment);
+    shipping.shipment->records = arena_zero(
+        &shipping.mail->arena, LIMIT_SHIPMENT_RECORDS * sizeof *shipping.shipment->records);
+    CHECK(shipping.shipment->records != NULL);
+    enum weft_status status = tail_extend(share, &why);
+    while (status == WEFT_OK && shipping.shipment->n_records == 0 && peer->cursor < share->place) {
+        status = load(share, peer, &shipping, &why);
+    }
+    if (status != WEFT_OK) share->retry_us = now.mono_us + LIMIT_RETRY_US;
+    if (shipping.shipment->n_records == 0) {
+        mail_drop(&shipping.mail);
+        return false;
+    }
+    shipping.shipment->more = peer->cursor < share->place;
+    peer->shipments--;
+    outbox_send(out, ACTOR_PEER + index, &shipping.mail);
+    return true;
+}
+
+/* ---- notes ---- */
+
+static void send_request(struct share *share, uint32_t index, struct instant now,
+                         struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    if (peer->asked || peer->notes == 0 || peer->under_way != 0 || now.mono_us < peer->retry_us) {
+        return;
+    }
+    Weft__SharedRequest *request = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_REQUEST, &request);
+    request->heads = heads_mail(&share->heads, mail, &request->n_heads);
+    peer->asked = true;
+    peer->notes--;
+    outbox_send(out, ACTOR_PEER + index, &mail);
+}
+
+static void send_held(struct share *share, uint32_t index, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    bool news = peer->told != share->version;
+    if (peer->notes == 0 || (!news && peer->done == 0 && peer->fault[0] == 0)) return;
+    Weft__SharedHeld *held = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_HELD, &held);
+    if (news) held->heads = heads_mail(&share->heads, mail, &held->n_heads);
+    held->consumed = peer->done_bytes;
+    held->count = peer->done;
+    if (peer->fault[0] != 0) held->fault = mail_text(mail, peer->fault);
+    peer->told = share->version;
+    peer->done = peer->done_bytes = 0;
+    peer->fault[0] = 0;
+    peer->notes--;
+    outbox_send(out, ACTOR_PEER + index, &mail);
+}
+
+/* ---- records in ---- */
+
+static void done(struct share_peer *peer, uint32_t session, uint32_t bytes) {
+    if (!peer->live || peer->session != session) return;
+    peer->done++;
+    peer->done_bytes += bytes;
+}
+
+static void blame(struct share_peer *peer, uint32_t session, const char *text) {
+    if (!peer->live || peer->session != session) return;
+    size_t size = strnlen(text, sizeof peer->fault - 1);
+    memcpy(peer->fault, text, size);
+    peer->fault[size] = 0;
+}
+
+static void on_arrived(struct share *share, struct mail **in, struct outbox *out) {
+    Weft__Records *records = (*in)->body.records;
+    CHECK(records->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[records->peer];
+    struct weft_error why = {0};
+    enum weft_status status = WEFT_OK;
+    if (!peer->live || peer->session != records->session) return;
+    for (size_t i = 0; i < records->n_records && status == WEFT_OK; i++) {
+        struct record record;
+        struct bytes bytes = {records->records[i].data, records->records[i].len};
+        status = record_read(&share->settings->library, bytes, &record, &why);
+        if (status == WEFT_OK && record.hlc > records->hlc) records->hlc = record.hlc;
+    }
+    if (status != WEFT_OK) {
+        blame(peer, records->session, why.text);
+        done(peer, records->session, records->wire_bytes);
+        return;
+    }
+    peer->under_way++;
+    outbox_send(out, ACTOR_CLOCK, in);
+}
+
+/* They have come home from the log. */
+static void on_taken(struct share *share, struct instant now, const Weft__Records *records,
+                     struct outbox *out) {
+    CHECK(records->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[records->peer];
+    CHECK(peer->under_way > 0);
+    peer->under_way--;
+    if (records->status == WEFT_PROTOCOL || records->status == WEFT_DENIED) {
+        blame(peer, records->session, records->text);
+    } else if (records->status != WEFT_OK) {
+        /* A gap, an origin not known yet, or a full disk: to be asked for again. */
+        peer->asked = false;
+        peer->retry_us = now.mono_us + ((uint64_t)LIMIT_RETRY_US << peer->refused);
+        if (peer->refused < SHARE_BACKOFF) peer->refused++;
+    } else {
+        peer->refused = 0;
+    }
+    done(peer, records->session, records->wire_bytes);
+    if (peer->under_way == 0 && peer->left != NULL) {
+        outbox_send(out, ACTOR_PEER + records->peer, &peer->left);
+    }
+}
+
+/* ---- mails ---- */
+
+static void on_joined(struct share *share, const Weft__Joined *joined) {
+    CHECK(joined->peer < share->settings->peers && !share->peers[joined->peer].live);
+    struct share_peer *peer = &share->peers[joined->peer];
+    CHECK(peer->under_way == 0 && peer->left == NULL);
+    *peer = (struct share_peer){.live = true, .session = joined->session, .cursor = SHARE_NOWHERE};
+}
+
+static void on_left(struct share *share, uint32_t index, struct mail **in, struct outbox *out) {
+    CHECK(index < share->settings->peers && share->peers[index].live);
+    struct share_peer *peer = &share->peers[index];
+    heads_free(&peer->remote);
+    *peer = (struct share_peer){.under_way = peer->under_way, .cursor = SHARE_NOWHERE};
+    if (peer->under_way == 0) {
+        outbox_send(out, ACTOR_PEER + index, in);
+    } else {
+        peer->left = *in;
+        *in = NULL;
+    }
+}
+
+static void on_granted(struct share *share, const Weft__Granted *granted) {
+    CHECK(granted->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[granted->peer];
+    if (!peer->live) return;
+    peer->shipments += granted->batches;
+    peer->notes += granted->notes;
+    CHECK(peer->shipments <= LIMIT_PEER_SHIPMENTS && peer->notes <= 2);
+}
+
+static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
+    CHECK(wanted->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[wanted->peer];
+    if (!peer->live) return;
+    /* It may hold less than was thought: what was sent may have been refused. */
+    heads_free(&peer->remote);
+    heads_raise(&peer->remote, wanted->heads, wanted->n_heads);
+    peer->cursor = 0;
+}
+
+static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
+    CHECK(acked->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[acked->peer];
+    if (peer->live) heads_raise(&peer->remote, acked->heads, acked->n_heads);
+}
+
+static void on_grown(struct share *share, const Weft__Grown *grown) {
+    heads_raise(&share->heads, grown->heads, grown->n_heads);
+    if (grown->place > share->place) share->place = grown->place;
+    /* What was missing may have come: a pin, a member, the records before. */
+    for (uint32_t p = 0; p < share->settings->peers; p++)
+        share->peers[p].retry_us = 0;
+    share->version++;
+}
+
+static void share_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
+    struct share *share = self;
+    const Weft__Mail *body = &(*in)->body;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_GROWN:
+        on_grown(share, body->grown);
+        break;
+    case WEFT__MAIL__BODY_RECORDS:
+        if (body->records->stamp == 0) {
+            on_arrived(share, in, out);
+        } else {
+            on_taken(share, now, body->records, out);
+        }
+        break;
+    case WEFT__MAIL__BODY_SHARED_WANTED:
+        on_wanted(share, body->shared_wanted);
+        break;
+    case WEFT__MAIL__BODY_SHARED_ACKED:
+        on_acked(share, body->shared_acked);
+        break;
+    case WEFT__MAIL__BODY_GRANTED:
+        on_granted(share, body->granted);
+        break;
+    case WEFT__MAIL__BODY_JOINED:
+        on_joined(share, body->joined);
+        break;
+    case WEFT__MAIL__BODY_LEFT:
+        on_left(share, body->left->peer, in, out);
+        break;
+    default: /* Tick */
+        break;
+    }
+    if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) share->retry_us = DUE_NEVER;
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        if (!share->peers[p].live) continue;
+        send_held(share, p, out);
+        send_request(share, p, now, out);
+        while (share->retry_us == DUE_NEVER && serve(share, p, now, out))
+            continue;
+    }
+}
+
+static uint64_t share_due(const void *self) {
+    const struct share *share = self;
+    uint64_t due = share->retry_us;
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        const struct share_peer *peer = &share->peers[p];
+        if (!peer->live || peer->asked || peer->notes == 0 || peer->under_way != 0) continue;
+        if (peer->retry_us < due) due = peer->retry_us;
+    }
+    return due;
+}
+
+static void share_stop(void *self) {
+    struct share *share = self;
+    for (uint32_t p = 0; share->peers != NULL && p < share->settings->peers; p++) {
+        heads_free(&share->peers[p].remote);
+        mail_drop(&share->peers[p].left);
+    }
+    free(share->peers);
+    heads_free(&share->heads);
+    arena_drop(&share->tail);
+    if (share->reader != NULL) shared_reader_close(share->reader);
+}
+
+struct head_load {
+    struct share *share;
+    bool failed;
+};
+
+static void load_head(void *context, const struct shared_head *head) {
+    struct head_load *load = context;
+    struct shared_head *mine = heads_add(&load->share->heads, &head->origin);
+    if (mine == NULL) load->failed = true;
+    if (mine != NULL) *mine = *head;
+}
+
+static enum weft_status share_start(void *self, const struct actor_seed *seed,
+                                    struct weft_error *why) {
+    struct share *share = self;
+    const struct settings *settings = seed->settings;
+    struct head_load load = {share, false};
+    share->settings = settings;
+    share->pool = seed->pool;
+    share->retry_us = DUE_NEVER;
+    share->version = 1; /* What lies here from before is news to every new session. */
+    arena_init(&share->tail, seed->pool);
+    share->peers = calloc(settings->peers, sizeof *share->peers);
+    if (share->peers == NULL) {
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the share actor");
+    }
+    enum weft_status status =
+        shared_reader_open(settings->path, settings->vfs, &share->reader, why);
+    if (status == WEFT_OK) {
+        status = shared_reader_heads(share->reader, &load, load_head, &share->place, why);
+    }
+    if (status == WEFT_OK && load.failed) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the share actor");
+    }
+    tail_restart(share, share->place);
+    if (status != WEFT_OK) share_stop(share);
+    return status;
+}
+
+const struct actor_kind share_actor = {
+    .name = "share",
+    .state_size = sizeof(struct share),
+    .emit_max = 1,
+    .start = share_start,
+    .step = share_step,
+    .due_us = share_due,
+    .stop = share_stop,
+};

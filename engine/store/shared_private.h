@@ -1,0 +1,22 @@
+/* What the writing and the reading half of the shared log have in common. Private to
+ * writer_shared.c and shared_reader.c. */
+#ifndef WEFT_STORE_SHARED_PRIVATE_H
+#define WEFT_STORE_SHARED_PRIVATE_H
+
+#include <sqlite3.h>
+
+#include "engine/store/shared.h"
+
+/* What a head is read from, in _weft_origin; other columns may follow. */
+#define SHARED_HEAD_COLUMNS "device, incarnation, seq, hlc, hash, fork IS NOT NULL"
+
+/* Steps such a statement once and reads the head it gives; at the end `*row` is false. `path` is
+ * for messages. On failure, and at the end, the statement has been reset.
+ * Errors: WEFT_CORRUPT, and as store_fail(). */
+enum weft_status shared_head_step(sqlite3_stmt *statement, const char *path, bool *row,
+                                  struct shared_head *out, struct weft_error *why);
+
+/* Copies a blob of exactly `size` bytes out of the current row; false if it is anything else. */
+bool shared_column(sqlite3_stmt *statement, int column, void *out, size_t size);
+
+#endif
