@@ -25,8 +25,6 @@
 
 extern char **environ;
 
-#define DEVICE_ARGUMENTS_MAX 48u
-
 static bool device_spawn(struct device *device, char *const *arguments, int input, int output,
                          char *why, size_t why_cap) {
     posix_spawn_file_actions_t actions;
@@ -50,18 +48,11 @@ static bool device_spawn(struct device *device, char *const *arguments, int inpu
     return false;
 }
 
-bool device_start(struct device *device, const struct device_plan *plan, char *why,
-                  size_t why_cap) {
-    MUST(device->pid == 0 && plan->connect_count <= 8);
-    const char *arguments[DEVICE_ARGUMENTS_MAX] = {
-        "engine_demo", "node",      "--json",      "--control", "--db",
-        device->db,    "--library", plan->library, "--listen",  "127.0.0.1:0"};
-    unsigned count = 10;
-    for (unsigned i = 0; i < plan->connect_count; i++) {
-        arguments[count++] = "--connect";
-        arguments[count++] = plan->connect[i];
-    }
-    MUST(count < DEVICE_ARGUMENTS_MAX);
+bool device_start(struct device *device, const char *link, char *why, size_t why_cap) {
+    MUST(device->pid == 0 && device->name[0] != '\0');
+    const char *arguments[] = {"engine_demo", "node",   "--json",     "--control", "--db",
+                               device->db,    "--name", device->name, "--listen",  "127.0.0.1:0",
+                               "--join",      "-",      NULL};
     int to[2], from[2];
     device->to = device->from = -1;
     if (pipe2(to, O_CLOEXEC) != 0) {
@@ -86,6 +77,8 @@ bool device_start(struct device *device, const struct device_plan *plan, char *w
     }
     device->to = to[1];
     device->from = from[0];
+    /* A child that is gone already is noticed by the end of its output. */
+    (void)device_send(device, link);
     return true;
 }
 
@@ -121,7 +114,12 @@ static void device_line(struct device *device, const char *json,
         device->watching = true;
     } else if (strcmp(event, "ready") == 0) {
         line_find(json, "address", device->address, sizeof device->address);
+        line_find(json, "device", device->id, sizeof device->id);
         device->ready = true;
+    } else if (strcmp(event, "joining") == 0) {
+        line_find(json, "code", device->code, sizeof device->code);
+    } else if (strcmp(event, "joined") == 0) {
+        device->joined = true;
     } else {
         line_find(json, "text", text, sizeof text);
         listener->said(listener->context, device, event, text);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "demo/gauge.h"
+#include "demo/line.h"
 #include "demo/watch.h"
 
 struct device {
@@ -14,9 +15,11 @@ struct device {
     char db[PATH_MAX];
     pid_t pid;    /* 0: none */
     int to, from; /* pipes; -1 when closed */
-    char address[WEFT_ADDRESS_MAX];
-    bool ready, watching, told, ended; /* told: figures that were asked for have come */
-    int exit_status;                   /* once ended */
+    char address[WEFT_ADDRESS_MAX], id[LINE_ID_TEXT];
+    char code[8]; /* the six digits that it showed when it came in */
+    /* told: figures that were asked for have come */
+    bool ready, joined, watching, told, ended;
+    int exit_status; /* once ended */
     struct figures figures;
     char input[8192];
     size_t input_size;
@@ -30,14 +33,10 @@ struct device_listener {
     void (*said)(void *context, struct device *device, const char *event, const char *text);
 };
 
-/* Starts `engine_demo node` on device->db. `connect` are addresses to connect to.
+/* Starts `engine_demo node` on device->db, which comes in by the invite `link`. The link goes
+ * through the pipe: arguments and environment would show it to others.
  * On failure false, and a sentence in `why`. */
-struct device_plan {
-    const char *library; /* hex */
-    const char *const *connect;
-    unsigned connect_count;
-};
-bool device_start(struct device *device, const struct device_plan *plan, char *why, size_t why_cap);
+bool device_start(struct device *device, const char *link, char *why, size_t why_cap);
 /* Reads what the child says. Call it when device->from is readable. */
 void device_read(struct device *device, const struct device_listener *listener);
 /* Sends a command; false when the child is gone. */

@@ -131,8 +131,13 @@ int64_t line_number(const char *json, const char *name) {
 }
 
 void line_id_text(const uint8_t id[16], char out[LINE_ID_TEXT]) {
-    for (size_t i = 0; i < 16; i++)
-        snprintf(out + 2 * i, 3, "%02x", id[i]);
+    size_t size = 0;
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10) out[size++] = '-';
+        snprintf(out + size, 3, "%02x", id[i]);
+        size += 2;
+    }
+    MUST(size == LINE_ID_TEXT - 1);
 }
 
 static int hex_digit(char c) {

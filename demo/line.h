@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define LINE_MAX_BYTES 4096u
-#define LINE_ID_TEXT 33u /* an id in hex, terminated */
+#define LINE_ID_TEXT 37u /* an id as a UUID, terminated */
 
 struct line {
     size_t size;
@@ -39,6 +39,7 @@ bool line_find(const char *json, const char *name, char *out, size_t cap);
 /* The same as a number; 0 if missing. */
 int64_t line_number(const char *json, const char *name);
 
+/* 8-4-4-4-12 hex digits (RFC 9562, section 4), as the engine takes them behind an address. */
 void line_id_text(const uint8_t id[16], char out[LINE_ID_TEXT]);
 /* Reads 32 hex digits, dashes allowed between them; false if it is something else. */
 bool line_id_read(const char *text, uint8_t id[16]);

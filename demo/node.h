@@ -1,14 +1,22 @@
 /* One device as a process: `engine_demo node`. By hand on several machines, or as a child of the
  * demo, which then speaks to it over two pipes:
  *
- *      to its standard input      connect HOST:PORT | watch LOCATION | status | close
+ *      to its standard input      first the link, after --join -; then commands:
+ *                                 connect HOST:PORT[#DEVICE] | watch LOCATION | status | close |
+ *                                 admit DEVICE | refuse DEVICE      (a newcomer, after --confirm)
  *      from its standard output   {"event":"ready","address":…,"device":…,"library":…}
+ *                                 {"event":"joining","device":…,"name":…,"code":…}  on both sides
+ *                                 {"event":"joined","text":…}       this device is a member now
+ *                                 {"event":"invite","link":…}
+ *                                 {"event":"member","device":…,"name":…,"removed":…,"self":…}
+ *                                                         one of each, whenever one has changed
  *                                 {"event":"status","rows":…,"bytes_in":…,"bytes_out":…,
  *                                  "memory_kb":…,"peers":…,"asked":…}    four times a
  *                                 second, and when asked for: then the rows were counted just now
  *                                 {"event":"watching"}
  *                                 {"event":"seen","id":…,"size":…,"gone":…,"us":…}
- *                                 {"event":"peer"|"changed"|"parked"|"fault"|"failed","text":…, …}
+ *                                 {"event":"peer"|"changed"|"parked"|"fault"|"failed"|"revoked"|
+ *                                  "refused"|"indexed"|"restored","text":…}
  * `us` is the machine's monotonic clock at the moment a reader of this device saw the change. */
 #ifndef DEMO_NODE_H
 #define DEMO_NODE_H

@@ -12,6 +12,7 @@
 
 #include "demo/line.h"
 #include "demo/must.h"
+#include "engine/weft.h"
 
 enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_ID, OPTION_CONNECT };
 
@@ -35,9 +36,9 @@ const char *options_help(void) {
            "\n"
            "  engine_demo [PATH]         index PATH (default /usr) on device A while B and C, "
            "which are\n"
-           "                             processes of their own, receive it over loopback TCP; "
-           "then\n"
-           "                             live changes, a rescan, and a comparison row by row\n"
+           "                             processes of their own and came in by invite, receive "
+           "it;\n"
+           "                             then live changes, a rescan, and a comparison row by row\n"
            "    --walkers N              threads that walk the tree (4)\n"
            "    --devices N              devices, this one included, 2 to 8 (3)\n"
            "    --limit ROWS             stop indexing after so many rows\n"
@@ -49,15 +50,25 @@ const char *options_help(void) {
            "\n"
            "  engine_demo node --db FILE run one device by hand, on as many machines as you like\n"
            "    --listen HOST:PORT       accept other devices here (port 0: any free one)\n"
-           "    --connect HOST:PORT      keep a session with this device; may be given 8 times\n"
-           "    --library HEX            join this library (needed when FILE is new and others "
-           "exist)\n"
+           "                             a new FILE founds a library, unless there is --join\n"
+           "    --invite                 show a link and a QR code that let one device in, once\n"
+           "    --confirm                ask before letting it in; both show a code to compare\n"
+           "    --address HOST:PORT      how others reach this device, if not by --listen\n"
+           "    --join LINK              come in by an invite; -: read the link from standard "
+           "input,\n"
+           "                             where other users of this machine do not see it\n"
+           "    --connect HOST:PORT      keep a session with the device there, a member; may be\n"
+           "                             given 8 times; HOST:PORT#DEVICE says which device it is\n"
+           "    --name NAME              what people call this device (the machine's name)\n"
+           "    --revoke DEVICE          remove a member for good, then go on\n"
            "    --index PATH             index PATH on this device\n"
            "    --walkers N              threads that walk the tree (4)\n"
            "    --watch                  say what other devices change\n"
            "    --json                   one JSON object per line\n"
            "    --control                take commands from standard input: connect HOST:PORT,\n"
-           "                             watch LOCATION, status, close; its end closes, too\n"
+           "                             admit DEVICE, refuse DEVICE, watch LOCATION, status, "
+           "close;\n"
+           "                             its end closes, too\n"
            "\n"
            "  engine_demo compare DB1 DB2 ...\n"
            "                             compare the synced tables of databases row by row\n"
@@ -93,9 +104,10 @@ static bool read_value(const struct option *option, const char *text,
         *(const char **)option->place = text;
         return true;
     case OPTION_ID:
-        in->node->has_library = line_id_read(text, option->place);
-        if (in->node->has_library) return true;
-        snprintf(in->why, in->why_cap, "%s wants 32 hex digits, not \"%s\"", option->name, text);
+        in->node->has_revoke = line_id_read(text, option->place);
+        if (in->node->has_revoke) return true;
+        snprintf(in->why, in->why_cap, "%s wants a device's id (32 hex digits), not \"%s\"",
+                 option->name, text);
         return false;
     case OPTION_CONNECT:
         if (in->node->connect_count == OPTIONS_CONNECT_MAX) {
@@ -175,6 +187,24 @@ enum options_verdict options_show(int count, char **arguments, struct show_optio
     return verdict;
 }
 
+/* What one option means without another. */
+static bool node_agrees(const struct node_options *node, char *why, size_t why_cap) {
+    const char *wrong = NULL;
+    bool person = isatty(STDIN_FILENO) == 1 && !node->json;
+    if (node->db == NULL) wrong = "node wants --db FILE; see engine_demo --help";
+    if (node->confirm && !node->control && !person)
+        wrong = "--confirm asks a person at a terminal; a program answers with --control";
+    if (node->invite && node->listen == NULL)
+        wrong = "--invite wants --listen HOST:PORT: the invited device connects to this one";
+    if ((node->confirm || node->address != NULL) && !node->invite)
+        wrong = "--confirm and --address say how to invite; they want --invite";
+    if (node->name != NULL && strlen(node->name) > WEFT_NAME_MAX)
+        wrong = "--name wants 64 bytes at most";
+    if (wrong == NULL) return true;
+    snprintf(why, why_cap, "%s", wrong);
+    return false;
+}
+
 enum options_verdict options_node(int count, char **arguments, struct node_options *out, char *why,
                                   size_t why_cap) {
     *out = (struct node_options){.db = NULL};
@@ -183,7 +213,12 @@ enum options_verdict options_node(int count, char **arguments, struct node_optio
         {"--db", OPTION_TEXT, &out->db, 0, 0},
         {"--listen", OPTION_TEXT, &out->listen, 0, 0},
         {"--connect", OPTION_CONNECT, NULL, 0, 0},
-        {"--library", OPTION_ID, out->library, 0, 0},
+        {"--join", OPTION_TEXT, &out->join, 0, 0},
+        {"--invite", OPTION_FLAG, &out->invite, 0, 0},
+        {"--confirm", OPTION_FLAG, &out->confirm, 0, 0},
+        {"--address", OPTION_TEXT, &out->address, 0, 0},
+        {"--name", OPTION_TEXT, &out->name, 0, 0},
+        {"--revoke", OPTION_ID, out->revoke, 0, 0},
         {"--index", OPTION_TEXT, &out->index, 0, 0},
         {"--walkers", OPTION_NUMBER, &walkers, 1, 32},
         {"--watch", OPTION_FLAG, &out->watch, 0, 0},
@@ -194,9 +229,5 @@ enum options_verdict options_node(int count, char **arguments, struct node_optio
     struct option_reader in = {options, NULL, out, why, why_cap};
     enum options_verdict verdict = read_all(count, arguments, &in);
     out->walkers = (unsigned)walkers;
-    if (verdict == OPTIONS_GO && out->db == NULL) {
-        snprintf(why, why_cap, "node wants --db FILE; see engine_demo --help");
-        return OPTIONS_WRONG;
-    }
-    return verdict;
+    return verdict == OPTIONS_GO && !node_agrees(out, why, why_cap) ? OPTIONS_WRONG : verdict;
 }

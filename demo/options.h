@@ -27,13 +27,15 @@ struct show_options {
 
 /* engine_demo node */
 struct node_options {
-    const char *db, *listen, *index;
+    const char *db, *listen, *index, *name;
+    const char *join;    /* a link, or "-": the first line of standard input */
+    const char *address; /* how others reach this device; NULL: what it listens on */
     const char *connect[OPTIONS_CONNECT_MAX];
     unsigned connect_count;
-    bool has_library;
-    uint8_t library[16];
+    bool has_revoke;
+    uint8_t revoke[16];
     unsigned walkers;
-    bool watch, json, control;
+    bool invite, confirm, watch, json, control;
 };
 
 enum options_verdict { OPTIONS_GO, OPTIONS_HELP, OPTIONS_WRONG };

@@ -2,8 +2,10 @@
  *
  *      A (this process) ◄──TCP──► B (child)
  *               ▲                  ▲
- *               └──TCP──► C ◄─TCP──┘          each child connects to all that were there before it
+ *               └──TCP──► C ◄─TCP──┘
  *
+ * A founds the library and writes an invite for each child, which comes in by it and then connects
+ * to all that were there before it.
  * Invariants
  *   1. Everything that was made is unmade by show_close(), whatever stage failed.
  *   2. Only the folder that the show made is removed, and only the files it put there. */
@@ -57,7 +59,7 @@ static void show_said(void *context, struct device *device, const char *event, c
     struct show *show = context;
     if (strcmp(event, "failed") == 0) {
         show_fail(show, "device %s: %s", device->name, text);
-    } else if (strcmp(event, "peer") != 0) {
+    } else if (strcmp(event, "peer") != 0 && strcmp(event, "member") != 0) {
         view_say(&show->view, "device %s: %s: %s", device->name, event, text);
     }
 }
@@ -65,6 +67,8 @@ static void show_said(void *context, struct device *device, const char *event, c
 static void show_events(struct show *show) {
     struct weft_event event;
     while (weft_next_event(show->engine, &event)) {
+        if (event.kind == WEFT_EVENT_JOINING)
+            snprintf(show->code, sizeof show->code, "%06u", (unsigned)(event.count % 1000000));
         if (event.kind != WEFT_EVENT_FAULT && event.kind != WEFT_EVENT_PARKED) continue;
         view_say(&show->view, "device A: %s: %s",
                  event.kind == WEFT_EVENT_FAULT ? "fault" : "parked", event.error.text);
@@ -187,38 +191,69 @@ static bool show_signals(struct show *show) {
     return show->signals >= 0 || show_fail(show, "signals: %s", strerror(errno));
 }
 
-static bool show_engine(struct show *show, char *bound) {
+static bool show_engine(struct show *show) {
     struct weft_error why = {0};
     struct weft_config config = {
-        .path = show->db, .schema = demo_schema, .peers_max = 2 * OPTIONS_DEVICES_MAX};
+        .path = show->db, .schema = demo_schema, .name = "A", .peers_max = 2 * OPTIONS_DEVICES_MAX};
     enum weft_status status = weft_open(&config, &show->engine, &why);
     if (status != WEFT_OK) return show_fail_weft(show, "cannot open device A", status, &why);
     status = entry_models_find(show->engine, &show->models);
     if (status != WEFT_OK) return show_fail_weft(show, "the demo's schema", status, NULL);
     status = gauge_open(&show->gauge, show->engine, &why);
     if (status != WEFT_OK) return show_fail_weft(show, "cannot read device A", status, &why);
-    status = weft_listen_wait(show->engine, "127.0.0.1:0", bound, &why);
+    status = weft_listen_wait(show->engine, "127.0.0.1:0", NULL, &why);
     if (status != WEFT_OK) return show_fail_weft(show, "device A cannot listen", status, &why);
     return true;
 }
 
-static bool show_children(struct show *show, const char *bound) {
-    uint8_t library[16];
-    char library_text[LINE_ID_TEXT], why[SHOW_TEXT];
-    const char *connect[OPTIONS_DEVICES_MAX] = {bound};
-    weft_library(show->engine, library);
-    line_id_text(library, library_text);
+/* Until the child is a member, and both sides have shown the same code. */
+static bool show_join(struct show *show, struct device *child) {
+    int64_t deadline = instant_us() + SHOW_STUCK_US;
+    while (!child->ready || !child->joined || child->code[0] == '\0' || show->code[0] == '\0') {
+        if (instant_us() > deadline)
+            return show_fail(show, "device %s did not come in within a minute", child->name);
+        if (!show_pump(show, 100)) return false;
+    }
+    if (strcmp(child->code, show->code) != 0)
+        return show_fail(show, "A shows the code %s, but %s shows %s: somebody is in between",
+                         show->code, child->name, child->code);
+    if (show->view.form != FORM_JSON)
+        view_say(&show->view, "%s came in by invite; A and %s both show the code %.3s %.3s",
+                 child->name, child->name, child->code, child->code + 3);
+    struct line line;
+    line_open(&line, "joined");
+    line_member_text(&line, "name", child->name);
+    line_member_text(&line, "device", child->id);
+    line_member_text(&line, "code", child->code);
+    line_close(&line);
+    view_json(&show->view, &line);
+    return true;
+}
+
+/* Connects a child to those that came in before it; the session with A stands since it came in. */
+static bool show_connect(struct show *show, struct device *child) {
+    char command[WEFT_ADDRESS_MAX + LINE_ID_TEXT + 16];
+    for (const struct device *other = show->children; other != child; other++) {
+        snprintf(command, sizeof command, "connect %s#%s", other->address, other->id);
+        if (!device_send(child, command))
+            return show_fail(show, "device %s does not listen", child->name);
+    }
+    return true;
+}
+
+static bool show_children(struct show *show) {
+    char link[WEFT_LINK_MAX], text[SHOW_TEXT];
     for (unsigned i = 0; i + 1 < show->options->devices; i++) {
+        struct weft_error why = {0};
         struct device *child = &show->children[i];
         child->name[0] = (char)('B' + i);
         snprintf(child->db, sizeof child->db, "%s/%s.db", show->folder, child->name);
-        struct device_plan plan = {library_text, connect, i + 1};
-        if (!device_start(child, &plan, why, sizeof why)) return show_fail(show, "%s", why);
+        show->code[0] = '\0';
+        enum weft_status status = weft_invite(show->engine, NULL, link, sizeof link, &why);
+        if (status != WEFT_OK) return show_fail_weft(show, "device A cannot invite", status, &why);
+        if (!device_start(child, link, text, sizeof text)) return show_fail(show, "%s", text);
         show->child_count++;
-        while (!child->ready) {
-            if (!show_pump(show, 100)) return false;
-        }
-        connect[i + 1] = child->address;
+        if (!show_join(show, child) || !show_connect(show, child)) return false;
     }
     return true;
 }
@@ -238,22 +273,22 @@ static bool show_meet(struct show *show) {
 }
 
 static bool show_open(struct show *show) {
-    char bound[WEFT_ADDRESS_MAX] = "";
     show->phase = "starting";
     show->listener = (struct device_listener){show, show_seen, show_said};
     int tree = open(show->options->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (tree < 0)
         return show_fail(show, "cannot index \"%s\": %s", show->options->path, strerror(errno));
     close(tree);
-    if (!show_signals(show) || !show_folder(show) || !show_engine(show, bound)) return false;
-    if (!show_children(show, bound) || !show_meet(show)) return false;
-    view_say(&show->view, "%u devices, each connected to every other one over loopback TCP",
+    if (!show_signals(show) || !show_folder(show) || !show_engine(show)) return false;
+    if (!show_children(show) || !show_meet(show)) return false;
+    view_say(&show->view, "%u devices, each connected to every other one by a sealed session",
              show->options->devices);
     return true;
 }
 
 static void remove_database(const char *db) {
-    static const char *const parts[] = {"", "-wal", "-shm", "-journal", "-lock", "-lock-journal"};
+    static const char *const parts[] = {"",      "-wal",          "-shm", "-journal",
+                                        "-lock", "-lock-journal", "-key"};
     char path[PATH_MAX + 16];
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         snprintf(path, sizeof path, "%s%s", db, parts[i]);

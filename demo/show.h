@@ -28,6 +28,7 @@ struct show {
     struct entry_models models;
     struct gauge gauge;
     struct figures figures;
+    char code[8]; /* of whoever came in last, as A showed it */
     struct device children[OPTIONS_DEVICES_MAX - 1];
     unsigned child_count;
     struct device_listener listener;

@@ -141,7 +141,7 @@ void bench_path(const struct bench *bench, const char *name, char out[BENCH_PATH
 }
 
 void bench_forget(const char *path) {
-    static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-lock", ".lock"};
+    static const char *const endings[] = {"", "-wal", "-shm", "-journal", "-lock", "-key"};
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         char file[BENCH_PATH_MAX + 16];
         (void)snprintf(file, sizeof file, "%s%s", path, endings[i]);

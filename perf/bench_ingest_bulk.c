@@ -23,7 +23,7 @@ static void engine_run(void *context, struct side *side) {
     const struct ingest *ingest = context;
     struct feed feed;
     struct weft_stats before, after;
-    if (!feed_open(&feed, ingest->workload, ingest->path, side)) return;
+    if (!feed_open(&feed, ingest->workload, ingest->path, NULL, side)) return;
     if (feed_locations(&feed, ingest->rows, WEFT_DURABLE, 0, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);

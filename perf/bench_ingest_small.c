@@ -60,7 +60,7 @@ static void engine_run(void *context, struct side *side) {
     struct weft_stats before, after;
     double *took = calloc(ingest->rows, sizeof *took);
     CHECK(took != NULL);
-    if (!feed_open(&feed, ingest->workload, ingest->path, side)) goto free;
+    if (!feed_open(&feed, ingest->workload, ingest->path, NULL, side)) goto free;
     if (feed_locations(&feed, ingest->rows, WEFT_DURABLE, 0, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);

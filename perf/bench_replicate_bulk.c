@@ -2,8 +2,8 @@
  * transactions of 1,000 rows, device B, a process of its own behind a loopback connection, applies
  * them; beside the bare loop on one device.
  *
- *     parent ──fork──► B: open, listen ──address──► A: connect, write, wait ──► done
- *       └──fork──► A                                 └─ parent tells B to finish
+ *     parent ──fork──► B: found, listen, invite ──link──► A: join, write, wait ──► done
+ *       └──fork──► A                                      └─ parent tells B to finish
  *
  * The time is that from before A's first weft_begin() until A knows that the last row is durable on
  * B (WEFT_REPLICATED on one device). CPU time and bytes written are the sums of A and B; bytes on
@@ -24,22 +24,24 @@ struct replication {
     const struct workload *workload;
     char path_a[BENCH_PATH_MAX], path_b[BENCH_PATH_MAX], path_bare[BENCH_PATH_MAX];
     uint64_t rows;
-    int address[2]; /* pipe: B writes where it listens, A reads it */
-    int finish[2];  /* pipe: the parent tells B that A has ended */
+    int link[2];   /* pipe: B writes its invite, A reads it */
+    int finish[2]; /* pipe: the parent tells B that A has ended */
 };
 
 static void run_b(void *context, struct side *side) {
     const struct replication *replication = context;
     struct feed feed;
     struct weft_error why;
-    char bound[WEFT_ADDRESS_MAX] = {0}, byte;
+    char link[WEFT_LINK_MAX] = {0}, byte;
     close(replication->finish[1]);
-    if (!feed_open(&feed, replication->workload, replication->path_b, side)) return;
-    if (weft_listen_wait(feed.engine, "127.0.0.1:0", bound, &why) != WEFT_OK)
+    if (!feed_open(&feed, replication->workload, replication->path_b, NULL, side)) return;
+    if (weft_listen_wait(feed.engine, "127.0.0.1:0", NULL, &why) != WEFT_OK)
         side_fail(side, "listen: %s", why.text);
+    if (!side->failed && weft_invite(feed.engine, NULL, link, sizeof link, &why) != WEFT_OK)
+        side_fail(side, "invite: %s", why.text);
     side_begin(side);
-    CHECK(write(replication->address[1], bound, sizeof bound) == (ssize_t)sizeof bound);
-    close(replication->address[1]);
+    CHECK(write(replication->link[1], link, sizeof link) == (ssize_t)sizeof link);
+    close(replication->link[1]);
     CHECK(read(replication->finish[0], &byte, 1) >= 0);
     side_end(side);
     struct weft_stats stats;
@@ -54,19 +56,16 @@ static void run_b(void *context, struct side *side) {
 static void run_a(void *context, struct side *side) {
     const struct replication *replication = context;
     struct feed feed;
-    struct weft_error why;
     struct weft_stats before, after;
-    char address[WEFT_ADDRESS_MAX] = {0};
-    close(replication->address[1]);
-    if (read(replication->address[0], address, sizeof address) != (ssize_t)sizeof address ||
-        address[0] == '\0') {
-        side_fail(side, "device B does not listen");
+    char link[WEFT_LINK_MAX] = {0};
+    close(replication->link[1]);
+    if (read(replication->link[0], link, sizeof link) != (ssize_t)sizeof link || link[0] == '\0') {
+        side_fail(side, "device B does not invite");
         return;
     }
-    if (!feed_open(&feed, replication->workload, replication->path_a, side)) return;
-    if (weft_connect(feed.engine, address, &why) != WEFT_OK)
-        side_fail(side, "connect to %s: %s", address, why.text);
-    if (!side->failed && feed_locations(&feed, replication->rows, WEFT_REPLICATED, 1, side)) {
+    if (!feed_open(&feed, replication->workload, replication->path_a, link, side)) return;
+    /* The session by which it came in stays. */
+    if (feed_locations(&feed, replication->rows, WEFT_REPLICATED, 1, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);
         (void)feed_all(&feed, replication->rows, ROWS_PER_COMMIT, THREADS, WEFT_REPLICATED, 1,
@@ -87,15 +86,15 @@ static void run_a(void *context, struct side *side) {
 
 /* Both devices, until both have ended. */
 static void run_both(struct replication *replication, struct side *a, struct side *b) {
-    CHECK(pipe(replication->address) == 0 && pipe(replication->finish) == 0);
+    CHECK(pipe(replication->link) == 0 && pipe(replication->finish) == 0);
     struct side_process process_b = side_start(run_b, replication);
     struct side_process process_a = side_start(run_a, replication);
     /* Only B may hold this end, so that A reads the end of file when B dies. */
-    close(replication->address[1]);
+    close(replication->link[1]);
     side_finish(&process_a, a);
     close(replication->finish[1]);
     side_finish(&process_b, b);
-    close(replication->address[0]);
+    close(replication->link[0]);
     close(replication->finish[0]);
     if (b->failed) side_fail(a, "device B: %s", b->why);
     if (a->hash != b->hash)

@@ -11,16 +11,16 @@
 #define FEED_THREADS_MAX 16u
 #define PATIENCE_MS 300000 /* an engine that does not answer for so long is broken */
 
-/* Both sides of a replication belong to one library. */
-static const uint8_t library[WEFT_ID_SIZE] = "weft bench lib.";
-
 bool feed_open(struct feed *feed, const struct workload *workload, const char *path,
-               struct side *side) {
+               const char *link, struct side *side) {
     CHECK(feed != NULL && path != NULL);
     *feed = (struct feed){.workload = workload};
     struct weft_error why;
-    struct weft_config config = {.path = path, .schema = demo_schema, .library = library};
-    if (weft_open(&config, &feed->engine, &why) != WEFT_OK) {
+    struct weft_config config = {.path = path, .schema = demo_schema};
+    enum weft_status status = link == NULL
+                                  ? weft_open(&config, &feed->engine, &why)
+                                  : weft_join(&config, link, PATIENCE_MS, &feed->engine, &why);
+    if (status != WEFT_OK) {
         side_fail(side, "open %s: %s", path, why.text);
         return false;
     }

@@ -15,9 +15,10 @@ struct feed {
     enum field fields[FEED_COLUMNS_MAX];
 };
 
-/* Opens a library with the demo's schema. False, and the reason in `side`, when it fails. */
+/* Founds a library with the demo's schema, or comes in with `link` (may be NULL), an invite of
+ * another. False, and the reason in `side`, when it fails. */
 bool feed_open(struct feed *feed, const struct workload *workload, const char *path,
-               struct side *side);
+               const char *link, struct side *side);
 void feed_close(struct feed *feed);
 
 /* Writes the locations that `rows` entries need, owned by this device; waits for `level` on
