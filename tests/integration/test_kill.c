@@ -4,6 +4,8 @@
  *      this process ── starts, SIGKILLs, starts again ──► scribe ×3 ◄──TCP──► each other
  *                   ◄── what became durable ───────────── scribe ×3           (tests/lib/scribe.c)
  *
+ * This process first makes their libraries: one founds, two come in by invite.
+ *
  * The moments are random; the seed is printed. WEFT_KILL_SEED repeats one (the moments, not what
  * the machine makes of them); WEFT_KILL_SECONDS makes it longer than its 20 s. */
 #include <errno.h>
@@ -47,7 +49,7 @@ struct victim {
 struct hunt {
     char folder[SCRATCH_PATH];
     uint32_t seed, random;
-    unsigned ports[SCRIBES];
+    char addresses[SCRIBES][WEFT_ADDRESS_MAX], targets[SCRIBES][WEFT_ADDRESS_MAX];
     struct victim victims[SCRIBES];
     struct ledger *ledger;
     unsigned kills, early_kills;
@@ -71,17 +73,19 @@ static int64_t life_ms(struct hunt *hunt) {
 
 static void victim_start(struct hunt *hunt, unsigned number) {
     struct victim *victim = &hunt->victims[number];
-    char texts[7][32];
-    const char *arguments[12] = {"test_kill", "scribe", victim->path};
+    char texts[3][32];
+    const char *arguments[7 + 2 * SCRIBES] = {"test_kill", "scribe", victim->path};
     assert_int_equal(victim->pid, 0);
     victim->epoch++;
     snprintf(texts[0], 32, "%u", number);
     snprintf(texts[1], 32, "%u", victim->epoch);
     snprintf(texts[2], 32, "%u", hunt->seed);
-    for (unsigned i = 0; i < SCRIBES; i++)
-        snprintf(texts[3 + i], 32, "%u", hunt->ports[i]);
-    for (unsigned i = 0; i < 3 + SCRIBES; i++)
+    for (unsigned i = 0; i < 3; i++)
         arguments[3 + i] = texts[i];
+    for (unsigned i = 0; i < SCRIBES; i++) {
+        arguments[6 + i] = hunt->addresses[i];
+        arguments[6 + SCRIBES + i] = hunt->targets[i];
+    }
     int to[2], from[2];
     assert_int_equal(pipe2(to, O_CLOEXEC), 0);
     assert_int_equal(pipe2(from, O_CLOEXEC), 0);
@@ -202,6 +206,27 @@ static void hunt_converge(struct hunt *hunt) {
     }
 }
 
+/* Three members of one library, each of which knows the others. They are closed again before
+ * anybody is started: from then on nobody but a scribe opens them. */
+static void hunt_prepare(struct hunt *hunt) {
+    struct party parties[SCRIBES];
+    for (unsigned i = 0; i < SCRIBES; i++) {
+        const char name[] = {(char)('a' + (int)i), '\0'};
+        party_start(&parties[i], hunt->folder, name, i == 0 ? NULL : &parties[0]);
+        party_listen(&parties[i]);
+    }
+    for (unsigned i = 1; i < SCRIBES; i++)
+        party_connect(&parties[i], &parties[0]);
+    for (unsigned i = 0; i < SCRIBES; i++)
+        party_wait_members(&parties[i], SCRIBES);
+    for (unsigned i = 0; i < SCRIBES; i++) {
+        party_target(&parties[i], hunt->targets[i]);
+        memcpy(hunt->addresses[i], parties[i].address, sizeof hunt->addresses[i]);
+        memcpy(hunt->victims[i].path, parties[i].path, sizeof hunt->victims[i].path);
+        party_leave(&parties[i]);
+    }
+}
+
 static int64_t setting(const char *name, int64_t otherwise) {
     const char *text = getenv(name);
     return text != NULL && text[0] != '\0' ? strtoll(text, NULL, 10) : otherwise;
@@ -219,13 +244,10 @@ static void nothing_acknowledged_is_lost_by_any_kill(void **state) {
     printf("WEFT_KILL_SEED=%u in %s, which stays if this fails\n", hunt.seed, hunt.folder);
     fflush(stdout);
     hunt.ledger = ledger_open();
+    hunt_prepare(&hunt);
     const char *paths[SCRIBES];
-    for (unsigned i = 0; i < SCRIBES; i++) {
-        struct victim *victim = &hunt.victims[i];
-        hunt.ports[i] = scratch_port();
-        snprintf(victim->path, sizeof victim->path, "%s/%c.db", hunt.folder, 'a' + (int)i);
-        paths[i] = victim->path;
-    }
+    for (unsigned i = 0; i < SCRIBES; i++)
+        paths[i] = hunt.victims[i].path;
     hunt_run(&hunt, now_ms() + 1000 * setting("WEFT_KILL_SECONDS", KILL_SECONDS));
     hunt_converge(&hunt);
     printf("%u kills, %u of them before the library was open; %llu promises\n", hunt.kills,
@@ -241,17 +263,18 @@ static void nothing_acknowledged_is_lost_by_any_kill(void **state) {
 
 static int scribe_main(char **arguments) {
     struct scribe_orders orders = {.path = arguments[0]};
-    memset(orders.library, 0x5a, sizeof orders.library);
     orders.number = (unsigned)strtoul(arguments[1], NULL, 10);
     orders.epoch = (uint32_t)strtoul(arguments[2], NULL, 10);
     orders.seed = (uint32_t)strtoul(arguments[3], NULL, 10);
-    for (unsigned i = 0; i < SCRIBES; i++)
-        orders.ports[i] = (unsigned)strtoul(arguments[4 + i], NULL, 10);
+    for (unsigned i = 0; i < SCRIBES; i++) {
+        orders.addresses[i] = arguments[4 + i];
+        orders.targets[i] = arguments[4 + SCRIBES + i];
+    }
     return scribe_run(&orders);
 }
 
 int main(int count, char **arguments) {
-    if (count == 6 + (int)SCRIBES && strcmp(arguments[1], "scribe") == 0)
+    if (count == 6 + 2 * (int)SCRIBES && strcmp(arguments[1], "scribe") == 0)
         return scribe_main(arguments + 2);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_acknowledged_is_lost_by_any_kill),

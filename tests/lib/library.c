@@ -130,10 +130,18 @@ void run_drop(struct run *run) {
 }
 
 /* Reads one value of the arguments; blobs are laid out in `room`. */
-static struct weft_value take(char letter, va_list *values, uint8_t room[16]) {
+static struct weft_value take(const struct library *library, char letter, va_list *values,
+                              uint8_t room[16]) {
     int n;
     const char *text;
     switch (letter) {
+    case 'd':
+        n = va_arg(*values, int);
+        if (library->devices != NULL && (uint32_t)n < library->device_count)
+            memcpy(room, library->devices[n].bytes, 16);
+        else
+            memset(room, n, 16);
+        return weft_blob(room, 16);
     case 'b':
         n = va_arg(*values, int);
         memset(room, n, 16);
@@ -162,7 +170,7 @@ static void run_row(struct run *run, enum row_op op) {
 
 static void run_cell(struct run *run, uint32_t column, char letter, va_list *values) {
     uint8_t room[16];
-    struct weft_value value = take(letter, values, room);
+    struct weft_value value = take(run->library, letter, values, room);
     assert_int_equal(rows_cell(&run->builder, column, &value), WEFT_OK);
 }
 

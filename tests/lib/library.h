@@ -13,7 +13,9 @@ struct library {
     struct store store;
     struct writer *writer;
     struct reader *reader;
-    uint64_t clock; /* versions handed out by library_version() */
+    uint64_t clock;           /* versions handed out by library_version() */
+    const struct id *devices; /* what the letter d of a run stands for; NULL: what b does */
+    uint32_t device_count;
     struct weft_error why;
 };
 
@@ -54,8 +56,9 @@ struct run {
 void run_begin(struct run *run, struct library *library, const char *table);
 void run_drop(struct run *run);
 /* `format`: one letter per value: b blob of 16 equal bytes (int; -1: NULL), t terminated text
- * (NULL: NULL), i int64_t, n NULL, r double. put takes every column; delete the key; set the key,
- * the name of a column and its value. Versions come from library_version(). */
+ * (NULL: NULL), i int64_t, n NULL, r double, d a device by its number (int). put takes every
+ * column; delete the key; set the key, the name of a column and its value. Versions come from
+ * library_version(). */
 void run_put(struct run *run, const char *format, ...);
 void run_delete(struct run *run, const char *format, ...);
 void run_set(struct run *run, const char *format, ...);

@@ -16,6 +16,10 @@
 
 #include <cmocka.h>
 
+#include "engine/base/bytes.h"
+
+#define PARTY_LOOK_MS 10
+
 const char party_schema[] = "CREATE TABLE IF NOT EXISTS location ( -- @owned(owner: device_id)\n"
                             "  id BLOB PRIMARY KEY, device_id BLOB NOT NULL, path TEXT\n"
                             ") WITHOUT ROWID;\n"
@@ -61,9 +65,9 @@ static void party_settle(struct party *party) {
     party_wait(party, party_commit(party, tx), WEFT_APPLIED, 0);
 }
 
-static void party_open(struct party *party) {
+/* What follows an opening: ids, models, a reader. */
+static void party_settle_in(struct party *party) {
     struct weft_error why = {0};
-    party_must(weft_open(&party->config, &party->engine, &why), "weft_open", &why);
     assert_non_null(party->engine);
     weft_device(party->engine, party->device);
     weft_library(party->engine, party->library);
@@ -75,24 +79,56 @@ static void party_open(struct party *party) {
     party_must(weft_open_reader(party->engine, &party->reader, &why), "weft_open_reader", &why);
 }
 
-void party_start_with(struct party *party, const char *folder, const char *name,
-                      const struct party *of, const struct weft_config *config) {
+static void party_open(struct party *party) {
+    struct weft_error why = {0};
+    party_must(weft_open(&party->config, &party->engine, &why), "weft_open", &why);
+    party_settle_in(party);
+}
+
+static void party_name(struct party *party, const char *folder, const char *name,
+                       const struct weft_config *config) {
     memset(party, 0, sizeof *party);
     int size = snprintf(party->path, sizeof party->path, "%s/%s.db", folder, name);
     assert_in_range(size, 1, sizeof party->path - 1);
     party->config = *config;
     party->config.path = party->path;
     party->config.schema = party_schema;
-    if (of != NULL) party->config.library = of->library;
+}
+
+static void party_come_in(struct party *party, const char *link) {
+    struct weft_error why = {0};
+    party_must(weft_join(&party->config, link, PARTY_PATIENCE_MS, &party->engine, &why),
+               "weft_join", &why);
+    party_settle_in(party);
+}
+
+void party_start_with(struct party *party, const char *folder, const char *name, struct party *of,
+                      const struct weft_config *config) {
+    char link[WEFT_LINK_MAX];
+    party_name(party, folder, name, config);
+    if (of != NULL) {
+        party_invite(of, NULL, link);
+        party_come_in(party, link);
+        assert_memory_equal(party->library, of->library, sizeof party->library);
+        /* Opened again, it dials nobody. */
+        party_leave(party);
+        party_wait_live(of, party, false);
+    }
     party_open(party);
     /* A stepped engine writes only when its test says so. */
     if (config->threads != WEFT_THREADS_NONE) party_settle(party);
 }
 
-void party_start(struct party *party, const char *folder, const char *name,
-                 const struct party *of) {
-    struct weft_config config = {0};
+void party_start(struct party *party, const char *folder, const char *name, struct party *of) {
+    const struct weft_config config = {0};
     party_start_with(party, folder, name, of, &config);
+}
+
+void party_join(struct party *party, const char *folder, const char *name, const char *link) {
+    const struct weft_config config = {.name = name};
+    party_name(party, folder, name, &config);
+    party_come_in(party, link);
+    party_settle(party);
 }
 
 void party_leave(struct party *party) {
@@ -101,13 +137,13 @@ void party_leave(struct party *party) {
     party->reader = NULL;
     weft_close(party->engine);
     party->engine = NULL;
+    party->listens = false;
 }
 
 void party_return(struct party *party) {
     assert_null(party->engine);
     uint8_t before[16];
     memcpy(before, party->device, sizeof before);
-    party->config.library = NULL;
     party_open(party);
     assert_memory_equal(party->device, before, sizeof before);
     if (party->address[0] != '\0') party_listen(party);
@@ -118,6 +154,7 @@ void party_listen(struct party *party) {
     char wanted[WEFT_ADDRESS_MAX];
     bool returns = party->address[0] != '\0';
     enum weft_status status;
+    if (party->listens) return;
     do {
         if (returns) {
             memcpy(wanted, party->address, sizeof wanted);
@@ -129,6 +166,26 @@ void party_listen(struct party *party) {
     } while (status == WEFT_PORT_IN_USE && !returns);
     party_must(status, "weft_listen_wait", &why);
     assert_string_equal(party->address, wanted);
+    party->listens = true;
+}
+
+void party_target(const struct party *party, char out[WEFT_ADDRESS_MAX]) {
+    char device[ID_TEXT_SIZE];
+    struct id id;
+    memcpy(id.bytes, party->device, sizeof id.bytes);
+    id_text(&id, device);
+    int size = snprintf(out, WEFT_ADDRESS_MAX, "%s#%s", party->address, device);
+    assert_in_range(size, 1, WEFT_ADDRESS_MAX - 1);
+}
+
+void party_invite(struct party *party, const struct weft_invite *options,
+                  char link[WEFT_LINK_MAX]) {
+    struct weft_error why = {0};
+    party_listen(party);
+    party_must(weft_invite(party->engine, options, link, WEFT_LINK_MAX, &why), "weft_invite", &why);
+    /* The listener carries out orders in turn: when it has answered this one, which cannot be, the
+     * invite is good. A program of a test would be faster than it. */
+    assert_int_equal(weft_listen_wait(party->engine, party->address, NULL, &why), WEFT_PORT_IN_USE);
 }
 
 static bool party_is_live(const struct party *party, const struct party *with) {
@@ -151,20 +208,35 @@ static bool party_event(struct party *party, int64_t deadline, struct weft_event
     return true;
 }
 
-static void party_wait_live(struct party *party, const struct party *with) {
+void party_wait_live(struct party *party, const struct party *with, bool live) {
     int64_t deadline = party_now_ms() + PARTY_PATIENCE_MS;
     struct weft_event event;
-    while (!party_is_live(party, with)) {
-        if (!party_event(party, deadline, &event)) fail_msg("no session came to stand");
+    while (party_is_live(party, with) != live) {
+        /* That a session ended is told a moment before its slot says so: look again soon. */
+        int64_t soon = party_now_ms() + PARTY_LOOK_MS;
+        if (party_event(party, live || soon > deadline ? deadline : soon, &event)) continue;
+        if (party_now_ms() < deadline) continue;
+        fail_msg("%s", live ? "no session came to stand" : "the session did not end");
     }
 }
 
 void party_connect(struct party *party, struct party *to) {
     struct weft_error why = {0};
-    if (to->address[0] == '\0') party_listen(to);
-    party_must(weft_connect(party->engine, to->address, &why), "weft_connect", &why);
-    party_wait_live(party, to);
-    party_wait_live(to, party);
+    char target[WEFT_ADDRESS_MAX];
+    party_listen(to);
+    party_target(to, target);
+    party_must(weft_connect(party->engine, target, &why), "weft_connect", &why);
+    party_wait_live(party, to, true);
+    party_wait_live(to, party, true);
+}
+
+void party_wait_members(struct party *party, unsigned count) {
+    int64_t deadline = party_now_ms() + PARTY_PATIENCE_MS;
+    struct weft_event event;
+    while (weft_member_count(party->engine) != count) {
+        if (party_event(party, deadline, &event)) continue;
+        fail_msg("%u members, not %u", weft_member_count(party->engine), count);
+    }
 }
 
 void party_id(const struct party *party, uint32_t number, uint8_t id[16]) {
@@ -259,6 +331,30 @@ void party_wait_event(struct party *party, enum weft_event_kind kind, struct wef
     do {
         if (!party_event(party, deadline, out)) fail_msg("no event of kind %d came", (int)kind);
     } while (out->kind != kind);
+}
+
+void party_wait_events(struct party *party, const enum weft_event_kind *kinds, unsigned count,
+                       struct weft_event *out) {
+    int64_t deadline = party_now_ms() + PARTY_PATIENCE_MS;
+    struct weft_event event;
+    unsigned missing = count;
+    for (unsigned i = 0; i < count; i++)
+        out[i].kind = WEFT_EVENT_NONE;
+    while (missing != 0) {
+        if (!party_event(party, deadline, &event)) fail_msg("%u events did not come", missing);
+        for (unsigned i = 0; i < count; i++) {
+            if (kinds[i] != event.kind || out[i].kind != WEFT_EVENT_NONE) continue;
+            out[i] = event;
+            missing--;
+            break;
+        }
+    }
+}
+
+void party_stays_quiet(struct party *party, int ms) {
+    struct weft_event event;
+    if (!party_event(party, party_now_ms() + ms, &event)) return;
+    fail_msg("an event of kind %d came: %s", (int)event.kind, event.error.text);
 }
 
 void party_assert_equal(const struct party *const *parties, unsigned count) {

@@ -177,19 +177,16 @@ static void settle_in(struct scribe *scribe) {
 static void open_scribe(struct scribe *scribe) {
     const struct scribe_orders *orders = scribe->orders;
     struct weft_error why = {0};
-    struct weft_config config = {
-        .path = orders->path, .schema = party_schema, .library = orders->library};
-    char address[WEFT_ADDRESS_MAX];
+    struct weft_config config = {.path = orders->path, .schema = party_schema};
     must_be_ok(scribe, weft_open(&config, &scribe->engine, &why), "open", &why);
     weft_device(scribe->engine, scribe->device);
     scribe->location = weft_model(scribe->engine, "location");
     scribe->entry = weft_model(scribe->engine, "entry");
-    snprintf(address, sizeof address, "127.0.0.1:%u", orders->ports[orders->number]);
+    const char *address = orders->addresses[orders->number];
     must_be_ok(scribe, weft_listen_wait(scribe->engine, address, NULL, &why), "listen", &why);
     for (unsigned i = 0; i < SCRIBES; i++) {
         if (i == orders->number) continue;
-        snprintf(address, sizeof address, "127.0.0.1:%u", orders->ports[i]);
-        must_be_ok(scribe, weft_connect(scribe->engine, address, &why), "connect", &why);
+        must_be_ok(scribe, weft_connect(scribe->engine, orders->targets[i], &why), "connect", &why);
     }
     load_rows(scribe);
     settle_in(scribe);

@@ -12,11 +12,11 @@
 #define SCRIBES 3u
 
 struct scribe_orders {
-    const char *path; /* of the library's file */
-    uint8_t library[16];
-    unsigned number; /* of this scribe, from 0 */
-    unsigned ports[SCRIBES];
-    uint32_t epoch; /* grows with every start of this scribe */
+    const char *path;               /* of the library's file, which is a member's */
+    unsigned number;                /* of this scribe, from 0 */
+    const char *addresses[SCRIBES]; /* where each listens */
+    const char *targets[SCRIBES];   /* ... and which device it is: "address#device" */
+    uint32_t epoch;                 /* grows with every start of this scribe */
     uint32_t seed;
 };
 

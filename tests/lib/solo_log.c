@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/store/found.h"
+
 #define VERSIONS_APART 10u
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
@@ -20,24 +22,46 @@ static struct instant disk_now(void *self) {
     return (struct instant){.mono_us = 1, .wall_ms = 1700000000000};
 }
 
+static void draw(struct solo_log *log) {
+    const struct id library = library_id(0x99);
+    uint8_t secret[IDENTITY_SECRET];
+    for (uint8_t n = 0; n < SOLO_LOG_DEVICES; n++) {
+        memset(secret, n, sizeof secret);
+        identity_make(&log->identities[n], secret, &library, SOLO_LOG_INCARNATION);
+        log->devices[n] = log->identities[n].device;
+    }
+}
+
 static void start(struct solo_log *log) {
     log->stopped = false;
     struct library *library = &log->library;
     struct store_seed seed = library_seed("/library.weft", place_schema, ME);
+    const struct identity *me = &log->identities[ME];
+    const struct entropy_port entropy = rng_entropy(&log->rng);
     seed.vfs = disk_vfs(log->disk);
+    seed.fresh_device = me->device;
+    seed.fresh_incarnation = me->incarnation;
+    library->devices = log->devices;
+    library->device_count = SOLO_LOG_DEVICES;
     library->pool = pool_open(0, 1 << 20, NULL);
     assert_non_null(library->pool);
     library_ok(library, store_open(&seed, library->pool, &library->store, &library->why));
+    library_ok(library, store_found(&library->store, seed.path, seed.vfs, me, "mine", log->stamp,
+                                    &entropy, library->pool, &library->why));
 
     assert_true(solo_make(&log->solo, ACTOR_LOG));
     struct settings *settings = &log->solo.settings;
     settings->path = seed.path;
     settings->vfs = seed.vfs;
-    settings->device = library_id(ME);
+    settings->device = me->device;
+    settings->library = library->store.library;
+    settings->incarnation = library->store.incarnation;
+    settings->identity = me;
+    settings->name = "mine";
     settings->models = library->store.models;
     settings->cache_bytes = log->cache_bytes;
     settings->group_rows = log->group_rows;
-    settings->entropy = rng_entropy(&log->rng);
+    settings->entropy = entropy;
     library_ok(library, actor_start(&log->solo.topology->actors[ACTOR_LOG], &library->why));
 }
 
@@ -57,6 +81,7 @@ int solo_log_setup(void **state) {
     log->cache_bytes = 8u << 20;
     log->group_rows = LIMIT_GROUP_ROWS;
     log->stamp = 1000;
+    draw(log);
     start(log);
     *state = log;
     return 0;
@@ -96,6 +121,17 @@ static void tell(struct solo_log *log, uint32_t from, struct mail *mail) {
     solo_tell(&log->solo, from, mail);
 }
 
+static struct id device_id(const struct solo_log *log, uint8_t n) {
+    return n < SOLO_LOG_DEVICES ? log->devices[n] : library_id(n);
+}
+
+uint8_t solo_log_who(const struct solo_log *log, const void *id) {
+    for (uint8_t n = 0; n < SOLO_LOG_DEVICES; n++) {
+        if (memcmp(log->devices[n].bytes, id, WEFT_ID_SIZE) == 0) return n;
+    }
+    return *(const uint8_t *)id;
+}
+
 static uint64_t stamps(struct solo_log *log, uint64_t count) {
     uint64_t first = log->stamp + 1;
     log->stamp += count;
@@ -128,7 +164,7 @@ uint64_t solo_log_commit(struct solo_log *log, struct run *run, struct run *othe
 uint64_t solo_log_put(struct solo_log *log, int id, const char *path) {
     struct run run;
     run_begin(&run, &log->library, "location");
-    run_put(&run, "bbt", id, ME, path);
+    run_put(&run, "bdt", id, ME, path);
     return solo_log_commit(log, &run, NULL);
 }
 
@@ -142,7 +178,7 @@ uint64_t solo_log_delete(struct solo_log *log, int id) {
 void solo_log_receive(struct solo_log *log, struct run *run, struct solo_log_batch batch) {
     struct run empty;
     Weft__Incoming *incoming = NULL;
-    struct id owner = library_id(batch.owner);
+    const struct id owner = device_id(log, batch.owner);
     struct mail *mail = solo_mail(&log->solo, WEFT__MAIL__BODY_INCOMING, &incoming);
     if (run == NULL) run_begin(run = &empty, &log->library, batch.table);
     Weft__Rows *rows = incoming->rows = run->builder.rows;
@@ -196,16 +232,46 @@ uint64_t solo_log_scan_end(struct solo_log *log, uint64_t scan) {
 
 static void fill_place(struct solo_log *log, struct mail *mail, Weft__Place *place, uint8_t owner,
                        const char *table, uint64_t position) {
-    struct id id = library_id(owner);
+    const struct id id = device_id(log, owner);
     assert_true(mail_bytes(mail, &place->owner, id.bytes, sizeof id.bytes));
     place->model = library_model(&log->library, table);
     place->position = position;
 }
 
+static void govern_as(struct solo_log *log, uint64_t ticket, uint8_t device, bool remove) {
+    const struct identity *identity = &log->identities[device];
+    char name[] = "device 00";
+    Weft__Govern *govern = NULL;
+    struct mail *mail = solo_mail(&log->solo, WEFT__MAIL__BODY_GOVERN, &govern);
+    name[7] = (char)('0' + device / 10);
+    name[8] = (char)('0' + device % 10);
+    govern->ticket = ticket;
+    govern->remove = remove;
+    govern->hlc = stamps(log, 1);
+    govern->incarnation = identity->incarnation;
+    govern->name = mail_text(mail, name);
+    assert_true(mail_bytes(mail, &govern->device, identity->device.bytes, WEFT_ID_SIZE));
+    assert_true(mail_bytes(mail, &govern->id_pk, identity->public.id_pk, IDENTITY_KEY));
+    assert_true(mail_bytes(mail, &govern->x_pk, identity->public.x_pk, IDENTITY_KEY));
+    assert_true(mail_bytes(mail, &govern->cert, identity->cert, IDENTITY_CERT));
+    tell(log, ACTOR_CLOCK, mail);
+}
+
+uint64_t solo_log_govern(struct solo_log *log, uint8_t device, bool remove) {
+    govern_as(log, ++log->tickets, device, remove);
+    return log->tickets;
+}
+
+void solo_log_meet(struct solo_log *log, uint8_t device) {
+    govern_as(log, 0, device, false);
+    assert_int_equal(solo_log_notice(log, WEFT_EVENT_MEMBER).device, device);
+    solo_turn(&log->solo);
+}
+
 void solo_log_acked(struct solo_log *log, uint8_t device, uint8_t owner, const char *table,
                     uint64_t position) {
     Weft__Acked *acked = NULL;
-    struct id id = library_id(device);
+    const struct id id = device_id(log, device);
     struct mail *mail = solo_mail(&log->solo, WEFT__MAIL__BODY_ACKED, &acked);
     assert_true(mail_bytes(mail, &acked->device, id.bytes, sizeof id.bytes));
     if (table != NULL) {
@@ -341,7 +407,7 @@ struct solo_log_notice solo_log_notice(struct solo_log *log, enum weft_event_kin
             out.kind = (int)notice->kind;
             out.model = notice->model;
             out.count = notice->count;
-            out.device = notice->device.len == 0 ? 0 : notice->device.data[0];
+            out.device = notice->device.len == 0 ? 0 : solo_log_who(log, notice->device.data);
             out.status = (enum weft_status)notice->status;
         }
         mail_drop(&mail);

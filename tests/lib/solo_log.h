@@ -1,19 +1,25 @@
 /* The log actor alone (solo.h), over a library on a simulated disk that can be full, fail to sync,
  * and lose power. The test is clock, host, bulk, prune and peers.
  *
- * This device is ME of tests/lib/place.h, whose schema the library has; device n is the one whose
- * id is n in all bytes. Every mail to the log is packed and unpacked on its way, as proof that it
- * hides no pointer. */
+ * This device is ME of tests/lib/place.h, whose schema the library has, and its founder. Device n
+ * is the one whose secret is n in all bytes. Every mail to the log is packed and unpacked on its
+ * way, as proof that it hides no pointer. */
 #ifndef TESTS_LIB_SOLO_LOG_H
 #define TESTS_LIB_SOLO_LOG_H
 
+#include "engine/store/shared.h"
 #include "tests/lib/place.h"
 #include "tests/lib/solo.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/rng.h"
 
+#define SOLO_LOG_DEVICES 16u
+#define SOLO_LOG_INCARNATION 7u
+
 struct solo_log {
     struct solo solo;
+    struct identity identities[SOLO_LOG_DEVICES]; /* by number; 0 is nobody */
+    struct id devices[SOLO_LOG_DEVICES];
     struct disk *disk;
     struct library library; /* pool and store, to build runs with; no writer, no reader */
     struct rng rng;
@@ -61,6 +67,14 @@ void solo_log_receive(struct solo_log *log, struct run *run, struct solo_log_bat
 uint64_t solo_log_scan_begin(struct solo_log *log, const char *table, const char *column,
                              struct weft_value scope);
 uint64_t solo_log_scan_end(struct solo_log *log, uint64_t scan);
+
+/* A device is added, or removed, by this one; what the host and others are told of it is not taken.
+ * Returns the ticket. */
+uint64_t solo_log_govern(struct solo_log *log, uint8_t device, bool remove);
+/* The device becomes a member, of which the host is told. */
+void solo_log_meet(struct solo_log *log, uint8_t device);
+/* Who this is: the number, or the first byte of an id that is nobody's. */
+uint8_t solo_log_who(const struct solo_log *log, const void *id);
 
 /* Device `device` says that it holds that much; without a table, nothing. */
 void solo_log_acked(struct solo_log *log, uint8_t device, uint8_t owner, const char *table,
@@ -113,7 +127,7 @@ void solo_log_passes_nothing(struct solo_log *log);
 struct solo_log_notice {
     int kind, model;
     uint64_t count;
-    uint8_t device; /* the first byte of its id */
+    uint8_t device; /* its number; 0: none */
     enum weft_status status;
 };
 struct solo_log_notice solo_log_notice(struct solo_log *log, enum weft_event_kind kind);

@@ -10,11 +10,23 @@
 
 #include <stdlib.h>
 
+#include "tests/lib/sealed.h"
+
 #define LINK 1u
+#define LINK_FIRST 65536u
 
 static const struct frame_owner nobody = {NULL};
 
 /* ---- the port -------------------------------------------------------------------------------- */
+
+/* Makes room for `size` bytes. */
+static void grow(uint8_t **bytes, size_t *room, size_t size) {
+    assert_true(size <= SOLO_LINK_ROOM);
+    if (size <= *room) return;
+    *room = size < LINK_FIRST ? LINK_FIRST : 2 * size;
+    *bytes = realloc(*bytes, *room);
+    assert_non_null(*bytes);
+}
 
 static enum weft_status link_dial(void *self, const char *address, struct net_watch *watch,
                                   net_handle *out, struct weft_error *why) {
@@ -56,7 +68,7 @@ static enum weft_status link_write(void *self, net_handle handle, const void *da
     assert_int_equal(handle, LINK);
     if (link->write_room == 0) return WEFT_BUSY;
     if (size > link->write_room) size = link->write_room;
-    assert_true(link->out_size + size <= SOLO_LINK_ROOM);
+    grow(&link->out, &link->out_room, link->out_size + size);
     memcpy(link->out + link->out_size, data, size);
     link->out_size += size;
     link->write_room -= size;
@@ -76,10 +88,14 @@ static const struct net_ops link_ops = {.dial = link_dial,
                                         .write = link_write,
                                         .close = link_close};
 
-static void fill_jitter(void *self, void *out, size_t size) {
-    const struct solo_peer *stage = self;
-    assert_int_equal(size, sizeof stage->jitter);
-    memcpy(out, &stage->jitter, size);
+/* A pause's jitter, or an ephemeral key that was never used. */
+static void fill(void *self, void *out, size_t size) {
+    struct solo_peer *stage = self;
+    if (size == sizeof stage->jitter) {
+        memcpy(out, &stage->jitter, size);
+    } else {
+        memset(out, 0x40 + ++stage->ephemerals, size);
+    }
 }
 
 /* ---- the stage ------------------------------------------------------------------------------- */
@@ -87,23 +103,27 @@ static void fill_jitter(void *self, void *out, size_t size) {
 bool solo_peer_open(struct solo_peer *stage) {
     *stage = (struct solo_peer){0};
     struct solo_link *link = &stage->link;
-    link->in = malloc(SOLO_LINK_ROOM);
-    link->out = malloc(SOLO_LINK_ROOM);
+    grow(&link->in, &link->in_room, 1);
+    grow(&link->out, &link->out_room, 1);
     link->read_most = SIZE_MAX;
     link->breaks = WEFT_BUSY;
-    if (link->in == NULL || link->out == NULL) return false;
-    struct net_port net = {.self = link, .ops = &link_ops};
-    if (!solo_open_on(&stage->solo, ACTOR_PEER, net)) return false;
+    if (!solo_make(&stage->solo, ACTOR_PEER)) return false;
+    meeting_draw(&stage->meeting);
     stage->model_list[0] = (struct model){.name = "entry", .id = 1};
     stage->model_list[1] = (struct model){.name = "misc", .id = 2};
     stage->models = (struct models){.count = 2, .list = stage->model_list};
     struct settings *settings = &stage->solo.settings;
     settings->models = &stage->models;
-    settings->library.bytes[0] = 0x99;
-    settings->device = (struct id){{SOLO_ME}};
-    settings->entropy = (struct entropy_port){.self = stage, .fill = fill_jitter};
+    settings->library = stage->meeting.library;
+    settings->identity = &stage->meeting.identities[SOLO_ME];
+    settings->device = settings->identity->device;
+    settings->incarnation = settings->identity->incarnation;
+    settings->name = SOLO_NAME;
+    settings->entropy = (struct entropy_port){.self = stage, .fill = fill};
     arena_init(&stage->arena, stage->solo.pool);
-    return true;
+    struct actor *actor = &stage->solo.topology->actors[ACTOR_PEER];
+    actor->seed.net = (struct net_port){.self = link, .ops = &link_ops};
+    return actor_start(actor, NULL) == WEFT_OK;
 }
 
 bool solo_peer_close(struct solo_peer *stage) {
@@ -149,21 +169,60 @@ void solo_peer_new_link(struct solo_peer *stage) {
 }
 
 void solo_peer_accept(struct solo_peer *stage) {
+    struct meeting *meeting = &stage->meeting;
+    struct handshake_target target = {.mode = stage->mode,
+                                      .device = meeting->identities[SOLO_ME].public};
+    struct handshake read = {0};
+    uint8_t ephemeral[32];
+    memcpy(target.psk, meeting->target.psk, sizeof target.psk);
+    memset(ephemeral, 0x80 + ++stage->ephemerals, sizeof ephemeral);
+    session_close(stage->remote);
+    assert_int_equal(
+        session_dial(&meeting->selves[SOLO_THEM], &target, ephemeral, &stage->remote, NULL),
+        WEFT_OK);
+    const struct bytes m1 = session_to_send(stage->remote);
+    const struct handshake_self self = {
+        .identity = &meeting->identities[SOLO_ME], .ver_min = 1, .ver_max = 1};
+    assert_int_equal(m1.size, HANDSHAKE_M1);
+    assert_int_equal(handshake_read(&read, &self, target.psk, m1.data, NULL), WEFT_OK);
+    session_sent(stage->remote, m1.size);
     Weft__Accepted *accepted = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_ACCEPTED, &accepted);
     accepted->handle = 7;
+    assert_true(mail_bytes(mail, &accepted->handshake, &read, sizeof read));
     stage->dialled = false;
     solo_peer_new_link(stage);
     solo_tell(&stage->solo, ACTOR_LISTENER, mail);
 }
 
-void solo_peer_dial(struct solo_peer *stage) {
+static void tell_dial(struct solo_peer *stage, bool aimed, bool now) {
+    const struct handshake_target *target = &stage->meeting.target;
     Weft__Dial *dial = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_DIAL, &dial);
     dial->address = mail_text(mail, "127.0.0.1:7000");
+    dial->invite = stage->mode == HANDSHAKE_INVITE;
+    dial->now = now;
+    if (aimed) {
+        assert_true(mail_bytes(mail, &dial->id_pk, target->device.id_pk, IDENTITY_KEY));
+        assert_true(mail_bytes(mail, &dial->x_pk, target->device.x_pk, IDENTITY_KEY));
+        assert_true(mail_bytes(mail, &dial->psk, target->psk, LIBRARY_KEY));
+    }
     stage->dialled = true;
-    solo_peer_new_link(stage);
     solo_tell(&stage->solo, ACTOR_LISTENER, mail);
+}
+
+void solo_peer_dial(struct solo_peer *stage) {
+    solo_peer_new_link(stage);
+    tell_dial(stage, true, true);
+}
+
+void solo_peer_dial_nobody(struct solo_peer *stage) {
+    solo_peer_new_link(stage);
+    tell_dial(stage, false, true);
+}
+
+void solo_peer_aim(struct solo_peer *stage) {
+    tell_dial(stage, true, false);
 }
 
 /* Moves what the link holds into the remote's session, as far as that takes it. */
@@ -180,24 +239,56 @@ static bool pump(struct solo_peer *stage) {
     return true;
 }
 
+/* The remote reads the peer's first message, and answers. */
+static void answer(struct solo_peer *stage) {
+    struct meeting *meeting = &stage->meeting;
+    struct solo_link *link = &stage->link;
+    struct handshake read = {0};
+    struct weft_error why = {0};
+    uint8_t ephemeral[32];
+    memset(ephemeral, 0x80 + ++stage->ephemerals, sizeof ephemeral);
+    assert_int_equal(link->out_size - link->out_taken, HANDSHAKE_M1);
+    if (handshake_read(&read, &meeting->selves[SOLO_THEM], meeting->target.psk,
+                       link->out + link->out_taken, &why) != WEFT_OK) {
+        fail_msg("%s", why.text);
+    }
+    assert_int_equal(read.mode, stage->mode);
+    link->out_taken = link->out_size;
+    session_close(stage->remote);
+    assert_int_equal(
+        session_accept(&meeting->selves[SOLO_THEM], &read, ephemeral, &stage->remote, NULL),
+        WEFT_OK);
+    solo_peer_carry(stage, SIZE_MAX);
+}
+
 void solo_peer_remote(struct solo_peer *stage) {
     struct frame_message message;
     bool got = false;
-    session_close(stage->remote);
-    stage->remote = session_open(!stage->dialled);
-    assert_non_null(stage->remote);
-    if (!stage->dialled) return;
-    assert_true(pump(stage)); /* It answers a greeting, which is all that it has room for. */
+    if (stage->dialled) {
+        answer(stage);
+        return;
+    }
+    assert_true(pump(stage));
     assert_int_equal(session_next(stage->remote, &message, &got, NULL), WEFT_OK);
     assert_false(got);
+    assert_true(session_stands(stage->remote));
 }
 
 bool solo_peer_claimed(struct solo_peer *stage) {
     struct mail *mail = solo_take(&stage->solo, ACTOR_LISTENER, WEFT__MAIL__BODY_CLAIM);
     bool right = mail != NULL && mail->body.body_case == WEFT__MAIL__BODY_CLAIM;
     if (right) {
-        assert_int_equal(mail->body.claim->device.data[0], SOLO_THEM);
-        assert_int_equal(mail->body.claim->dialled, stage->dialled);
+        const struct identity *them = &stage->meeting.identities[SOLO_THEM];
+        const Weft__Claim *claim = mail->body.claim;
+        assert_int_equal(claim->device.len, WEFT_ID_SIZE);
+        assert_memory_equal(claim->device.data, them->device.bytes, WEFT_ID_SIZE);
+        assert_memory_equal(claim->id_pk.data, them->public.id_pk, IDENTITY_KEY);
+        assert_memory_equal(claim->x_pk.data, them->public.x_pk, IDENTITY_KEY);
+        assert_memory_equal(claim->cert.data, them->cert, IDENTITY_CERT);
+        assert_int_equal(claim->incarnation, them->incarnation);
+        assert_int_equal(claim->code, handshake_code(session_channel(stage->remote)));
+        assert_int_equal(claim->dialled, stage->dialled);
+        assert_int_equal(claim->invite, stage->mode == HANDSHAKE_INVITE);
         stage->claimed = mail->body.claim->session;
     }
     mail_drop(&mail);
@@ -215,26 +306,33 @@ void solo_peer_rule(struct solo_peer *stage, bool stands, bool end, bool prove) 
     solo_turn(&stage->solo);
 }
 
+void solo_peer_claim(struct solo_peer *stage) {
+    solo_peer_remote(stage);
+    solo_peer_say_right_hello(stage);
+    assert_true(solo_peer_claimed(stage));
+}
+
 void solo_peer_live(struct solo_peer *stage, bool dialled) {
-    uint8_t ids[32];
     if (dialled) {
         solo_peer_dial(stage);
     } else {
         solo_peer_accept(stage);
     }
-    solo_peer_remote(stage);
-    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    solo_peer_say_hello(stage, &hello);
-    assert_true(solo_peer_claimed(stage));
+    solo_peer_claim(stage);
     solo_peer_rule(stage, true, false, false);
     assert_int_equal(solo_peer_state(stage), WEFT_PEER_LIVE);
-    assert_true(solo_peer_told(stage, ACTOR_LOG, WEFT__MAIL__BODY_ACKED));
-    struct mail *joined = solo_peer_to_bulk(stage, WEFT__MAIL__BODY_JOINED);
-    assert_non_null(joined);
-    mail_drop(&joined);
     stage->granted_batches = stage->granted_notes = 0;
+    stage->granted_shipments = stage->granted_shared_notes = 0;
+    struct mail *joined[] = {solo_peer_to_bulk(stage, WEFT__MAIL__BODY_JOINED),
+                             solo_peer_to_share(stage, WEFT__MAIL__BODY_JOINED)};
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(joined[i]);
+        mail_drop(&joined[i]);
+    }
     assert_null(solo_peer_to_bulk(stage, WEFT__MAIL__BODY_LEFT));
+    assert_null(solo_peer_to_share(stage, WEFT__MAIL__BODY_LEFT));
     assert_int_equal(stage->granted_batches, LIMIT_PEER_BATCHES);
+    assert_int_equal(stage->granted_shipments, LIMIT_PEER_SHIPMENTS);
     assert_non_null(solo_peer_heard_kind(stage, WEFT__WIRE__WIRE__BODY_HELLO));
 }
 
@@ -242,13 +340,16 @@ void solo_peer_cleared(struct solo_peer *stage) {
     struct mail *left = solo_peer_to_bulk(stage, WEFT__MAIL__BODY_LEFT);
     assert_non_null(left);
     solo_tell(&stage->solo, ACTOR_BULK, left);
+    left = solo_peer_to_share(stage, WEFT__MAIL__BODY_LEFT);
+    assert_non_null(left);
+    solo_tell(&stage->solo, ACTOR_SHARE, left);
 }
 
 /* ---- the remote speaks ----------------------------------------------------------------------- */
 
 void solo_peer_say_raw(struct solo_peer *stage, const void *data, size_t size) {
     struct solo_link *link = &stage->link;
-    assert_true(link->in_size + size <= SOLO_LINK_ROOM);
+    grow(&link->in, &link->in_room, link->in_size + size);
     memcpy(link->in + link->in_size, data, size);
     link->in_size += size;
     solo_peer_ready(stage);
@@ -259,7 +360,7 @@ void solo_peer_carry(struct solo_peer *stage, size_t size) {
         struct bytes bytes = session_to_send(stage->remote);
         if (bytes.size == 0) return;
         size_t part = bytes.size < size ? bytes.size : size;
-        assert_true(stage->link.in_size + part <= SOLO_LINK_ROOM);
+        grow(&stage->link.in, &stage->link.in_room, stage->link.in_size + part);
         memcpy(stage->link.in + stage->link.in_size, bytes.data, part);
         stage->link.in_size += part;
         session_sent(stage->remote, part);
@@ -279,16 +380,20 @@ void solo_peer_say(struct solo_peer *stage, Weft__Wire__Wire *wire) {
     solo_peer_carry(stage, SIZE_MAX);
 }
 
-Weft__Wire__Hello solo_peer_hello(uint8_t device, uint8_t ids[32]) {
+Weft__Wire__Hello solo_peer_hello(const struct solo_peer *stage, uint8_t proof[64]) {
     Weft__Wire__Hello hello = WEFT__WIRE__HELLO__INIT;
-    memset(ids, 0, 32);
-    ids[0] = 0x99;
-    ids[16] = device;
-    hello.ver_min = WIRE_VERSION_MIN;
-    hello.ver_max = WIRE_VERSION_MAX;
-    hello.library = (ProtobufCBinaryData){16, ids};
-    hello.device = (ProtobufCBinaryData){16, ids + 16};
+    handshake_hello(&stage->meeting.identities[SOLO_THEM], !stage->dialled,
+                    session_channel(stage->remote), stage->meeting.identities[SOLO_ME].public.id_pk,
+                    proof);
+    hello.proof = (ProtobufCBinaryData){64, proof};
+    hello.name = (char *)"theirs";
     return hello;
+}
+
+void solo_peer_say_right_hello(struct solo_peer *stage) {
+    uint8_t proof[64];
+    const Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
+    solo_peer_say_hello(stage, &hello);
 }
 
 void solo_peer_say_hello(struct solo_peer *stage, const Weft__Wire__Hello *hello) {
@@ -308,13 +413,22 @@ void solo_peer_say_heartbeat(struct solo_peer *stage, uint64_t echo) {
     solo_peer_say(stage, &wire);
 }
 
-void solo_peer_say_credit(struct solo_peer *stage, uint64_t bytes) {
+static void say_credit(struct solo_peer *stage, uint64_t bytes, uint64_t shared) {
     Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
     Weft__Wire__Credit credit = WEFT__WIRE__CREDIT__INIT;
     credit.bytes = bytes;
+    credit.shared = shared;
     wire.body_case = WEFT__WIRE__WIRE__BODY_CREDIT;
     wire.credit = &credit;
     solo_peer_say(stage, &wire);
+}
+
+void solo_peer_say_credit(struct solo_peer *stage, uint64_t bytes) {
+    say_credit(stage, bytes, 0);
+}
+
+void solo_peer_say_shared_credit(struct solo_peer *stage, uint64_t bytes) {
+    say_credit(stage, 0, bytes);
 }
 
 void solo_peer_say_bytes(struct solo_peer *stage, enum frame_lane lane, size_t size,
@@ -328,14 +442,12 @@ void solo_peer_say_bytes(struct solo_peer *stage, enum frame_lane lane, size_t s
 }
 
 void solo_peer_say_frame(struct solo_peer *stage, uint8_t type, uint8_t lane, uint32_t wire_size) {
-    uint8_t frame[FRAME_HEADER + 8 + 1] = {0};
-    store_u16(frame, sizeof frame - 2);
-    frame[2] = type;
-    frame[3] = FRAME_FLAG_MORE;
-    frame[4] = lane;
+    uint8_t frame[FRAME_HEADER + FRAME_PREFIX + 1] = {type, FRAME_FLAG_MORE, lane};
+    uint8_t record[SEALED_ROOM];
     store_u32(frame + FRAME_HEADER, wire_size);
     solo_peer_carry(stage, SIZE_MAX);
-    solo_peer_say_raw(stage, frame, sizeof frame);
+    size_t size = sealed_record(stage->remote, (struct bytes){frame, sizeof frame}, record);
+    solo_peer_say_raw(stage, record, size);
 }
 
 /* ---- the remote listens ---------------------------------------------------------------------- */
@@ -351,7 +463,7 @@ struct said solo_peer_heard(struct solo_peer *stage) {
     if (!got) return said;
     said.lane = message.lane;
     said.size = message.body.size;
-    if (message.lane == LANE_CONTROL) {
+    if (message.lane == LANE_CONTROL || message.lane == LANE_SHARED) {
         Weft__Wire__Wire *wire = NULL;
         assert_int_equal(message_unpack(message.body, &stage->arena, &wire, &why), WEFT_OK);
         said.wire = wire;
@@ -399,16 +511,26 @@ void solo_peer_expect_event(struct solo_peer *stage, enum weft_event_kind kind,
 
 /* ---- the other actors ------------------------------------------------------------------------ */
 
-struct mail *solo_peer_to_bulk(struct solo_peer *stage, Weft__Mail__BodyCase kind) {
+static struct mail *to(struct solo_peer *stage, uint32_t actor, Weft__Mail__BodyCase kind) {
+    bool bulk = actor == ACTOR_BULK;
     for (;;) {
-        struct mail *mail = solo_take(&stage->solo, ACTOR_BULK, kind);
+        struct mail *mail = solo_take(&stage->solo, actor, kind);
         if (mail == NULL || mail->body.body_case == kind) return mail;
         if (mail->body.body_case == WEFT__MAIL__BODY_GRANTED) {
-            stage->granted_batches += mail->body.granted->batches;
-            stage->granted_notes += mail->body.granted->notes;
+            const Weft__Granted *granted = mail->body.granted;
+            *(bulk ? &stage->granted_batches : &stage->granted_shipments) += granted->batches;
+            *(bulk ? &stage->granted_notes : &stage->granted_shared_notes) += granted->notes;
         }
         mail_drop(&mail);
     }
+}
+
+struct mail *solo_peer_to_bulk(struct solo_peer *stage, Weft__Mail__BodyCase kind) {
+    return to(stage, ACTOR_BULK, kind);
+}
+
+struct mail *solo_peer_to_share(struct solo_peer *stage, Weft__Mail__BodyCase kind) {
+    return to(stage, ACTOR_SHARE, kind);
 }
 
 bool solo_peer_told(struct solo_peer *stage, uint32_t actor, Weft__Mail__BodyCase kind) {
@@ -420,7 +542,7 @@ bool solo_peer_told(struct solo_peer *stage, uint32_t actor, Weft__Mail__BodyCas
 
 void solo_peer_batch(struct solo_peer *stage, size_t size, uint32_t model, bool live) {
     Weft__Batch *batch = NULL;
-    const struct id owner = {{SOLO_ME}};
+    const struct id owner = {{1}};
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_BATCH, &batch);
     batch->model = model;
     batch->live = live;
@@ -450,7 +572,7 @@ void solo_peer_places(struct solo_peer *stage, uint32_t places) {
     held->places = (Weft__Place **)mail_messages(mail, &weft__place__descriptor, places);
     held->n_places = places;
     for (uint32_t i = 0; i < places; i++) {
-        const struct id owner = {{SOLO_ME, (uint8_t)i, (uint8_t)(i >> 8)}};
+        const struct id owner = {{1, (uint8_t)i, (uint8_t)(i >> 8)}};
         assert_true(mail_bytes(mail, &held->places[i]->owner, owner.bytes, sizeof owner.bytes));
         held->places[i]->model = 1;
         held->places[i]->position = i + 1;

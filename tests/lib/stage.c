@@ -56,15 +56,17 @@ static void player_stop(void *self) {
 PLAYER(clock, ACTOR_CLOCK)
 PLAYER(log, ACTOR_LOG)
 PLAYER(bulk, ACTOR_BULK)
+PLAYER(share, ACTOR_SHARE)
 PLAYER(prune, ACTOR_PRUNE)
 PLAYER(listener, ACTOR_LISTENER)
 PLAYER(peer, ACTOR_PEER)
 
 static const struct actor_kind *stage_kind(enum actor_id id) {
     static const struct actor_kind *const kinds[] = {
-        [ACTOR_CLOCK] = &clock_player, [ACTOR_LOG] = &log_player,
-        [ACTOR_BULK] = &bulk_player,   [ACTOR_PRUNE] = &prune_player,
-        [ACTOR_PEER] = &peer_player,   [ACTOR_LISTENER] = &listener_player,
+        [ACTOR_CLOCK] = &clock_player,       [ACTOR_LOG] = &log_player,
+        [ACTOR_BULK] = &bulk_player,         [ACTOR_SHARE] = &share_player,
+        [ACTOR_PRUNE] = &prune_player,       [ACTOR_PEER] = &peer_player,
+        [ACTOR_LISTENER] = &listener_player,
     };
     return kinds[id];
 }

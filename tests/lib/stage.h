@@ -1,4 +1,4 @@
-/* A stage for tests of the runtime: seven actors without skills, whose parts the test writes.
+/* A stage for tests of the runtime: eight actors without skills, whose parts the test writes.
  *
  *     static void pass_on(struct part *part, struct instant now, struct mail **in,
  *                         struct outbox *out) { outbox_send(out, ACTOR_LOG, in); }

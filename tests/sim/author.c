@@ -284,6 +284,7 @@ void author_begin(struct device *device) {
     author->scan = 0;
     author->scans_spoiled = 0;
     author->last_ticket = 0;
+    author->order_count = 0;
     author->next_us = next_step_us(device);
 }
 
@@ -329,6 +330,7 @@ static bool answered(struct device *device, const struct step *step, enum weft_s
     world_note(device->world, device, "answered", step->ticket, (uint64_t)-status);
     if (status == WEFT_DISK_FULL && step->may_fail) {
         spoil_scan(author);
+        model_fail(&author->model, step);
         for (uint32_t s = 0; s < MODEL_SCANS; s++)
             if (step->kind == STEP_SCAN_END && author->model.scan[s].id == step->scan)
                 author->model.scan[s].id = 0;
@@ -358,9 +360,20 @@ bool author_poll(struct device *device) {
     return true;
 }
 
+void author_order(struct device *device, uint64_t ticket) {
+    struct author *author = &device->author;
+    CHECK(author->order_count < ORDERS_MAX);
+    author->orders[author->order_count++] = ticket;
+}
+
 /* Every ticket is answered once. */
 static bool note_told(struct device *device, uint64_t ticket) {
     struct author *author = &device->author;
+    for (uint32_t i = 0; i < author->order_count; i++) {
+        if (author->orders[i] != ticket) continue;
+        author->orders[i] = 0;
+        return true;
+    }
     for (uint32_t i = 0; i < author->pending_count; i++) {
         if (author->pending[i].ticket != ticket) continue;
         bool again = author->pending[i].told;

@@ -5,7 +5,7 @@
  *
  * Its monotonic clock begins anew with each boot; its wall clock drifts, and is set now and then.
  * Invariants
- *   1. While the engine is down no handle of its disk is open.
+ *   1. While the engine is down no handle of its disk is open, and its vault answers nobody.
  *   2. An engine whose disk has gone down takes no further step: the power is gone.
  * Deliberately not here: when any of it happens (faults.c, world.c). */
 #include "tests/sim/device.h"
@@ -15,6 +15,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
+#include "tests/sim/company.h"
 #include "tests/sim/oracle.h"
 
 #define EPOCH_MS INT64_C(1760000000000)
@@ -34,18 +35,21 @@ void device_make(struct world *world, uint32_t number) {
     char name[32];
     device->world = world;
     device->number = number;
+    device->actor_count = ACTOR_HOST + 1;
     device->wall_offset_ms = world->plan.wall_offset_ms[number];
     device->drift_ppm = world->plan.drift_ppm[number];
     snprintf(name, sizeof name, "weftsim-%u", number);
     snprintf(device->path, sizeof device->path, "/device%u/library.db", number);
     struct time_port time = {.self = device, .now = device_now};
     device->disk = disk_open(name, rng_mix(world->plan.seed, number), time);
+    device->vault = vault_open(rng_mix(world->plan.seed, 100 + number), device->disk);
     rng_seed(&device->entropy, world->plan.seed, 1000 + number);
     rng_seed(&device->author.rng, world->plan.seed, 2000 + number);
 }
 
 void device_unmake(struct device *device) {
     CHECK(device->engine == NULL);
+    vault_close(device->vault);
     disk_close(device->disk);
 }
 
@@ -57,6 +61,7 @@ static void life_over(struct device *device, uint64_t up_us) {
     device->up_us = up_us;
     device->author.scan = 0;
     device->talking = false;
+    vault_crash(device->vault);
     world->lives++;
     if (disk_open_handles(device->disk) != 0)
         world_fail(world, "device %u: the engine left %u files open", device->number,
@@ -88,6 +93,45 @@ void device_close(struct device *device, uint64_t up_us) {
     life_over(device, up_us);
 }
 
+/* ---- backups --------------------------------------------------------------------------------- */
+
+void device_back_up(struct device *device) {
+    world_note(device->world, device, "backed up", 0, 0);
+    disk_back_up(device->disk);
+    company_backed_up(device->world->company, device);
+    device->author.silent = true;
+}
+
+void device_restore(struct device *device, uint64_t up_us) {
+    struct world *world = device->world;
+    if (device->engine) device_kill(device, DISK_KEEP_ALL, true, up_us);
+    world_note(world, device, "restored", device->restores, 0);
+    disk_restore(device->disk);
+    vault_restamp(device->vault);
+    device->restores++;
+    device->moved = device->tells = true;
+    oracle_restored(device);
+    company_restored(world->company, device);
+}
+
+/* A restored file goes on as a new incarnation, and says so when it is first opened. */
+static bool check_incarnation(struct device *device) {
+    struct world *world = device->world;
+    uint64_t before = device->incarnation;
+    if (!snapshot_incarnation(device, &device->incarnation)) return false;
+    bool right =
+        device->moved ? device->incarnation > before : device->incarnation == before || before == 0;
+    if (!right)
+        return world_fail(world, "device %u: incarnation %llu after %llu, restored %u times",
+                          device->number, (unsigned long long)device->incarnation,
+                          (unsigned long long)before, device->restores);
+    device_events(device);
+    device->moved = false;
+    if (device->tells)
+        return world_fail(world, "device %u: was restored, and does not say so", device->number);
+    return !world->failed;
+}
+
 /* ---- its beginning --------------------------------------------------------------------------- */
 
 static enum weft_status open_engine(struct device *device, struct weft_error *why) {
@@ -99,11 +143,13 @@ static enum weft_status open_engine(struct device *device, struct weft_error *wh
                                  .schema = tables_schema,
                                  .library = library,
                                  .threads = WEFT_THREADS_NONE,
+                                 .invite = device->invite[0] ? device->invite : NULL,
                                  .peers_max = plan->peers_max,
                                  .door_bytes = plan->door_bytes,
                                  .cache_bytes = plan->cache_bytes};
     struct engine_ports ports = {.entropy = rng_entropy(&device->entropy),
                                  .runner = net_ports(world->net, device->number, time),
+                                 .vault = vault_port(device->vault),
                                  .vfs = disk_vfs(device->disk),
                                  .batch_rows = plan->batch_rows,
                                  .group_rows = plan->group_rows,
@@ -140,7 +186,9 @@ static void open_failed(struct device *device, const struct weft_error *why) {
     bool unsynced = disk_sync_failed(device->disk);
     world_note(world, device, "did not open", (uint64_t)-why->status, down);
     net_end(world->net, device->number, false);
+    vault_crash(device->vault);
     device->up_us = world->now_us + 500000;
+    device->tells = false; /* It may have found out, and gone down before it said so. */
     if (!down && !full && !unsynced)
         world_fail(world, "device %u: could not be opened: %s: %s", device->number,
                    weft_status_name(why->status), why->text);
@@ -154,6 +202,7 @@ void device_start(struct device *device) {
     struct weft_error why = {0};
     CHECK(device->engine == NULL);
     if (disk_is_down(device->disk)) disk_restart(device->disk);
+    vault_restart(device->vault);
     device->boot_us = world->now_us;
     net_boot(world->net, device->number);
     if (open_engine(device, &why) != WEFT_OK) {
@@ -161,12 +210,13 @@ void device_start(struct device *device) {
         return;
     }
     world_note(world, device, "opened", 0, 0);
+    device->lives++;
     if (!identify(device)) return;
     if (world->keyring) {
-        if (!oracle_attach(device)) return;
+        if (!oracle_attach(device) || !check_incarnation(device)) return;
         author_begin(device);
+        company_started(world->company, device);
     }
-    if (world->now_us >= world->plan.join_us[device->number]) device_talk(device);
 }
 
 bool device_dead(const struct device *device) {
@@ -175,21 +225,29 @@ bool device_dead(const struct device *device) {
                                           topology_failed(engine_topology(device->engine), NULL));
 }
 
-void device_talk(struct device *device) {
-    struct world *world = device->world;
+bool device_listen(struct device *device) {
     char address[NET_ADDRESS_SIZE], bound[WEFT_ADDRESS_MAX];
     struct weft_error why = {0};
-    device->talking = true;
     net_address(device->number, address);
     enum weft_status status = weft_listen_wait(device->engine, address, bound, &why);
-    if (status != WEFT_OK && !device_dead(device)) {
-        world_fail(world, "device %u: weft_listen_wait: %s", device->number, why.text);
-        return;
-    }
-    for (uint32_t d = 0; d < world->plan.device_count; d++) {
-        if (!world->plan.dials[device->number][d]) continue;
+    if (status == WEFT_OK || device_dead(device)) return true;
+    return world_fail(device->world, "device %u: weft_listen_wait: %s", device->number, why.text);
+}
+
+void device_talk(struct device *device) {
+    struct world *world = device->world;
+    const struct plan *plan = &world->plan;
+    struct weft_error why = {0};
+    device->talking = true;
+    if (!device_listen(device)) return;
+    for (uint32_t d = 0; d < plan->device_count; d++) {
+        char address[NET_ADDRESS_SIZE], target[NET_ADDRESS_SIZE + ID_TEXT_SIZE], id[ID_TEXT_SIZE];
+        if (!plan->dials[device->number][d]) continue;
         net_address(d, address);
-        status = weft_connect(device->engine, address, &why);
+        id_text(&world->cast.device[d], id);
+        bool named = plan->named[device->number][d];
+        snprintf(target, sizeof target, "%s%s%s", address, named ? "#" : "", named ? id : "");
+        enum weft_status status = weft_connect(device->engine, target, &why);
         if (status != WEFT_OK && !device_dead(device))
             world_fail(world, "device %u: weft_connect: %s", device->number, why.text);
     }
@@ -228,8 +286,16 @@ void device_events(struct device *device) {
     struct weft_event event;
     while (device->engine && weft_next_event(device->engine, &event)) {
         world_note(world, device, "event", event.kind, event.count);
+        if (event.kind == WEFT_EVENT_RESTORED && !device->moved)
+            world_fail(world, "device %u: says that it was restored, and was not", device->number);
+        if (event.kind == WEFT_EVENT_RESTORED) device->tells = false;
+        if (event.kind == WEFT_EVENT_JOINING) company_asked(world->company, device, &event);
         if (event.kind == WEFT_EVENT_PARKED)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
+        if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&
+            event.error.status == WEFT_NET)
+            world_fail(world, "device %u: gave up a peer with which nothing was wrong: %s",
+                       device->number, event.error.text);
     }
     struct weft_error why;
     if (device->engine && !device_dead(device) &&

@@ -4,12 +4,14 @@
 
 #include "tests/sim/world.h"
 
-/* Gives the device a disk and its sources of chance; it is down. */
+/* Gives the device a disk, a vault and its sources of chance; it is down. */
 void device_make(struct world *world, uint32_t number);
 void device_unmake(struct device *device);
 /* Opens the engine. It may be down afterwards without a failure: the disk may have crashed
  * meanwhile, or be full. */
 void device_start(struct device *device);
+/* Begins to listen only. */
+bool device_listen(struct device *device);
 /* Begins to listen and to dial, as the plan says. */
 void device_talk(struct device *device);
 /* Ends the engine without a word; unless it is down already, the disk keeps what `survival` says.
@@ -17,6 +19,10 @@ void device_talk(struct device *device);
 void device_kill(struct device *device, enum disk_survival survival, bool silent, uint64_t up_us);
 /* Closes the engine well. */
 void device_close(struct device *device, uint64_t up_us);
+/* Backs up its disk, and lets it write nothing that the backup would lack. */
+void device_back_up(struct device *device);
+/* Power is lost, and the backup takes the place of its disk. */
+void device_restore(struct device *device, uint64_t up_us);
 /* The engine cannot go on: its disk is down, or has failed it so that it stopped. */
 bool device_dead(const struct device *device);
 /* At most one turn of one actor; true if it ran. */

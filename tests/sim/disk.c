@@ -9,8 +9,7 @@
  *      engine that is killed cannot touch what its successor will find.
  *   2. A file that is open lives until its last handle is closed, deleted or crashed away or not.
  *   3. The same calls and the same seed give the same bytes.
- * Creations and deletions of files are durable at once: SQLite syncs the directory itself where it
- * needs that, and this disk does not test whether it does.
+ * Creations and deletions of files are durable at once; SQLite's own syncs of it are not tested.
  * Deliberately not here: what bytes a crash leaves (image.c). */
 #include "tests/sim/disk.h"
 
@@ -47,7 +46,7 @@ struct disk {
     char name[64];
     struct rng rng;
     struct time_port time;
-    struct file *directory;
+    struct file *directory, *backup;
     uint64_t boot;
     uint32_t handles;
     bool down, full;
@@ -124,18 +123,28 @@ static struct file *file_after_crash(struct disk *disk, const struct file *file,
     return after;
 }
 
+/* Copies of all files, in their order. */
+static struct file *directory_copy(struct disk *disk, enum disk_survival survival) {
+    struct file *copies = NULL, **tail = &copies;
+    for (const struct file *file = disk->directory; file; file = file->next) {
+        *tail = file_after_crash(disk, file, survival);
+        tail = &(*tail)->next;
+    }
+    return copies;
+}
+
+/* Others take the place of all files. */
+static void directory_replace(struct disk *disk, struct file *files) {
+    while (disk->directory)
+        directory_remove(disk, disk->directory);
+    disk->directory = files;
+    for (; files; files = files->next)
+        files->linked = true;
+}
+
 void disk_crash(struct disk *disk, enum disk_survival survival) {
     CHECK(!disk->down);
-    struct file *survivors = NULL, **tail = &survivors;
-    while (disk->directory) {
-        struct file *file = disk->directory;
-        struct file *after = file_after_crash(disk, file, survival);
-        after->linked = true;
-        *tail = after;
-        tail = &after->next;
-        directory_remove(disk, file);
-    }
-    disk->directory = survivors;
+    directory_replace(disk, directory_copy(disk, survival));
     disk->down = true;
     disk->boot++;
     disk->crash_in = disk->sync_fails_in = 0;
@@ -538,16 +547,35 @@ struct disk *disk_open(const char *name, uint64_t seed, struct time_port time) {
     return disk;
 }
 
+static void backup_drop(struct disk *disk) {
+    while (disk->backup) {
+        struct file *file = disk->backup;
+        disk->backup = file->next;
+        file_free(file);
+    }
+}
+
 void disk_close(struct disk *disk) {
     CHECK(disk->handles == 0);
     CHECK(sqlite3_vfs_unregister(&disk->vfs) == SQLITE_OK);
-    while (disk->directory)
-        directory_remove(disk, disk->directory);
+    directory_replace(disk, NULL);
+    backup_drop(disk);
     free(disk);
 }
 
 const char *disk_vfs(const struct disk *disk) {
     return disk->name;
+}
+
+void disk_back_up(struct disk *disk) {
+    backup_drop(disk);
+    disk->backup = directory_copy(disk, DISK_KEEP_ALL);
+}
+
+void disk_restore(struct disk *disk) {
+    CHECK(disk->handles == 0 && disk->backup != NULL);
+    directory_replace(disk, disk->backup);
+    disk->backup = NULL;
 }
 
 void disk_set_full(struct disk *disk, bool full) {

@@ -48,6 +48,11 @@ void disk_fail_sync(struct disk *disk, uint64_t syncs);
 /* Whether a sync has failed since the disk was last restarted. */
 bool disk_sync_failed(const struct disk *disk);
 
+/* Backs up the disk as it is, all files at one moment, in place of an earlier backup. */
+void disk_back_up(struct disk *disk);
+/* The backup takes the place of all files, and is gone. Every handle must have been closed. */
+void disk_restore(struct disk *disk);
+
 uint32_t disk_open_handles(const struct disk *disk);
 /* Size of a file, or -1 when there is none. */
 int64_t disk_file_size(const struct disk *disk, const char *path);

@@ -12,10 +12,12 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
+#include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/oracle.h"
 
 #define NEVER UINT64_MAX
+#define BACKUP_RETRY_US UINT64_C(200000)
 
 struct faults {
     struct world *world;
@@ -23,7 +25,8 @@ struct faults {
     uint64_t next_us[FAULT_COUNT];
     uint64_t route_until_us[DEVICES_MAX][DEVICES_MAX];
     uint64_t full_until_us[DEVICES_MAX];
-    uint64_t power_us[DEVICES_MAX]; /* the power cut that follows a failed sync */
+    uint64_t power_us[DEVICES_MAX];   /* the power cut that follows a failed sync */
+    uint64_t restore_us[DEVICES_MAX]; /* the backup that takes the disk's place */
     uint64_t fired[FAULT_COUNT];
 };
 
@@ -46,7 +49,7 @@ struct faults *faults_open(struct world *world) {
     for (int f = 0; f < FAULT_COUNT; f++)
         faults->next_us[f] = draw_next(faults, (enum fault)f);
     for (uint32_t d = 0; d < DEVICES_MAX; d++) {
-        faults->full_until_us[d] = faults->power_us[d] = NEVER;
+        faults->full_until_us[d] = faults->power_us[d] = faults->restore_us[d] = NEVER;
         for (uint32_t e = 0; e < DEVICES_MAX; e++)
             faults->route_until_us[d][e] = NEVER;
     }
@@ -111,6 +114,37 @@ static void set_clock(struct faults *faults, struct device *device) {
     device->wall_offset_ms = (int64_t)rng_below(&faults->rng, 30001) - 15000;
 }
 
+/* A backup now, and its return later. What it must not lack is on the disk by then: a device's own
+ * rows are one stream, and what was written to it and lost stays with those who have taken it. */
+static void back_up(struct faults *faults, struct device *device) {
+    bool idle = device->author.pending_count == 0 && !device->outside;
+    bool sound = !disk_is_full(device->disk) && !disk_sync_failed(device->disk);
+    if (faults->restore_us[device->number] != NEVER || !idle || !sound) {
+        faults->next_us[FAULT_RESTORE] =
+            faults->world->now_us + rng_between(&faults->rng, 1, BACKUP_RETRY_US);
+        return;
+    }
+    if (device->restores == INCARNATIONS - 1) return;
+    device_back_up(device);
+    faults->restore_us[device->number] = draw_end(faults);
+}
+
+static void restore(struct faults *faults, struct device *device) {
+    struct company *company = faults->world->company;
+    bool revokes = faults->world->plan.victim < NET_DEVICES &&
+                   !company_out(company, faults->world->plan.victim);
+    faults->restore_us[device->number] = NEVER;
+    if (revokes && rng_chance(&faults->rng, 500)) {
+        company_revoke(company, device); /* A record that its backup will lack. */
+        faults->restore_us[device->number] = draw_end(faults);
+        return;
+    }
+    device->author.silent = false;
+    if (!company_may_restore(company, device)) return;
+    faults->fired[FAULT_RESTORE]++;
+    device_restore(device, draw_end(faults));
+}
+
 /* Faults of one device that is up. */
 static void strike(struct faults *faults, enum fault fault, struct device *device) {
     switch (fault) {
@@ -138,10 +172,19 @@ static void strike(struct faults *faults, enum fault fault, struct device *devic
     case FAULT_PAUSE:
         device->paused_until_us = draw_end(faults);
         break;
+    case FAULT_RESTORE:
+        back_up(faults, device);
+        break;
     default:
         CHECK(fault == FAULT_CLOCK);
         set_clock(faults, device);
     }
+}
+
+/* A removal, often where not all can hear of it. */
+static void revoke(struct faults *faults, struct device *device) {
+    if (rng_chance(&faults->rng, 500)) partition(faults);
+    company_revoke(faults->world->company, device);
 }
 
 static void fire(struct faults *faults, enum fault fault) {
@@ -151,7 +194,7 @@ static void fire(struct faults *faults, enum fault fault) {
     uint32_t b = (a + 1 + (uint32_t)rng_below(&faults->rng, count - 1)) % count;
     struct device *device = &world->device[a];
     world_note(world, device, fault_names[fault], b, faults->fired[fault]);
-    faults->fired[fault]++;
+    if (fault != FAULT_RESTORE) faults->fired[fault]++;
     if (fault == FAULT_CUT)
         cut(faults, a, b);
     else if (fault == FAULT_SWALLOW)
@@ -162,6 +205,10 @@ static void fire(struct faults *faults, enum fault fault) {
         block(faults, a, b, draw_end(faults));
     else if (fault == FAULT_SLOW)
         slow_down(faults, a, b);
+    else if (fault == FAULT_JOIN)
+        company_welcome(world->company);
+    else if (fault == FAULT_REVOKE)
+        revoke(faults, device);
     else if (device->engine)
         strike(faults, fault, device);
 }
@@ -178,7 +225,8 @@ static void end_lasting(struct faults *faults, uint64_t now_us) {
             disk_set_full(world->device[a].disk, false);
             faults->full_until_us[a] = NEVER;
         }
-        if (faults->power_us[a] > now_us) continue;
+        if (faults->restore_us[a] <= now_us) restore(faults, &world->device[a]);
+        if (faults->power_us[a] > now_us || world->failed) continue;
         faults->power_us[a] = NEVER;
         if (world->device[a].engine)
             device_kill(&world->device[a], draw_survival(faults), true, draw_end(faults));
@@ -192,6 +240,7 @@ void faults_turn(struct faults *faults) {
         if (world->now_us < faults->next_us[f]) continue;
         faults->next_us[f] = draw_next(faults, (enum fault)f);
         fire(faults, (enum fault)f);
+        if (f == FAULT_JOIN) faults->next_us[f] = NEVER;
     }
 }
 
@@ -202,6 +251,7 @@ uint64_t faults_due_us(const struct faults *faults) {
     for (uint32_t a = 0; a < DEVICES_MAX; a++) {
         if (faults->full_until_us[a] < due) due = faults->full_until_us[a];
         if (faults->power_us[a] < due) due = faults->power_us[a];
+        if (faults->restore_us[a] < due) due = faults->restore_us[a];
         for (uint32_t b = 0; b < DEVICES_MAX; b++)
             if (faults->route_until_us[a][b] < due) due = faults->route_until_us[a][b];
     }
@@ -217,7 +267,7 @@ void faults_heal(struct faults *faults) {
         disk_set_full(device->disk, false);
         disk_fail_sync(device->disk, 0);
         if (!disk_is_down(device->disk)) disk_crash_after(device->disk, 0, DISK_KEEP_ALL);
-        faults->full_until_us[a] = faults->power_us[a] = NEVER;
+        faults->full_until_us[a] = faults->power_us[a] = faults->restore_us[a] = NEVER;
         if (device->engine && disk_sync_failed(device->disk))
             device_kill(device, draw_survival(faults), true, world->now_us);
         device->paused_until_us = 0;

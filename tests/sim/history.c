@@ -56,7 +56,13 @@ enum query {
     QUERY_POSITIONS = QUERY_ROWS + TABLE_COUNT,
     QUERY_ACKS,
     QUERY_BURIED,
-    QUERY_MEMBERS
+    QUERY_MEMBERS,
+    QUERY_HEADS,
+    QUERY_SHARED_ACKS,
+    QUERY_ROSTER_MEMBERS,
+    QUERY_ROSTER_PINS,
+    QUERY_ROSTER_KEYS,
+    QUERY_INCARNATION
 };
 
 static bool broken(struct device *device, const char *doing) {
@@ -94,9 +100,24 @@ bool snapshot_begin(struct device *device) {
            prepare(device, QUERY_BURIED,
                    "SELECT m.name, max(t.version) FROM _weft_tombstone t "
                    "JOIN _weft_model m ON m.id = t.model WHERE t.owner = 1 GROUP BY m.name") &&
-           prepare(device, QUERY_MEMBERS,
-                   "SELECT device FROM _weft_device "
-                   "WHERE member = 1 OR id IN (SELECT device FROM _weft_ack)");
+           prepare(device, QUERY_MEMBERS, "SELECT device FROM _weft_member WHERE NOT removed") &&
+           prepare(device, QUERY_HEADS,
+                   "SELECT device, incarnation, seq, hash, fork IS NOT NULL FROM _weft_origin "
+                   "WHERE seq > 0 ORDER BY device, incarnation") &&
+           prepare(
+               device, QUERY_SHARED_ACKS,
+               "SELECT f.device, o.device, o.incarnation, a.seq FROM peer_acks a "
+               "JOIN _weft_device f ON f.id = a.device JOIN _weft_origin o ON o.id = a.origin") &&
+           prepare(device, QUERY_ROSTER_MEMBERS,
+                   "SELECT device, id_pk, x_pk, incarnation, cert, name, removed, added_hlc, "
+                   "removed_hlc, added_by FROM _weft_member ORDER BY device") &&
+           prepare(device, QUERY_ROSTER_PINS,
+                   "SELECT device, incarnation, seq, hash FROM _weft_pin "
+                   "ORDER BY device, incarnation") &&
+           prepare(device, QUERY_ROSTER_KEYS,
+                   "SELECT epoch, psk_id FROM _weft_key ORDER BY epoch, psk_id") &&
+           prepare(device, QUERY_INCARNATION,
+                   "SELECT value FROM _weft_meta WHERE key = 'incarnation'");
 }
 
 void snapshot_end(struct device *device) {
@@ -235,4 +256,83 @@ bool snapshot_acks(struct device *device, void *context,
             break;
     }
     return query_done(device, statement, code, "reading acknowledgements");
+}
+
+static bool take_head(struct device *device, uint32_t of, sqlite3_stmt *statement,
+                      struct heads *heads) {
+    if (sqlite3_column_int(statement, 4) != 0)
+        return world_fail(device->world, "device %u: holds two histories of device %u's shared log",
+                          device->number, of);
+    if (heads->count > device->world->device[of].restores)
+        return world_fail(device->world,
+                          "device %u: holds %u incarnations of device %u, which was restored %u "
+                          "times",
+                          device->number, heads->count + 1, of, device->world->device[of].restores);
+    struct head *head = &heads->head[heads->count++];
+    CHECK(sqlite3_column_bytes(statement, 3) == sizeof head->hash);
+    head->incarnation = (uint64_t)sqlite3_column_int64(statement, 1);
+    head->seq = (uint64_t)sqlite3_column_int64(statement, 2);
+    memcpy(head->hash, sqlite3_column_blob(statement, 3), sizeof head->hash);
+    return true;
+}
+
+bool snapshot_heads(struct device *device, struct heads heads[DEVICES_MAX]) {
+    sqlite3_stmt *statement = device->query[QUERY_HEADS];
+    int code;
+    memset(heads, 0, DEVICES_MAX * sizeof heads[0]);
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        uint32_t of;
+        if (!column_device(device, statement, 0, &of)) break;
+        if (!take_head(device, of, statement, &heads[of])) break;
+    }
+    return query_done(device, statement, code, "reading heads of the shared log");
+}
+
+const struct head *heads_find(const struct heads *heads, uint64_t incarnation) {
+    for (uint32_t i = 0; i < heads->count; i++)
+        if (heads->head[i].incarnation == incarnation) return &heads->head[i];
+    return NULL;
+}
+
+bool snapshot_incarnation(struct device *device, uint64_t *out) {
+    sqlite3_stmt *statement = device->query[QUERY_INCARNATION];
+    int code;
+    *out = 0;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        *out = (uint64_t)sqlite3_column_int64(statement, 0);
+    return query_done(device, statement, code, "reading the incarnation");
+}
+
+bool snapshot_shared_acks(struct device *device, void *context,
+                          bool (*visit)(void *context, uint32_t from, uint32_t of,
+                                        const struct head *head)) {
+    sqlite3_stmt *statement = device->query[QUERY_SHARED_ACKS];
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        struct head head = {.incarnation = (uint64_t)sqlite3_column_int64(statement, 2),
+                            .seq = (uint64_t)sqlite3_column_int64(statement, 3)};
+        uint32_t from, of;
+        if (!column_device(device, statement, 0, &from)) break;
+        if (!column_device(device, statement, 1, &of)) break;
+        if (!visit(context, from, of, &head)) break;
+    }
+    return query_done(device, statement, code, "reading acknowledgements of the shared log");
+}
+
+static bool digest_query(struct device *device, int query, uint64_t *out) {
+    sqlite3_stmt *statement = device->query[query];
+    int code;
+    *out = 1;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        for (int c = 0; c < sqlite3_column_count(statement); c++) {
+            struct weft_value value = value_of_column(statement, c);
+            *out = rng_mix(*out, value_hash(&value));
+        }
+    return query_done(device, statement, code, "reading the roster");
+}
+
+bool snapshot_roster(struct device *device, struct roster_digest *out) {
+    return digest_query(device, QUERY_ROSTER_MEMBERS, &out->members) &&
+           digest_query(device, QUERY_ROSTER_PINS, &out->pins) &&
+           digest_query(device, QUERY_ROSTER_KEYS, &out->keys);
 }

@@ -50,6 +50,33 @@ bool snapshot_acks(struct device *device, void *context,
                                  uint64_t position));
 /* Which devices the device takes for members. */
 bool snapshot_members(struct device *device, bool members[DEVICES_MAX]);
+
+/* How far the shared log of one incarnation of a device is held, and by what hash. */
+struct head {
+    uint64_t incarnation, seq;
+    uint8_t hash[32];
+};
+/* Of one device, by increasing incarnation. */
+struct heads {
+    struct head head[INCARNATIONS];
+    uint32_t count;
+};
+/* Reads the heads that the file has, by the device whose log it is. A fork is a failure, and so are
+ * more incarnations of a device than disks of it were restored. */
+bool snapshot_heads(struct device *device, struct heads heads[DEVICES_MAX]);
+/* The head of an incarnation; NULL: nothing of it is held. */
+const struct head *heads_find(const struct heads *heads, uint64_t incarnation);
+/* Which incarnation of the device the file is. */
+bool snapshot_incarnation(struct device *device, uint64_t *out);
+/* Calls `visit` for every acknowledgement of the shared log that the device has stored. */
+bool snapshot_shared_acks(struct device *device, void *context,
+                          bool (*visit)(void *context, uint32_t from, uint32_t of,
+                                        const struct head *head));
+/* What a file says of membership, each in one number. */
+struct roster_digest {
+    uint64_t members, pins, keys;
+};
+bool snapshot_roster(struct device *device, struct roster_digest *out);
 /* Prepares the connection's statements. */
 bool snapshot_begin(struct device *device);
 void snapshot_end(struct device *device);

@@ -93,6 +93,12 @@ enum weft_status model_apply(struct model *model, const struct step *step) {
     return step->kind == STEP_SCAN_BEGIN ? scan_begin(model, step) : scan_end(model, step);
 }
 
+void model_fail(struct model *model, const struct step *step) {
+    for (uint32_t s = 0; step->kind == STEP_TX && s < MODEL_SCANS; s++)
+        for (uint32_t i = 0; i < step->op_count; i++)
+            if (table_of(step->op[i].row) == model->scan[s].table) model->scan[s].id = 0;
+}
+
 uint64_t model_digest(const struct model *model, uint32_t row) {
     CHECK(row < ROWS);
     return model->row[row].there ? cells_digest(table_of(row), model->row[row].hash) : 0;

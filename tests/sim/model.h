@@ -55,6 +55,8 @@ struct step {
 
 /* Applies a step, all of it or nothing; returns what the engine must answer. */
 enum weft_status model_apply(struct model *model, const struct step *step);
+/* A transaction failed: the rescans of its tables are given up. */
+void model_fail(struct model *model, const struct step *step);
 /* Rows that the end of this scan would delete, as flags. False: there is no such scan. */
 bool model_sweep(const struct model *model, uint64_t scan, bool doomed[ROWS]);
 /* The digest of a row; 0: it is not there. */

@@ -20,6 +20,7 @@
 #include "engine/base/check.h"
 #include "engine/wire/rows.h"
 #include "tests/sim/author.h"
+#include "tests/sim/company.h"
 #include "tests/sim/history.h"
 #include "tests/sim/trace.h"
 
@@ -28,6 +29,8 @@ struct oracle {
     struct history history;
     /* What a device has told any peer that it holds, and what peers have stored of that. */
     uint64_t promised[DEVICES_MAX][DEVICES_MAX][TABLE_COUNT];
+    /* The same since its disk was restored last: what it must still hold. */
+    uint64_t owed[DEVICES_MAX][DEVICES_MAX][TABLE_COUNT];
     uint64_t acked[DEVICES_MAX][DEVICES_MAX][DEVICES_MAX][TABLE_COUNT];
     bool incomplete[DEVICES_MAX]; /* the history lacks what the file has */
     struct snapshot *scratch;     /* one for each device */
@@ -89,9 +92,12 @@ static void on_held(struct device *device, const Weft__Held *held) {
         enum table table;
         if (!model_table(device, place->model, &table)) continue;
         for (uint32_t d = 0; d < cast->device_count; d++) {
-            uint64_t *promised = &device->world->oracle->promised[device->number][d][table];
+            struct oracle *oracle = device->world->oracle;
+            uint64_t *promised = &oracle->promised[device->number][d][table];
+            uint64_t *owed = &oracle->owed[device->number][d][table];
             if (memcmp(cast->device[d].bytes, place->owner.data, place->owner.len) != 0) continue;
             if (place->position > *promised) *promised = place->position;
+            if (place->position > *owed) *owed = place->position;
         }
     }
 }
@@ -127,6 +133,7 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
     const Weft__Mail *body = &mail->body;
     if (device->world->trace) trace_mail(device, edge, mail);
     if (!edge || device->world->failed) return;
+    company_mail(device, edge, body);
     if (edge->from == ACTOR_LOG && edge->to == ACTOR_BULK &&
         body->body_case == WEFT__MAIL__BODY_COMMIT)
         on_committed(device, body->commit);
@@ -223,12 +230,12 @@ static bool promises_are_kept(struct device *device, const struct snapshot *file
     uint32_t me = device->number;
     for (uint32_t of = 0; of < device->world->cast.device_count; of++)
         for (uint32_t t = 0; t < TABLE_COUNT; t++)
-            if (file->position[of][t] < oracle->promised[me][of][t])
+            if (file->position[of][t] < oracle->owed[me][of][t])
                 return world_fail(device->world,
                                   "device %u: told its peers that it holds %s of device %u up to "
                                   "%llx, and holds it up to %llx",
                                   me, table_shapes[t].name, of,
-                                  (unsigned long long)oracle->promised[me][of][t],
+                                  (unsigned long long)oracle->owed[me][of][t],
                                   (unsigned long long)file->position[of][t]);
     return true;
 }
@@ -252,8 +259,15 @@ static bool on_stored_ack(void *context, uint32_t from, uint32_t owner, enum tab
     return true;
 }
 
+/* Of a device whose disk was restored it counts what it held before: it has said so. */
 static bool holds_newest(struct device *other, struct device *writer, bool *holds) {
+    const struct oracle *oracle = other->world->oracle;
     struct snapshot *file = &other->world->oracle->scratch[other->number];
+    *holds = true;
+    for (uint32_t t = 0; t < TABLE_COUNT && other->restores > 0; t++)
+        if (oracle->promised[other->number][writer->number][t] < writer->author.last_version[t])
+            *holds = false;
+    if (other->restores > 0 && *holds) return true;
     *holds = true;
     if (!other->engine) return true; /* It cannot be asked. */
     if (!snapshot_positions(other, file)) return false;
@@ -281,12 +295,28 @@ static bool replication_is_true(struct device *device) {
             return world_fail(world, "device %u: ticket %llu is said to be on %u devices, not %u",
                               device->number, (unsigned long long)ticket, n, holding);
     }
+    return true;
+}
+
+/* The same of every member that the device knows. */
+static bool everywhere_is_true(struct device *device) {
+    struct world *world = device->world;
+    uint64_t ticket = device->author.last_ticket;
     struct weft_error why;
-    enum weft_status all = weft_wait(device->engine, ticket, WEFT_EVERYWHERE, 0, 0, &why);
-    uint32_t members = weft_member_count(device->engine);
-    if (all == WEFT_OK && holding + 1 < members)
-        return world_fail(world, "device %u: ticket %llu is said to be everywhere, not on %u of %u",
-                          device->number, (unsigned long long)ticket, holding + 1, members);
+    bool members[DEVICES_MAX];
+    if (ticket == 0) return true;
+    if (weft_wait(device->engine, ticket, WEFT_EVERYWHERE, 0, 0, &why) != WEFT_OK) return true;
+    if (!snapshot_members(device, members)) return false;
+    for (uint32_t d = 0; d < world->cast.device_count; d++) {
+        bool holds = true;
+        if (d == device->number || !members[d]) continue;
+        if (!holds_newest(&world->device[d], device, &holds)) return false;
+        if (!holds)
+            return world_fail(world,
+                              "device %u: ticket %llu is said to be everywhere, and is not "
+                              "on device %u",
+                              device->number, (unsigned long long)ticket, d);
+    }
     return true;
 }
 
@@ -311,14 +341,26 @@ uint64_t oracle_rows(const struct oracle *oracle) {
     return oracle->history.total;
 }
 
-bool oracle_attach(struct device *device) {
+void oracle_listen(struct device *device) {
     struct topology *topology = engine_topology(device->engine);
-    struct snapshot *file = &device->world->oracle->scratch[device->number];
     topology->observe = on_mail;
     topology->observe_context = device;
+}
+
+bool oracle_attach(struct device *device) {
+    struct snapshot *file = &device->world->oracle->scratch[device->number];
+    oracle_listen(device);
     return snapshot_begin(device) && snapshot_read(device, file) &&
            author_settle(device, file->digest[device->number]) && complete_history(device, file) &&
-           copies_are_sound(device, file) && promises_are_kept(device, file);
+           copies_are_sound(device, file) && promises_are_kept(device, file) &&
+           company_check(device, file);
+}
+
+void oracle_restored(struct device *device) {
+    struct oracle *oracle = device->world->oracle;
+    uint32_t me = device->number;
+    memset(oracle->owed[me], 0, sizeof oracle->owed[me]);
+    memset(oracle->acked[me], 0, sizeof oracle->acked[me]);
 }
 
 void oracle_detach(struct device *device) {
@@ -340,15 +382,31 @@ bool oracle_check(struct device *device) {
            author_agrees(device, file->digest[device->number]) &&
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&
            promises_are_kept(device, file) && snapshot_acks(device, device, on_stored_ack) &&
-           replication_is_true(device);
+           replication_is_true(device) && everywhere_is_true(device) && company_check(device, file);
+}
+
+/* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack
+ * the newest; what they have up to the same position is to be the same on all of them. */
+static uint32_t standard(const struct world *world, uint32_t of) {
+    if (!company_out(world->company, of)) return of;
+    return of == 0 ? 1 : 0;
+}
+
+/* A row of a removed device that it changed once more, unheard. Whoever asked before has it as it
+ * was, and whoever asked later does not have it: what was in between is not sent. */
+static bool is_beyond_reach(const struct world *world, uint32_t of, uint32_t row,
+                            const struct snapshot *file) {
+    uint64_t version = history_now(&world->oracle->history, of, row).version;
+    return company_out(world->company, of) && version > file->position[of][table_of(row)];
 }
 
 static bool differs_from_owner(const struct world *world, uint32_t device, uint32_t of, char *why) {
-    const struct snapshot *own = &world->oracle->scratch[of];
+    const struct snapshot *own = &world->oracle->scratch[standard(world, of)];
     const struct snapshot *copy = &world->oracle->scratch[device];
     for (uint32_t row = 0; row < ROWS; row++) {
         uint64_t mine = copy->version[of][row], theirs = own->version[of][row];
         if (copy->digest[of][row] == own->digest[of][row] && mine == theirs) continue;
+        if (is_beyond_reach(world, of, row, copy) && is_beyond_reach(world, of, row, own)) continue;
         snprintf(why, FAILURE_TEXT,
                  "device %u's copy of device %u's %s row %u has version %llx, the owner's %llx; "
                  "positions %llx and %llx",
@@ -378,7 +436,7 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
     }
     for (uint32_t d = 0; d < count; d++)
         for (uint32_t of = 0; of < count; of++)
-            if (d != of && differs_from_owner(world, d, of, why)) return true;
-    *equal = true;
-    return true;
+            if (d != of && !company_out(world->company, d) && differs_from_owner(world, d, of, why))
+                return true;
+    return company_agrees(world->company, equal, why);
 }

@@ -16,9 +16,13 @@
 struct oracle *oracle_open(struct world *world);
 void oracle_close(struct oracle *oracle);
 
+/* Listens to the mails of a device's engine from now on. */
+void oracle_listen(struct device *device);
 /* The device's engine has just been opened: opens the oracle's own connection, listens to its
  * mails, and holds what the disk has kept against the ledger. */
 bool oracle_attach(struct device *device);
+/* An older copy of the device's disk has taken its place, which lacks nothing that it wrote. */
+void oracle_restored(struct device *device);
 /* To be called before the engine ends. */
 void oracle_detach(struct device *device);
 /* After each turn: completes the history where mails do not tell it. */

@@ -34,8 +34,48 @@ static void draw_shape(struct plan *plan, struct rng *rng) {
                           (plan->shape == SHAPE_RING && (next || around));
             if (joined) join(plan, rng, a, b);
         }
+    uint32_t nameless = rng_chance(rng, 300) ? (uint32_t)rng_between(rng, 100, 1000) : 0;
+    for (uint32_t a = 0; a < n; a++)
+        for (uint32_t b = 0; b < n; b++)
+            plan->named[a][b] = !rng_chance(rng, nameless);
     for (uint32_t d = 0; d < n; d++)
         if (rng_chance(rng, 200)) plan->join_us[d] = rng_below(rng, plan->run_us / 2);
+}
+
+/* Adds to `seen` whoever can be reached from a device over others than those in `without`. */
+static void reach(const struct plan *plan, uint32_t from, uint32_t without, uint32_t *seen) {
+    *seen |= 1u << from;
+    for (uint32_t b = 0; b < plan->device_count; b++)
+        if ((plan->dials[from][b] || plan->dials[b][from]) && !((*seen | without) >> b & 1))
+            reach(plan, b, without, seen);
+}
+
+/* Whether all others are joined without these devices. */
+static bool joined_without(const struct plan *plan, uint32_t without) {
+    uint32_t others = ((1u << plan->device_count) - 1) & ~without;
+    uint32_t first = 0, seen = 0;
+    while (first < plan->device_count && !(others >> first & 1))
+        first++;
+    if (others == 0) return true;
+    reach(plan, first, without, &seen);
+    return (seen & others) == others;
+}
+
+/* The guest is any but the founder; it and the victim are none that stand between others: who has
+ * not heard that the guest was let in does not talk to it, and so cannot hear of it from it. */
+static void draw_company(struct plan *plan, struct rng *rng) {
+    uint32_t n = plan->device_count, without = 0;
+    plan->guest = plan->victim = NET_DEVICES;
+    while (plan->fault_mean_us[FAULT_JOIN] && plan->guest == NET_DEVICES) {
+        uint32_t guest = (uint32_t)rng_between(rng, 1, n - 1);
+        if (joined_without(plan, 1u << guest)) plan->guest = guest;
+    }
+    if (plan->guest < NET_DEVICES) without = 1u << plan->guest;
+    if (n < 3) plan->fault_mean_us[FAULT_REVOKE] = 0;
+    while (plan->fault_mean_us[FAULT_REVOKE] && plan->victim == NET_DEVICES) {
+        uint32_t victim = (uint32_t)rng_below(rng, n);
+        if (joined_without(plan, without | 1u << victim)) plan->victim = victim;
+    }
 }
 
 static void draw_engine(struct plan *plan, struct rng *rng) {
@@ -82,11 +122,11 @@ static void draw_writers(struct plan *plan, struct rng *rng) {
 }
 
 static void draw_faults(struct plan *plan, struct rng *rng) {
-    bool calm = rng_chance(rng, 50);
+    plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_COUNT; f++) {
         uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us);
-        bool happens = rng_chance(rng, 450);
-        plan->fault_mean_us[f] = happens && !calm ? mean : 0;
+        bool happens = rng_chance(rng, f == FAULT_JOIN || f == FAULT_REVOKE ? 200 : 450);
+        plan->fault_mean_us[f] = happens && !plan->calm ? mean : 0;
     }
     plan->fault_length_us = rng_between(rng, SECOND_US / 10, 20 * SECOND_US);
 }
@@ -107,4 +147,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_machines(plan, &rng);
     draw_writers(plan, &rng);
     draw_faults(plan, &rng);
+    draw_company(plan, &rng);
 }

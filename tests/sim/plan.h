@@ -20,7 +20,10 @@
     X(FULL, "disk-full")      /* the disk is full for a while */                           \
     X(SYNC, "sync-fails")     /* one sync fails, and its pages are taken for clean */      \
     X(PAUSE, "pause")         /* the process is not run for a while */                     \
-    X(CLOCK, "clock")         /* the wall clock is set */
+    X(CLOCK, "clock")         /* the wall clock is set */                                  \
+    X(JOIN, "join")           /* the guest sets out to come into the library */            \
+    X(REVOKE, "revoke")       /* a member removes the victim from it */                    \
+    X(RESTORE, "restore")     /* an older copy of the disk takes its place */
 
 enum fault {
 #define FAULT_MEMBER(name, text) FAULT_##name,
@@ -36,8 +39,11 @@ struct plan {
     uint64_t run_us; /* of writing and faults; healing comes after it */
     uint32_t device_count;
     enum shape shape;
+    uint32_t guest;  /* comes in later; NET_DEVICES: nobody does */
+    uint32_t victim; /* may be removed; without it the others are still joined; or NET_DEVICES */
     bool dials[NET_DEVICES][NET_DEVICES];
-    uint64_t join_us[NET_DEVICES]; /* when the device begins to talk */
+    bool named[NET_DEVICES][NET_DEVICES]; /* the address dialled says which device is meant */
+    uint64_t join_us[NET_DEVICES];        /* when the device begins to talk */
 
     /* The engine's constants. */
     uint32_t batch_rows, group_rows;
@@ -56,7 +62,8 @@ struct plan {
     uint64_t step_mean_us[NET_DEVICES];
     uint32_t ops_max, hot, deletes, sets, scans, wrong;
 
-    /* Mean time between two faults of a kind; 0: it never happens. */
+    /* Mean time between two faults of a kind; 0: it never happens. Calm: no kind ever does. */
+    bool calm;
     uint64_t fault_mean_us[FAULT_COUNT];
     uint64_t fault_length_us;
 };

@@ -68,11 +68,45 @@ static enum weft_status port_accept(void *self, net_handle handle, int64_t *tran
     return WEFT_OK;
 }
 
+static enum weft_status port_release(void *self, net_handle handle, int64_t *transfer,
+                                     struct weft_error *why) {
+    struct host *host = self;
+    int side = 0;
+    struct link *link = link_find(host->net, handle, &side);
+    CHECK(host->up && transfer != NULL);
+    CHECK(handle != 0 && link != NULL && link->end[side].watch != NULL);
+    struct end *end = &link->end[side];
+    if (side == 0 && !link->told) {
+        link_close_end(host->net, link, side);
+        return status_fail(why, WEFT_NET, 0, "the simulated link is not made yet");
+    }
+    /* Another number, so that whoever still holds the old one is found out. */
+    end->handle = ++host->net->last_handle;
+    end->watch = NULL;
+    *transfer = (int64_t)end->handle;
+    return WEFT_OK;
+}
+
+static void port_origin(void *self, net_handle handle, char out[WEFT_ADDRESS_MAX]) {
+    struct host *host = self;
+    int side = 0;
+    const struct link *link = link_find(host->net, handle, &side);
+    CHECK(handle != 0 && link != NULL);
+    net_address(link->end[1 - side].device, out);
+}
+
+/* The link that a transfer number names: one that its device holds, and no actor. */
+static struct link *find_transfer(struct host *host, int64_t transfer, int *side) {
+    struct link *link = link_find(host->net, (net_handle)transfer, side);
+    CHECK(transfer != 0 && link != NULL);
+    CHECK(link->end[*side].device == host->device && link->end[*side].watch == NULL);
+    return link;
+}
+
 static void port_discard(void *self, int64_t transfer) {
     struct host *host = self;
     int side = 0;
-    struct link *link = link_find(host->net, (net_handle)transfer, &side);
-    CHECK(link != NULL && side == 1);
+    struct link *link = find_transfer(host, transfer, &side);
     link_close_end(host->net, link, side);
 }
 
@@ -80,11 +114,11 @@ static enum weft_status port_adopt(void *self, int64_t transfer, struct net_watc
                                    net_handle *out, struct weft_error *why) {
     struct host *host = self;
     int side = 0;
-    struct link *link = link_find(host->net, (net_handle)transfer, &side);
+    struct end *end = &find_transfer(host, transfer, &side)->end[side];
     (void)why;
-    CHECK(link != NULL && side == 1 && link->end[1].watch == NULL && watch != NULL);
-    link->end[1].watch = watch;
-    link->end[1].wants_data = link->end[1].wants_room = true;
+    CHECK(watch != NULL);
+    end->watch = watch;
+    end->wants_data = end->wants_room = true;
     watch->ready = true;
     *out = (net_handle)transfer;
     return WEFT_OK;
@@ -187,6 +221,8 @@ static void port_close(void *self, net_handle handle) {
 const struct net_ops port_ops = {
     .listen = port_listen,
     .accept = port_accept,
+    .release = port_release,
+    .origin = port_origin,
     .discard = port_discard,
     .adopt = port_adopt,
     .dial = port_dial,

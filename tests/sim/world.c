@@ -1,13 +1,14 @@
 /* A world from its first boot to its last check.
  *
- *     boot all ──► run: writing and faults ──► heal: neither ──► converged? ──► close all
+ *     found ──► run: writing and faults ──► heal: neither ──► converged? ──► close all
  *
  * One round of the loop: time's deliveries, faults, boots, authors, checks; then one turn of one
  * actor of one device, drawn. When no actor has anything to do, time leaps to what comes next.
  * Invariants
  *   1. Nothing outside the world is asked: no clock, no randomness, no thread.
  *   2. After healing all devices converge within HEAL_MAX_US, or the world has failed.
- * Deliberately not here: what is right (oracle.c) and what goes wrong (faults.c). */
+ * Deliberately not here: what is right (oracle.c), what goes wrong (faults.c), who belongs to it
+ * (company.c). */
 #include "tests/sim/world.h"
 
 #include <stdarg.h>
@@ -17,11 +18,13 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
+#include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/oracle.h"
 
 #define HEAL_MAX_US (UINT64_C(300) * 1000000) /* dead after 45 s, dialled after up to 64 s, hops */
+#define QUIET_US (UINT64_C(60) * 1000000)
 #define LOOK_US UINT64_C(1000000)
 #define TURNS_MAX UINT64_C(4000000)
 #define IDLE_MAX 100000u /* rounds without a turn although something is due */
@@ -61,9 +64,12 @@ void world_note(struct world *world, const struct device *device, const char *wh
 static void boot_due(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
         struct device *device = &world->device[d];
-        if (!device->engine && device->up_us <= world->now_us) device_start(device);
+        bool due = !device->engine && device->up_us <= world->now_us;
+        if (due && (!device->outside || company_invite(world->company, device)))
+            device_start(device);
         if (world->failed || !device->engine) continue;
-        if (!device->talking && world->now_us >= world->plan.join_us[d]) device_talk(device);
+        if (!device->talking && world->now_us >= world->begin_us + world->plan.join_us[d])
+            device_talk(device);
         /* Opening and talking take steps, in which an armed disk may go down. */
         if (device_dead(device))
             device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);
@@ -115,13 +121,15 @@ static uint64_t devices_due_us(const struct world *world) {
         due = least(due, author_due_us(device));
         if (!device->engine) due = least(due, device->up_us);
         if (device->paused_until_us > world->now_us) due = least(due, device->paused_until_us);
-        if (device->engine && !device->talking) due = least(due, world->plan.join_us[d]);
+        if (device->engine && !device->talking)
+            due = least(due, world->begin_us + world->plan.join_us[d]);
     }
     return due;
 }
 
 static uint64_t next_event_us(const struct world *world) {
     uint64_t due = least(net_due(world->net), faults_due_us(world->faults));
+    due = least(due, company_due_us(world->company));
     return least(least(due, world->look_us), devices_due_us(world));
 }
 
@@ -144,6 +152,7 @@ static void run_until(struct world *world, uint64_t until_us) {
     while (world->now_us < until_us && !world->failed) {
         net_advance(world->net, world->now_us);
         faults_turn(world->faults);
+        if (!world->failed) company_turn(world->company);
         if (!world->failed) boot_due(world);
         if (!world->failed) authors_turn(world);
         if (!world->failed) look(world);
@@ -181,28 +190,27 @@ static void world_open(struct world *world, const struct plan *plan, bool trace)
     world->cells = calloc(1, sizeof *world->cells);
     CHECK(world->cells != NULL);
     world->net = net_open(plan->device_count, plan->window, plan->seed);
-    net_set_partial(world->net, plan->partial);
     world->cast.seed = plan->seed;
     world->cast.device_count = plan->device_count;
     world->oracle = oracle_open(world);
-    world->faults = faults_open(world);
-    for (uint32_t a = 0; a < plan->device_count; a++) {
+    world->company = company_open(world);
+    for (uint32_t a = 0; a < plan->device_count; a++)
         device_make(world, a);
-        for (uint32_t b = 0; b < plan->device_count; b++)
-            *net_route(world->net, a, b) = plan->route[a][b];
-    }
 }
 
-/* Every device is opened once, so that all ids are known; from then on keys have owners. */
-static void first_boot(struct world *world) {
-    for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++)
-        device_start(&world->device[d]);
-    if (world->failed) return;
+/* The library is founded over links with which nothing is wrong. Then all ids are known, so that
+ * keys have owners, and the plan begins. */
+static bool begin(struct world *world) {
+    const struct plan *plan = &world->plan;
+    if (!company_found(world->company)) return false;
     world->keyring = keyring_open(&world->cast);
-    for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
-        if (!oracle_attach(&world->device[d])) return;
-        author_begin(&world->device[d]);
-    }
+    world->begin_us = world->look_us = world->now_us;
+    world->faults = faults_open(world);
+    net_set_partial(world->net, plan->partial);
+    for (uint32_t a = 0; a < plan->device_count; a++)
+        for (uint32_t b = 0; b < plan->device_count; b++)
+            *net_route(world->net, a, b) = plan->route[a][b];
+    return true;
 }
 
 static void heal(struct world *world) {
@@ -221,6 +229,8 @@ static void heal(struct world *world) {
         if (!world->failed) (void)oracle_converged(world, &equal, why);
     }
     if (!equal) world_fail(world, "no convergence: %s", why);
+    /* What is idle and sound stays up. */
+    if (equal && world->plan.calm) run_until(world, world->now_us + QUIET_US);
 }
 
 static void last_checks(struct world *world) {
@@ -237,6 +247,7 @@ static void world_close(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         device_unmake(&world->device[d]);
     faults_close(world->faults);
+    company_close(world->company);
     oracle_close(world->oracle);
     keyring_close(world->keyring);
     net_close(world->net);
@@ -247,8 +258,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     struct world *world = malloc(sizeof *world);
     CHECK(world != NULL);
     world_open(world, plan, trace);
-    first_boot(world);
-    if (!world->failed) run_until(world, plan->run_us);
+    if (begin(world)) run_until(world, world->begin_us + plan->run_us);
     if (!world->failed) heal(world);
     if (!world->failed) last_checks(world);
     if (trace) print_turns(world);
@@ -261,7 +271,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->lives = world->lives;
     out->steps = world->steps;
     out->rows = oracle_rows(world->oracle);
-    memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
+    if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
     world_close(world);
     if (!out->failed) free(world);
 }

@@ -1,7 +1,8 @@
 /* One simulated world: devices with whole engines, the network between them, and what must be true.
  *
- *     plan ──► world ──► device ──► engine (real), disk, author
+ *     plan ──► world ──► device ──► engine (real), disk, vault, author
  *                │          └────► oracle: history of every row, what was promised
+ *                ├──► company: who belongs to the library
  *                ├──► net
  *                └──► faults
  *
@@ -18,12 +19,15 @@
 #include "tests/sim/plan.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/tables.h"
+#include "tests/sim/vault.h"
 
 #define DEVICES_MAX 5u
-#define QUERY_COUNT (TABLE_COUNT + 4)
+#define QUERY_COUNT (TABLE_COUNT + 10)
 #define PENDING_MAX 10u
 #define TURNED_MAX 20u
 #define FAILURE_TEXT 1024u
+#define ORDERS_MAX 8u
+#define INCARNATIONS 3u /* of one device; each restored disk begins another */
 
 struct world;
 struct oracle;
@@ -42,20 +46,24 @@ struct author {
     uint32_t scans_spoiled; /* begun in this life, and never to be ended */
     uint64_t content[ROWS]; /* what the newest put of each row was drawn from; 0: none yet */
     bool located;           /* the locations are written, so entries have an owner */
-    bool silent;            /* writes nothing more */
+    bool silent;            /* writes nothing now */
     uint64_t last_ticket;   /* the newest one that was answered WEFT_OK */
     uint64_t last_version[TABLE_COUNT];
+    uint64_t orders[ORDERS_MAX]; /* tickets of this life that are no transactions */
+    uint32_t order_count;
 };
 
 struct device {
     struct world *world;
     uint32_t number;
     struct disk *disk;
+    struct vault *vault;
     char path[32];
     struct rng entropy;
     struct author author;
     weft_engine *engine;       /* NULL: it is down */
     bool known;                /* its id is */
+    uint32_t lives;            /* begun */
     int model_id[TABLE_COUNT]; /* as the engine's mails number them */
     uint32_t actor_count;
     uint64_t turned[TURNED_MAX]; /* turns by actor */
@@ -66,9 +74,17 @@ struct device {
     /* Faults. */
     uint64_t up_us; /* down until then */
     uint64_t paused_until_us;
-    uint64_t down_us; /* how long it will be, when its disk goes down by itself */
-    bool talking;     /* it listens and dials */
-    bool closed_well; /* the last life ended with weft_close() */
+    uint64_t down_us;     /* how long it will be, when its disk goes down by itself */
+    bool talking;         /* it listens and dials */
+    bool closed_well;     /* the last life ended with weft_close() */
+    uint32_t restores;    /* how often an older copy of its disk took its place */
+    bool moved;           /* ... since it was opened last */
+    bool tells;           /* it is to say so when it is opened */
+    uint64_t incarnation; /* the last that its file had */
+    /* Membership. */
+    bool outside;               /* it has not come into the library yet */
+    char invite[WEFT_LINK_MAX]; /* what its engine is opened with; "": nothing */
+    uint64_t patience_us;       /* when it gives that invite up */
     /* The oracle's own connection. */
     sqlite3 *db;
     sqlite3_stmt *query[QUERY_COUNT];
@@ -78,6 +94,7 @@ struct world {
     struct plan plan;
     struct rng rng; /* the scheduler's */
     uint64_t now_us;
+    uint64_t begin_us; /* the plan's time counts from here */
     uint64_t turns, lives, steps;
     uint32_t idle_rounds;
     uint64_t hash;
@@ -86,6 +103,7 @@ struct world {
     struct keyring *keyring;
     struct device device[DEVICES_MAX];
     struct oracle *oracle;
+    struct company *company;
     struct faults *faults;
     struct cells *cells; /* scratch */
     uint64_t look_us;

@@ -49,6 +49,47 @@ static void id_read_takes_sixteen_bytes_and_no_other_size(void **state) {
     }
 }
 
+static void id_parse_reads_what_id_text_writes(void **state) {
+    (void)state;
+    struct id out, id;
+    char text[ID_TEXT_SIZE];
+    assert_true(id_parse("018f3a00-ff10-7bcd-9e22-0000deadbeef", &out));
+    assert_true(id_equal(&out, &sample));
+    for (unsigned value = 0; value < 256; value++) {
+        for (size_t i = 0; i < sizeof id.bytes; i++)
+            id.bytes[i] = (uint8_t)(value + 17 * i);
+        id_text(&id, text);
+        assert_true(id_parse(text, &out));
+        assert_true(id_equal(&out, &id));
+    }
+}
+
+static void id_parse_refuses_every_other_text(void **state) {
+    (void)state;
+    static const char *const wrong[] = {"",
+                                        "018f3a00ff107bcd9e220000deadbeef",
+                                        "018f3a00-ff10-7bcd-9e22-0000deadbeef ",
+                                        " 018f3a00-ff10-7bcd-9e22-0000deadbeef",
+                                        "018F3A00-FF10-7BCD-9E22-0000DEADBEEF",
+                                        "{18f3a00-ff10-7bcd-9e22-0000deadbeef}"};
+    char text[ID_TEXT_SIZE];
+    struct id out;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_false(id_parse(wrong[i], &out));
+    id_text(&sample, text);
+    for (size_t i = 0; i + 1 < sizeof text; i++) { /* Cut, or with a character that is none. */
+        static const char others[] = "g-G/:@`.";
+        const char kept = text[i];
+        text[i] = '\0';
+        assert_false(id_parse(text, &out));
+        for (size_t other = 0; others[other] != '\0'; other++) {
+            text[i] = others[other];
+            assert_int_equal(id_parse(text, &out), text[i] == kept);
+        }
+        text[i] = kept;
+    }
+}
+
 static void id_compare_orders_as_byte_strings(void **state) {
     (void)state;
     struct id low = {{0}};
@@ -181,6 +222,8 @@ int main(void) {
         cmocka_unit_test(id_text_is_the_uuid_form_in_lower_case),
         cmocka_unit_test(id_is_zero_looks_at_every_byte),
         cmocka_unit_test(id_read_takes_sixteen_bytes_and_no_other_size),
+        cmocka_unit_test(id_parse_reads_what_id_text_writes),
+        cmocka_unit_test(id_parse_refuses_every_other_text),
         cmocka_unit_test(id_compare_orders_as_byte_strings),
         cmocka_unit_test(numbers_are_little_endian_at_any_address),
         cmocka_unit_test(utf8_valid_accepts_each_code_point_in_its_shortest_form_only),

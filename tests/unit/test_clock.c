@@ -92,6 +92,46 @@ static void clock_is_not_moved_by_a_stamp_from_the_far_future(void **state) {
     assert_int_equal(hlc_ms(heard(solo, told)), solo->now.wall_ms);
 }
 
+/* Records of others, the greatest of which has the stamp `hlc`; what they are stamped with. */
+static uint64_t records_heard(struct solo *solo, uint64_t hlc) {
+    Weft__Records *records = NULL;
+    struct mail *mail = solo_mail(solo, WEFT__MAIL__BODY_RECORDS, &records);
+    records->hlc = hlc;
+    solo_tell(solo, ACTOR_SHARE, mail);
+    mail = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_RECORDS);
+    assert_non_null(mail);
+    assert_int_equal(mail->body.body_case, WEFT__MAIL__BODY_RECORDS);
+    assert_int_equal(mail->body.records->hlc, hlc);
+    uint64_t stamp = mail->body.records->stamp;
+    mail_drop(&mail);
+    return stamp;
+}
+
+static void clock_follows_records_and_stamps_what_may_be_said_to_them(void **state) {
+    struct solo *solo = *state;
+    uint64_t told = hlc_pack(solo->now.wall_ms + 1000, 7);
+    uint64_t first = records_heard(solo, told);
+    assert_true(first > told);
+    assert_true(records_heard(solo, told) > first);
+    uint64_t far = hlc_pack(solo->now.wall_ms + LIMIT_CLOCK_AHEAD_MS + 1000, 0);
+    assert_true(records_heard(solo, far) < far);
+}
+
+static void clock_stamps_decisions_about_members(void **state) {
+    struct solo *solo = *state;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct mail *mail = solo_mail(solo, WEFT__MAIL__BODY_GOVERN, NULL);
+        solo_tell(solo, ACTOR_LISTENER, mail);
+        mail = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_GOVERN);
+        assert_non_null(mail);
+        assert_true(mail->body.govern->hlc > last);
+        last = mail->body.govern->hlc;
+        assert_int_equal(hlc_ms(last), solo->now.wall_ms);
+        mail_drop(&mail);
+    }
+}
+
 static void clock_passes_stop_on_after_the_last_commit(void **state) {
     struct solo *solo = *state;
     Weft__Commit *commit = NULL;
@@ -123,6 +163,8 @@ int main(void) {
         CLOCK_TEST(clock_goes_on_when_the_wall_clock_steps_back),
         CLOCK_TEST(clock_follows_what_it_hears),
         CLOCK_TEST(clock_is_not_moved_by_a_stamp_from_the_far_future),
+        CLOCK_TEST(clock_follows_records_and_stamps_what_may_be_said_to_them),
+        CLOCK_TEST(clock_stamps_decisions_about_members),
         CLOCK_TEST(clock_passes_stop_on_after_the_last_commit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,8 +96,8 @@ static void an_outcome_names_the_last_version_in_each_model(void **state) {
     struct run locations, entries;
     struct solo_log_passed passed;
     location(log, &locations);
-    run_put(&locations, "bbt", 0xaa, ME, "/a");
-    run_put(&locations, "bbt", 0xab, ME, "/b");
+    run_put(&locations, "bdt", 0xaa, ME, "/a");
+    run_put(&locations, "bdt", 0xab, ME, "/b");
     entry(log, &entries);
     run_put(&entries, "bbti", 1, 0xaa, "file", INT64_C(7));
     uint64_t before = log->stamp;
@@ -135,8 +135,8 @@ static void a_group_that_has_become_large_is_committed_at_once(void **state) {
     uint64_t one = solo_log_put(log, 0xe1, NULL);
     answers_nothing(log);
     location(log, &run);
-    run_put(&run, "bbn", 0xe2, ME);
-    run_put(&run, "bbn", 0xe3, ME);
+    run_put(&run, "bdn", 0xe2, ME);
+    run_put(&run, "bdn", 0xe3, ME);
     uint64_t two = solo_log_commit(log, &run, NULL);
     solo_log_answers(log, one, WEFT_OK);
     solo_log_answers(log, two, WEFT_OK);
@@ -164,8 +164,8 @@ static void a_run_ends_with_the_last_row_that_changed_something(void **state) {
     struct run run;
     uint64_t version = settled_put(log, 1, "/a");
     location(log, &run);
-    run_put(&run, "bbt", 2, ME, "/b");
-    run_put(&run, "bbt", 1, ME, "/a");
+    run_put(&run, "bdt", 2, ME, "/b");
+    run_put(&run, "bdt", 1, ME, "/a");
     uint64_t changed = log->stamp + 1;
     uint64_t ticket = solo_log_commit(log, &run, NULL);
     solo_turn(&log->solo);
@@ -223,7 +223,7 @@ static void rows_of_another_owner_are_refused(void **state) {
     struct solo_log *log = *state;
     struct run run;
     location(log, &run);
-    run_put(&run, "bbt", 0xbb, THEM, "/theirs");
+    run_put(&run, "bdt", 0xbb, THEM, "/theirs");
     solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 0, 10, 0, false});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, 10, false);
@@ -231,7 +231,7 @@ static void rows_of_another_owner_are_refused(void **state) {
     solo_log_answers(log, solo_log_put(log, 0xbb, "/mine"), WEFT_NOT_OWNER);
     solo_log_answers(log, solo_log_delete(log, 0xbb), WEFT_NOT_OWNER);
     location(log, &run);
-    run_put(&run, "bbt", 0xbc, THEM, "/for them");
+    run_put(&run, "bdt", 0xbc, THEM, "/for them");
     solo_log_answers(log, solo_log_commit(log, &run, NULL), WEFT_NOT_OWNER);
     entry(log, &run);
     run_put(&run, "bbti", 1, 0xbb, "file", INT64_C(1));
@@ -251,8 +251,8 @@ static void rows_of_another_owner_are_refused(void **state) {
 static uint64_t refused(struct solo_log *log, int id, int other) {
     struct run run;
     location(log, &run);
-    run_put(&run, "bbt", id, ME, "/same");
-    run_put(&run, "bbt", other, ME, "/same");
+    run_put(&run, "bdt", id, ME, "/same");
+    run_put(&run, "bdt", other, ME, "/same");
     return solo_log_commit(log, &run, NULL);
 }
 
@@ -375,7 +375,7 @@ static void a_transaction_too_large_for_the_disk_leaves_nothing(void **state) {
     settled_put(log, 1, "/a");
     disk_set_full(log->disk, true);
     location(log, &run);
-    run_put(&run, "bbt", 2, ME, text);
+    run_put(&run, "bdt", 2, ME, text);
     uint64_t ticket = solo_log_commit(log, &run, NULL);
     solo_turn(&log->solo);
     solo_log_answers(log, ticket, WEFT_DISK_FULL);
@@ -494,9 +494,11 @@ static void a_failed_sync_of_a_checkpoint_is_met_by_the_next_group(void **state)
 
 static void a_failed_sync_of_a_checkpoint_is_met_by_acknowledgements(void **state) {
     struct solo_log *log = *state;
+    solo_log_meet(log, THEM);
     fail_checkpoint(log);
     uint64_t writes = disk_counts(log->disk).writes;
     solo_log_acked(log, THEM, ME, "location", 40);
+    log->solo.now.mono_us += 1000000; /* They wait that long for a commit to ride on. */
     solo_turn(&log->solo);
     has_ended_at_once(log, writes);
 }

@@ -23,7 +23,7 @@ static void tell(struct solo_log *log, struct solo_log_batch batch, int first, i
     batch.table = "location";
     run_begin(&run, &log->library, batch.table);
     for (int i = 0; i < count; i++)
-        run_put(&run, "bbn", first + i, batch.owner);
+        run_put(&run, "bdn", first + i, batch.owner);
     solo_log_receive(log, &run, batch);
 }
 
@@ -199,9 +199,9 @@ static void a_row_that_cannot_be_applied_is_parked_and_the_position_moves(void *
     struct solo_log_passed passed;
     assert_true(solo_log_passed(log, &passed));
     run_begin(&run, &log->library, "location");
-    run_put(&run, "bbt", 0x40, THEM, "/same"); /* This device has that path. */
-    run_put(&run, "bbt", 0x41, OTHERS, "/o");  /* Not theirs to write. */
-    run_put(&run, "bbt", 0x42, THEM, "/t");
+    run_put(&run, "bdt", 0x40, THEM, "/same"); /* This device has that path. */
+    run_put(&run, "bdt", 0x41, OTHERS, "/o");  /* Not theirs to write. */
+    run_put(&run, "bdt", 0x42, THEM, "/t");
     solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 0, 30, 0, false});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, 30, false);
@@ -483,7 +483,7 @@ static void a_sync_that_fails_inside_a_step_of_a_sweep_ends_the_engine(void **st
     solo_log_restart(log);
     memset(path, 'x', sizeof path - 1);
     run_begin(&run, &log->library, "location");
-    run_put(&run, "bbt", 0x43, THEM, path); /* It must be written before the commit. */
+    run_put(&run, "bdt", 0x43, THEM, path); /* It must be written before the commit. */
     disk_fail_sync(log->disk, 1);           /* Of the log's head, which the restart took away. */
     struct solo_log_batch batch = SWEEP(0, 40, 0);
     batch.table = "location";

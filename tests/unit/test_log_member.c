@@ -9,7 +9,7 @@
 #include "tests/lib/solo_log.h"
 
 #define ACKS_DELAY_US 1000000u /* as log_member.c has it */
-#define MEMBERS "SELECT count(*) FROM _weft_device WHERE member = 1 AND id <> 1"
+#define MEMBERS "SELECT count(*) - 1 FROM _weft_member WHERE removed_hlc = 0"
 #define ACKS "SELECT count(*) FROM _weft_ack"
 #define ACK "SELECT position FROM _weft_ack"
 #define TOMBSTONES "SELECT count(*) FROM _weft_tombstone"
@@ -17,13 +17,6 @@
 /* What the board shows of member `m`: its place in this device's locations. */
 static uint64_t shown(struct solo_log *log, uint32_t m) {
     return board_get(log->solo.board->position[m][library_model(&log->library, "location") - 1]);
-}
-
-/* THEM is a member that is stored and holds nothing. */
-static void meet(struct solo_log *log, uint8_t device) {
-    solo_log_acked(log, device, 0, NULL, 0);
-    solo_turn(&log->solo);
-    assert_int_equal(solo_log_notice(log, WEFT_EVENT_MEMBER).device, device);
 }
 
 /* `count` locations of this device's, put and deleted; their tombstones' versions end at the stamp
@@ -37,7 +30,7 @@ static uint64_t bury(struct solo_log *log, int count) {
             if (gone) {
                 run_delete(&run, "ti", "row", i);
             } else {
-                run_put(&run, "itbntnn", i, "row", ME, "label");
+                run_put(&run, "itdntnn", i, "row", ME, "label");
             }
         }
         uint64_t ticket = solo_log_commit(log, &run, NULL);
@@ -72,39 +65,63 @@ static void forgets(struct solo_log *log, uint8_t owner, const char *table, uint
 
 /* ---- acknowledgements ------------------------------------------------------------------------ */
 
-static void the_first_acknowledgement_stores_the_member_at_once(void **state) {
+static void members_are_who_the_roster_says(void **state) {
     struct solo_log *log = *state;
-    solo_log_acked(log, THEM, ME, "location", 40);
+    assert_int_equal(board_get(log->solo.board->self_state), BOARD_MEMBER);
+    assert_int_equal(board_get(log->solo.board->member_count), 0);
+    solo_log_meet(log, THEM);
     assert_int_equal(board_get(log->solo.board->member_count), 1);
-    assert_int_equal(shown(log, 0), 40);
-    assert_int_equal(solo_log_count(log, MEMBERS), 0);
-    solo_turn(&log->solo);
-    assert_int_equal(solo_log_count(log, MEMBERS), 1);
-    assert_int_equal(solo_log_count(log, ACK), 40);
-    struct solo_log_notice notice = solo_log_notice(log, WEFT_EVENT_MEMBER);
-    assert_int_equal(notice.device, THEM);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_MEMBER);
     assert_int_equal(solo_log_notice(log, WEFT_EVENT_MEMBER).kind, 0);
     struct mail *held = solo_take(&log->solo, ACTOR_HOST, WEFT__MAIL__BODY_HELD);
     assert_non_null(held); /* Look at the board. */
     mail_drop(&held);
+    solo_log_acked(log, THEM, ME, "location", 40);
+    assert_int_equal(shown(log, 0), 40);
+    log->solo.now.mono_us += ACKS_DELAY_US;
+    solo_turn(&log->solo);
+    assert_int_equal(solo_log_count(log, ACK), 40);
 
     solo_log_power_cut(log);
+    assert_int_equal(board_get(log->solo.board->self_state), BOARD_MEMBER);
     assert_int_equal(board_get(log->solo.board->member_count), 1);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_MEMBER);
     assert_int_equal(shown(log, 0), 40);
-    solo_log_acked(log, THEM, ME, "location", 41);
     assert_int_equal(solo_log_notice(log, WEFT_EVENT_MEMBER).kind, 0);
 }
 
-static void a_member_that_holds_nothing_is_stored_as_well(void **state) {
+static void what_a_device_holds_is_stored_once_the_roster_makes_it_a_member(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
-    assert_int_equal(solo_log_count(log, MEMBERS), 1);
+    solo_log_acked(log, THEM, ME, "location", 40);
+    assert_int_equal(board_get(log->solo.board->member_count), 1);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_HEARD);
+    log->solo.now.mono_us += 2 * ACKS_DELAY_US;
+    solo_turn(&log->solo);
     assert_int_equal(solo_log_count(log, ACKS), 0);
+    solo_log_meet(log, THEM);
+    solo_turn(&log->solo);
+    assert_int_equal(board_get(log->solo.board->member_count), 1);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_MEMBER);
+    assert_int_equal(solo_log_count(log, ACK), 40);
+}
+
+static void a_member_that_is_removed_is_one_no_longer(void **state) {
+    struct solo_log *log = *state;
+    solo_log_meet(log, THEM);
+    solo_log_acked(log, THEM, ME, "location", 40);
+    solo_log_answers(log, solo_log_govern(log, THEM, true), WEFT_OK);
+    assert_int_equal(solo_log_notice(log, WEFT_EVENT_REMOVED).device, THEM);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_REMOVED);
+    struct mail *mail = solo_log_survey(log);
+    assert_int_equal(mail->body.surveyed->n_members, 0);
+    mail_drop(&mail);
+    solo_log_restart(log);
+    assert_int_equal(board_get(log->solo.board->members[0].state), BOARD_REMOVED);
 }
 
 static void acknowledgements_only_grow(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     static const uint64_t said[] = {40, 30, 40, 50, 0};
     static const uint64_t held[] = {40, 40, 40, 50, 50};
     for (int i = 0; i < 5; i++) {
@@ -121,7 +138,7 @@ static void acknowledgements_only_grow(void **state) {
 
 static void absurd_positions_are_ignored(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     solo_log_acked(log, THEM, ME, "location", UINT64_MAX);
     solo_log_acked(log, THEM, ME, "location", (uint64_t)INT64_MAX + 1);
     assert_int_equal(shown(log, 0), 0);
@@ -136,7 +153,7 @@ static void absurd_positions_are_ignored(void **state) {
 
 static void acknowledgements_ride_on_the_next_commit(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     uint64_t syncs = board_get(log->solo.board->syncs);
     solo_log_acked(log, THEM, ME, "location", 40);
     solo_turn(&log->solo);
@@ -152,7 +169,7 @@ static void acknowledgements_ride_on_the_next_commit(void **state) {
 
 static void acknowledgements_without_a_commit_are_stored_after_a_while(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     uint64_t syncs = board_get(log->solo.board->syncs);
     solo_log_acked(log, THEM, ME, "location", 40);
     log->solo.now.mono_us += ACKS_DELAY_US - 1;
@@ -167,7 +184,7 @@ static void acknowledgements_without_a_commit_are_stored_after_a_while(void **st
 
 static void a_stop_stores_what_is_not_stored_yet(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     solo_log_acked(log, THEM, ME, "location", 40);
     solo_tell(&log->solo, ACTOR_CLOCK, solo_mail(&log->solo, WEFT__MAIL__BODY_STOP, NULL));
     assert_int_equal(solo_log_count(log, ACK), 40);
@@ -175,33 +192,37 @@ static void a_stop_stores_what_is_not_stored_yet(void **state) {
 
 static void acknowledgements_that_find_the_disk_full_are_tried_again(void **state) {
     struct solo_log *log = *state;
+    solo_log_meet(log, THEM);
     disk_set_full(log->disk, true);
     solo_log_acked(log, THEM, ME, "location", 40);
+    log->solo.now.mono_us += ACKS_DELAY_US;
     solo_turn(&log->solo);
     assert_int_equal(solo_log_notice(log, WEFT_EVENT_FAULT).status, WEFT_DISK_FULL);
     assert_int_equal(shown(log, 0), 40);
     disk_set_full(log->disk, false);
-    assert_int_equal(solo_log_count(log, MEMBERS), 0);
+    assert_int_equal(solo_log_count(log, ACKS), 0);
     log->solo.now.mono_us += LIMIT_RETRY_US - 1;
     assert_false(actor_turn(&log->solo.topology->actors[ACTOR_LOG], log->solo.now));
     log->solo.now.mono_us += 1;
     solo_turn(&log->solo);
-    assert_int_equal(solo_log_count(log, MEMBERS), 1);
     assert_int_equal(solo_log_count(log, ACK), 40);
 }
 
 static void acknowledgements_whose_sync_fails_end_the_engine(void **state) {
     struct solo_log *log = *state;
+    solo_log_meet(log, THEM);
     disk_fail_sync(log->disk, 1);
     solo_log_acked(log, THEM, ME, "location", 40);
+    log->solo.now.mono_us += ACKS_DELAY_US;
     solo_turn(&log->solo);
     assert_int_equal(solo_log_fatal(log), WEFT_SYNC_FAILED);
 }
 
 static void the_board_shows_this_device_s_streams_only(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
-    meet(log, OTHERS);
+    solo_log_meet(log, THEM);
+    solo_log_meet(log, OTHERS);
+    bury_theirs(log, 1); /* Of an owner of whom nothing is here nothing is stored. */
     solo_log_acked(log, OTHERS, ME, "location", 60);
     solo_log_acked(log, OTHERS, THEM, "location", 70);
     solo_log_acked(log, OTHERS, ME, "entry", 61);
@@ -219,37 +240,29 @@ static void commits_go_in(struct solo_log *log, int id) {
     solo_log_answers(log, ticket, WEFT_OK);
 }
 
-static void one_device_too_many_is_no_member_and_fails_no_commit(void **state) {
+static void devices_that_are_no_members_fail_no_commit_however_many(void **state) {
     struct solo_log *log = *state;
-    struct solo_log_notice last = {0}, notice;
-    for (uint8_t i = 0; i <= LIMIT_MEMBERS; i++) {
-        solo_log_acked(log, THEM + i, ME, "location", 40);
+    solo_log_meet(log, THEM);
+    for (unsigned i = 0; i <= LIMIT_ROSTER; i++) {
+        solo_log_acked(log, (uint8_t)(SOLO_LOG_DEVICES + i), ME, "location", 50);
         solo_turn(&log->solo);
     }
-    for (notice = solo_log_notice(log, WEFT_EVENT_FAULT); notice.kind != 0;
-         notice = solo_log_notice(log, WEFT_EVENT_FAULT)) {
-        last = notice;
-    }
-    assert_int_equal(last.status, WEFT_LIMIT);
-    assert_int_equal(last.device, THEM + LIMIT_MEMBERS);
     commits_go_in(log, 1);
-    /* Who is a member is one, with what it holds, also after a restart. */
-    uint32_t members = board_get(log->solo.board->member_count);
-    assert_in_range(members, LIMIT_MEMBERS - 1, LIMIT_MEMBERS);
+    assert_int_equal(board_get(log->solo.board->member_count), LIMIT_ROSTER);
+    solo_log_acked(log, THEM, ME, "location", 40);
+    assert_int_equal(shown(log, 0), 40);
     log->solo.now.mono_us += 2 * ACKS_DELAY_US;
     solo_turn(&log->solo);
-    assert_int_equal(solo_log_count(log, MEMBERS), members);
-    solo_log_restart(log);
-    assert_int_equal(board_get(log->solo.board->member_count), members);
-    assert_int_equal(shown(log, members - 1), 40);
+    assert_int_equal(solo_log_count(log, MEMBERS), 1);
+    assert_int_equal(solo_log_count(log, ACKS), 1);
 }
 
 static void streams_that_a_member_made_up_fail_no_commit(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     solo_log_acked(log, THEM, ME, "location", 40);
-    for (uint8_t i = 0; i < LIMIT_MEMBERS + 8; i++)
-        solo_log_acked(log, THEM, OTHERS + i, "location", 40);
+    for (unsigned i = 0; i < LIMIT_MEMBERS + 8; i++)
+        solo_log_acked(log, THEM, (uint8_t)(SOLO_LOG_DEVICES + i), "location", 40);
     commits_go_in(log, 1);
     log->solo.now.mono_us += 2 * ACKS_DELAY_US;
     solo_turn(&log->solo);
@@ -259,10 +272,11 @@ static void streams_that_a_member_made_up_fail_no_commit(void **state) {
 
 /* ---- surveys --------------------------------------------------------------------------------- */
 
-static const Weft__Place *find(Weft__Place *const *places, size_t count, uint8_t owner,
-                               uint32_t model) {
+static const Weft__Place *find(const struct solo_log *log, Weft__Place *const *places, size_t count,
+                               uint8_t owner, uint32_t model) {
     for (size_t i = 0; i < count; i++) {
-        if (places[i]->owner.data[0] == owner && places[i]->model == model) return places[i];
+        if (solo_log_who(log, places[i]->owner.data) == owner && places[i]->model == model)
+            return places[i];
     }
     return NULL;
 }
@@ -271,8 +285,8 @@ static void a_survey_lists_members_and_oldest_tombstones(void **state) {
     struct solo_log *log = *state;
     uint32_t location = library_model(&log->library, "location");
     uint32_t misc = library_model(&log->library, "misc");
-    meet(log, THEM);
-    meet(log, OTHERS);
+    solo_log_meet(log, THEM);
+    solo_log_meet(log, OTHERS);
     uint64_t last = bury(log, 3);
     bury_theirs(log, 2);
     solo_log_acked(log, OTHERS, ME, "misc", 40); /* counts before it is stored */
@@ -281,16 +295,16 @@ static void a_survey_lists_members_and_oldest_tombstones(void **state) {
         struct mail *mail = solo_log_survey(log);
         const Weft__Surveyed *surveyed = mail->body.surveyed;
         assert_int_equal(surveyed->n_members, 2);
-        assert_int_equal(surveyed->members[0]->device.data[0], THEM);
+        assert_int_equal(solo_log_who(log, surveyed->members[0]->device.data), THEM);
         assert_int_equal(surveyed->members[0]->n_acks, 0);
-        assert_int_equal(surveyed->members[1]->device.data[0], OTHERS);
+        assert_int_equal(solo_log_who(log, surveyed->members[1]->device.data), OTHERS);
         Weft__Place *const *acks = surveyed->members[1]->acks;
         assert_int_equal(surveyed->members[1]->n_acks, 2);
-        assert_int_equal(find(acks, 2, ME, misc)->position, 40);
-        assert_int_equal(find(acks, 2, THEM, location)->position, 20);
+        assert_int_equal(find(log, acks, 2, ME, misc)->position, 40);
+        assert_int_equal(find(log, acks, 2, THEM, location)->position, 20);
         assert_int_equal(surveyed->n_oldest, 2);
-        assert_int_equal(find(surveyed->oldest, 2, ME, misc)->position, last - 2);
-        assert_int_equal(find(surveyed->oldest, 2, THEM, location)->position, 10);
+        assert_int_equal(find(log, surveyed->oldest, 2, ME, misc)->position, last - 2);
+        assert_int_equal(find(log, surveyed->oldest, 2, THEM, location)->position, 10);
         mail_drop(&mail);
         if (again) break;
         log->solo.now.mono_us += ACKS_DELAY_US;
@@ -318,7 +332,7 @@ static void a_survey_leaves_the_open_group_alone(void **state) {
 static void what_every_member_holds_is_forgotten(void **state) {
     struct solo_log *log = *state;
     uint64_t last = bury(log, 3);
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     solo_log_acked(log, THEM, ME, "misc", last);
     forgets(log, ME, "misc", last - 1, FORGOTTEN(last - 1, 2, false));
     assert_int_equal(solo_log_count(log, "SELECT version FROM _weft_tombstone"), last);
@@ -351,8 +365,8 @@ static void nothing_beyond_this_device_s_own_position_is_forgotten(void **state)
 static void what_a_member_lacks_is_not_forgotten_whatever_is_asked(void **state) {
     struct solo_log *log = *state;
     uint64_t last = bury(log, 3);
-    meet(log, THEM);
-    meet(log, OTHERS);
+    solo_log_meet(log, THEM);
+    solo_log_meet(log, OTHERS);
     solo_log_acked(log, THEM, ME, "misc", last);
     solo_log_acked(log, OTHERS, ME, "misc", last - 2);
     forgets(log, ME, "misc", last, FORGOTTEN(last - 2, 1, false));
@@ -362,12 +376,12 @@ static void what_a_member_lacks_is_not_forgotten_whatever_is_asked(void **state)
 static void a_member_that_joined_after_the_survey_is_asked_as_well(void **state) {
     struct solo_log *log = *state;
     uint64_t last = bury(log, 3);
-    meet(log, THEM);
+    solo_log_meet(log, THEM);
     solo_log_acked(log, THEM, ME, "misc", last);
     struct mail *mail = solo_log_survey(log);
     assert_int_equal(mail->body.surveyed->n_members, 1);
     mail_drop(&mail);
-    solo_log_acked(log, OTHERS, 0, NULL, 0);
+    solo_log_meet(log, OTHERS);
     struct solo_log_forgotten forgotten = solo_log_forget(log, ME, "misc", last);
     assert_int_equal(forgotten.count, 0);
     assert_false(forgotten.more);
@@ -378,8 +392,8 @@ static void a_member_that_joined_after_the_survey_is_asked_as_well(void **state)
 
 static void the_owner_of_a_stream_is_not_asked(void **state) {
     struct solo_log *log = *state;
-    meet(log, THEM);
-    meet(log, OTHERS);
+    solo_log_meet(log, THEM);
+    solo_log_meet(log, OTHERS);
     bury_theirs(log, 3);
     solo_log_acked(log, OTHERS, THEM, "location", 20);
     forgets(log, THEM, "location", 30, FORGOTTEN(20, 2, false));
@@ -442,8 +456,9 @@ static void forgetting_that_fails_in_a_group_has_the_group_applied_again(void **
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        LOG_TEST(the_first_acknowledgement_stores_the_member_at_once),
-        LOG_TEST(a_member_that_holds_nothing_is_stored_as_well),
+        LOG_TEST(members_are_who_the_roster_says),
+        LOG_TEST(what_a_device_holds_is_stored_once_the_roster_makes_it_a_member),
+        LOG_TEST(a_member_that_is_removed_is_one_no_longer),
         LOG_TEST(acknowledgements_only_grow),
         LOG_TEST(absurd_positions_are_ignored),
         LOG_TEST(acknowledgements_ride_on_the_next_commit),
@@ -452,7 +467,7 @@ int main(void) {
         LOG_TEST(acknowledgements_that_find_the_disk_full_are_tried_again),
         LOG_TEST(acknowledgements_whose_sync_fails_end_the_engine),
         LOG_TEST(the_board_shows_this_device_s_streams_only),
-        LOG_TEST(one_device_too_many_is_no_member_and_fails_no_commit),
+        LOG_TEST(devices_that_are_no_members_fail_no_commit_however_many),
         LOG_TEST(streams_that_a_member_made_up_fail_no_commit),
         LOG_TEST(a_survey_lists_members_and_oldest_tombstones),
         LOG_TEST(a_survey_leaves_the_open_group_alone),

@@ -45,8 +45,8 @@ static uint64_t refused_entry(struct solo_log *log) {
 static void fill(struct solo_log *log) {
     struct run places, entries;
     run_begin(&places, &log->library, "location");
-    run_put(&places, "bbt", 0xaa, ME, "/a");
-    run_put(&places, "bbt", 0xab, ME, "/b");
+    run_put(&places, "bdt", 0xaa, ME, "/a");
+    run_put(&places, "bdt", 0xab, ME, "/b");
     run_begin(&entries, &log->library, "entry");
     for (int i = 1; i <= 4; i++)
         run_put(&entries, "bbti", i, i < 4 ? 0xaa : 0xab, "file", INT64_C(1));
@@ -190,10 +190,10 @@ static void rows_of_other_owners_in_the_scope_stay(void **state) {
     struct run run;
     fill(log);
     run_begin(&run, &log->library, "misc");
-    run_put(&run, "itbntnn", INT64_C(1), "mine", ME, "label");
+    run_put(&run, "itdntnn", INT64_C(1), "mine", ME, "label");
     is_committed(log, solo_log_commit(log, &run, NULL));
     run_begin(&run, &log->library, "misc");
-    run_put(&run, "itbntnn", INT64_C(1), "theirs", THEM, "label");
+    run_put(&run, "itdntnn", INT64_C(1), "theirs", THEM, "label");
     solo_log_receive(log, &run, (struct solo_log_batch){THEM, "misc", 0, 10, 0, false});
     solo_turn(&log->solo);
     uint64_t scan = solo_log_scan_begin(log, "misc", "label", weft_text("label", 5));
@@ -210,7 +210,7 @@ static void put_many(struct solo_log *log) {
     struct run run;
     run_begin(&run, &log->library, "misc");
     for (int64_t i = 0; i < MANY; i++)
-        run_put(&run, "itbntnn", i, "row", ME, "label");
+        run_put(&run, "itdntnn", i, "row", ME, "label");
     is_committed(log, solo_log_commit(log, &run, NULL));
     bulk_reads(log);
 }

@@ -30,7 +30,7 @@ static int close_post(void **state) {
 
 static void every_kind_can_be_made_and_has_a_name(void **state) {
     struct post *post = *state;
-    for (int kind = 1; kind <= WEFT__MAIL__BODY_STOP; kind++) {
+    for (int kind = 1; (unsigned)kind <= weft__mail__descriptor.n_fields; kind++) {
         ProtobufCMessage *message = NULL;
         struct mail *mail = mail_new(post->pool, (Weft__Mail__BodyCase)kind, &message);
         assert_non_null(mail);
@@ -210,6 +210,44 @@ static void empty_bytes_and_empty_lists_need_no_memory_of_their_own(void **state
     mail_drop(&mail);
 }
 
+/* How many of the small chunks that a pool has had back hold these bytes. The pool keeps the memory
+ * of what is dropped, and gives it out again as it is. */
+static unsigned chunks_that_hold(struct pool *pool, const char *needle, size_t size) {
+    enum { CHUNKS = 16, ROOM = 4000 };
+    struct arena arenas[CHUNKS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < CHUNKS; i++) {
+        arena_init(&arenas[i], pool);
+        const uint8_t *data = arena_take(&arenas[i], ROOM);
+        assert_non_null(data);
+        count += memmem(data, ROOM, needle, size) != NULL;
+    }
+    for (unsigned i = 0; i < CHUNKS; i++)
+        arena_drop(&arenas[i]);
+    return count;
+}
+
+static void a_secret_mail_is_cleared_when_it_is_dropped(void **state) {
+    struct post *post = *state;
+    static const char key[] = "nobody else is to read this key";
+    for (int secret = 1; secret >= 0; secret--) {
+        Weft__Dial *dial = NULL;
+        struct mail *mail = mail_new(post->pool, WEFT__MAIL__BODY_DIAL, &dial);
+        mail->secret = secret == 1;
+        assert_true(mail_bytes(mail, &dial->psk, key, sizeof key));
+        mail = mail_repack(&mail, post->pool, NULL); /* A copy is as secret. */
+        assert_int_equal(mail->secret, secret == 1);
+        struct mail *other = mail_share(mail);
+        mail_drop(&mail);
+        assert_memory_equal(other->body.dial->psk.data, key, sizeof key); /* It is still read. */
+        mail_drop(&other);
+        /* The mail, what it was packed to, and the copy; the last two can share a chunk. */
+        const unsigned count = chunks_that_hold(post->pool, key, sizeof key);
+        if (secret == 1) assert_int_equal(count, 0);
+        if (secret == 0) assert_in_range(count, 2, 3); /* Or this would prove nothing. */
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind_can_be_made_and_has_a_name, open_post,
@@ -227,6 +265,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(repacking_a_shared_mail_drops_one_reference, open_post,
                                         close_post),
         cmocka_unit_test_setup_teardown(out_of_memory_gives_null_and_leaks_nothing, open_post,
+                                        close_post),
+        cmocka_unit_test_setup_teardown(a_secret_mail_is_cleared_when_it_is_dropped, open_post,
                                         close_post),
         cmocka_unit_test_setup_teardown(empty_bytes_and_empty_lists_need_no_memory_of_their_own,
                                         open_post, close_post),

@@ -1,5 +1,5 @@
-/* The peer actor alone, between a link and the other actors: who is let in, how long a stranger is
- * borne, how a connection ends and begins again. What flows while it stands: test_peer_flow.c. */
+/* The peer actor alone, between a link and the other actors: how the two sides prove who they are,
+ * how a connection ends and begins again. What flows while it stands: test_peer_flow.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -45,50 +45,88 @@ static struct solo_peer *met(void **state) {
 
 /* ---- the greeting ---------------------------------------------------------------------------- */
 
-static void peer_says_nothing_to_who_has_not_greeted(void **state) {
-    struct solo_peer *stage = met(state);
-    assert_int_equal(stage->link.out_size, 0);
-    uint8_t ids[32];
-    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
-    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    wire.body_case = WIRE(HELLO);
-    wire.hello = &hello;
-    solo_peer_prepare(stage, &wire);
-    solo_peer_carry(stage, 3);
-    assert_int_equal(stage->link.out_size, 0);
-    solo_peer_carry(stage, SIZE_MAX);
-    assert_true(stage->link.out_size > 0);
+static void peer_that_was_dialled_answers_and_says_who_it_is(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_accept(stage);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_GREETING);
+    assert_int_equal(stage->link.adopts, 1);
+    assert_true(stage->link.out_size > HANDSHAKE_M2);
+    solo_peer_remote(stage);
+    const Weft__Wire__Wire *wire = solo_peer_heard_kind(stage, WIRE(HELLO));
+    const struct meeting *meeting = &stage->meeting;
+    assert_non_null(wire);
+    assert_int_equal(wire->hello->proof.len, 64);
+    assert_true(handshake_hello_holds(
+        wire->hello->proof.data, false, session_channel(stage->remote),
+        meeting->identities[SOLO_ME].public.id_pk, meeting->identities[SOLO_THEM].public.id_pk));
+    assert_string_equal(wire->hello->name, SOLO_NAME);
+    assert_null(solo_peer_heard_kind(stage, WIRE(HELLO))); /* It is said once. */
 }
 
-static void peer_that_dialled_greets_at_once_and_says_who_it_is(void **state) {
+static void peer_that_dials_says_its_first_message_and_no_more_until_it_is_answered(void **state) {
     struct solo_peer *stage = *state;
     solo_peer_dial(stage);
     assert_int_equal(solo_peer_state(stage), WEFT_PEER_DIALLING);
-    assert_true(stage->link.out_size > 0);
+    assert_int_equal(stage->link.out_size, HANDSHAKE_M1);
+    solo_peer_ready(stage);
+    assert_int_equal(stage->link.out_size, HANDSHAKE_M1);
     solo_peer_remote(stage);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_GREETING);
     const Weft__Wire__Wire *wire = solo_peer_heard_kind(stage, WIRE(HELLO));
+    const struct meeting *meeting = &stage->meeting;
     assert_non_null(wire);
-    assert_int_equal(wire->hello->ver_min, WIRE_VERSION_MIN);
-    assert_int_equal(wire->hello->ver_max, WIRE_VERSION_MAX);
-    assert_int_equal(wire->hello->device.data[0], SOLO_ME);
-    assert_int_equal(wire->hello->library.data[0], 0x99);
+    assert_true(handshake_hello_holds(wire->hello->proof.data, true, session_channel(stage->remote),
+                                      meeting->identities[SOLO_ME].public.id_pk,
+                                      meeting->identities[SOLO_THEM].public.id_pk));
+    assert_null(solo_peer_heard_kind(stage, WIRE(HELLO)));
 }
 
-static void a_stranger_gets_silence(void **state) {
+static void peer_that_is_to_dial_nobody_waits_until_it_is_told_whom(void **state) {
     struct solo_peer *stage = *state;
-    solo_peer_accept(stage);
-    solo_peer_say_raw(stage, "GET / HTTP/1.1\r\n\r\n", 18);
+    solo_peer_dial_nobody(stage);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_PAUSING);
+    solo_peer_wait(stage, 10 * (uint64_t)LIMIT_REDIAL_MAX_US);
+    assert_int_equal(stage->link.dials, 0);
+    solo_peer_aim(stage);
+    assert_int_equal(stage->link.dials, 1);
+    assert_int_equal(stage->link.out_size, HANDSHAKE_M1);
+}
+
+static void who_answers_with_something_else_hears_no_more_and_the_host_of_it_once(void **state) {
+    struct solo_peer *stage = *state;
+    static const char page[HANDSHAKE_M2] = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    solo_peer_dial(stage);
+    solo_peer_say_raw(stage, page, sizeof page);
     assert_int_equal(stage->link.closes, 1);
-    assert_int_equal(stage->link.out_size, 0);
+    assert_int_equal(stage->link.out_size, HANDSHAKE_M1);
     assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
-    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_PROTOCOL, "GET / HT");
+    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "");
+}
+
+static void that_nobody_answers_is_told_once(void **state) {
+    struct solo_peer *stage = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        if (i == 0) solo_peer_dial(stage);
+        if (i != 0) {
+            solo_peer_new_link(stage);
+            solo_peer_aim(stage);
+            solo_peer_wait(stage, LIMIT_REDIAL_MAX_US);
+        }
+        assert_int_equal(stage->link.dials, i + 1);
+        solo_peer_break(stage, WEFT_CLOSED);
+        assert_int_equal(stage->link.closes, i + 1);
+        assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    }
+    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "127.0.0.1:7000");
+    assert_null(solo_take(&stage->solo, ACTOR_HOST, MAIL(NOTICE)));
+    solo_peer_dial(stage); /* Told anew to connect, it tells anew. */
+    solo_peer_break(stage, WEFT_CLOSED);
+    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "does not answer this device");
 }
 
 static void a_session_stands_when_the_listener_says_so(void **state) {
     struct solo_peer *stage = met(state);
-    uint8_t ids[32];
-    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    solo_peer_say_hello(stage, &hello);
+    solo_peer_say_right_hello(stage);
     solo_peer_say_heartbeat(stage, 1); /* It waits for the listener's word. */
     assert_int_equal(solo_peer_state(stage), WEFT_PEER_GREETING);
     assert_null(solo_peer_to_bulk(stage, MAIL(JOINED)));
@@ -97,54 +135,77 @@ static void a_session_stands_when_the_listener_says_so(void **state) {
     solo_peer_rule(stage, true, false, false);
     assert_int_equal(solo_peer_state(stage), WEFT_PEER_LIVE);
     solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
-    assert_true(solo_peer_told(stage, ACTOR_LOG, MAIL(ACKED)));
-    struct mail *joined = solo_peer_to_bulk(stage, MAIL(JOINED));
-    assert_non_null(joined);
-    assert_int_equal(joined->body.joined->device.data[0], SOLO_THEM);
-    mail_drop(&joined);
+    struct mail *joined[] = {solo_peer_to_bulk(stage, MAIL(JOINED)),
+                             solo_peer_to_share(stage, MAIL(JOINED))};
+    const struct id *them = &stage->meeting.identities[SOLO_THEM].device;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(joined[i]);
+        assert_memory_equal(joined[i]->body.joined->device.data, them->bytes, WEFT_ID_SIZE);
+        mail_drop(&joined[i]);
+    }
     assert_null(solo_peer_to_bulk(stage, MAIL(LEFT)));
+    assert_null(solo_peer_to_share(stage, MAIL(LEFT)));
     assert_int_equal(stage->granted_batches, LIMIT_PEER_BATCHES);
     assert_int_equal(stage->granted_notes, 2);
+    assert_int_equal(stage->granted_shipments, LIMIT_PEER_SHIPMENTS);
+    assert_int_equal(stage->granted_shared_notes, 2);
     assert_non_null(solo_peer_heard_kind(stage, WIRE(HEARTBEAT)));
 }
 
-static void a_hello_that_does_not_fit_is_refused_with_a_reason(void **state) {
+static void a_hello_that_proves_nothing_is_refused(void **state) {
     struct solo_peer *stage = *state;
-    uint8_t ids[32];
+    const struct meeting *meeting = &stage->meeting;
+    uint8_t proof[64], channel[64] = {0};
     for (unsigned i = 0; i < 7; i++) {
-        Weft__Wire__Hello hello = solo_peer_hello(i == 3 ? SOLO_ME : SOLO_THEM, ids);
-        enum weft_status code = WEFT_PROTOCOL;
-        if (i == 0) hello.ver_min = WIRE_VERSION_MAX + 1, hello.ver_max = WIRE_VERSION_MAX + 2;
-        if (i == 1) hello.ver_min = hello.ver_max = 0;
-        if (i == 2) ids[5] = 1, code = WEFT_OTHER_LIBRARY;
-        if (i == 3) code = WEFT_ADDRESS;
-        if (i == 4) hello.device.len = 15;
-        if (i == 5) hello.library.len = 0;
-        if (i == 6) hello.device.len = 0;
         stage->link.closes = 0;
         met(state);
+        Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
+        const uint8_t *here = session_channel(stage->remote);
+        const struct identity *them = &meeting->identities[SOLO_THEM];
+        const uint8_t *me_pk = meeting->identities[SOLO_ME].public.id_pk;
+        if (i == 0) proof[20] ^= 1;
+        if (i == 1) hello.proof.len = 63;
+        if (i == 2) hello.proof.len = 0;
+        if (i == 3) handshake_hello(them, true, channel, me_pk, proof); /* Of another session. */
+        if (i == 4) handshake_hello(them, false, here, me_pk, proof);   /* Of the other role. */
+        if (i == 5) handshake_hello(them, true, here, them->public.id_pk, proof); /* To another. */
+        if (i == 6) handshake_hello(&meeting->identities[SOLO_ME], true, here, me_pk, proof);
         solo_peer_say_hello(stage, &hello);
-        solo_peer_expect_end(stage, code);
-        solo_peer_expect_event(stage, WEFT_EVENT_FAULT, code, "");
+        solo_peer_expect_end(stage, WEFT_DENIED);
+        solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "does not prove");
         assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
         assert_int_equal(solo_peer_state(stage), WEFT_PEER_VACANT);
     }
 }
 
-static void a_remote_that_speaks_more_versions_than_this_one_is_let_in(void **state) {
-    struct solo_peer *stage = met(state);
-    uint8_t ids[32];
-    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    hello.ver_max = WIRE_VERSION_MAX + 5;
-    solo_peer_say_hello(stage, &hello);
-    assert_true(solo_peer_claimed(stage));
+#define A16 "aaaaaaaaaaaaaaaa"
+#define A64 A16 A16 A16 A16
+
+static void a_claim_says_the_remote_s_name_up_to_64_bytes(void **state) {
+    struct solo_peer *stage = *state;
+    static const struct {
+        const char *said, *told;
+    } names[] = {{"theirs", "theirs"}, {"", ""}, {A64, A64}, {A64 "b", A64}};
+    for (unsigned i = 0; i < 4; i++) {
+        uint8_t proof[64];
+        met(state);
+        Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
+        hello.name = (char *)(uintptr_t)names[i].said;
+        solo_peer_say_hello(stage, &hello);
+        struct mail *mail = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(CLAIM));
+        assert_non_null(mail);
+        assert_int_equal(mail->body.body_case, MAIL(CLAIM));
+        assert_string_equal(mail->body.claim->name, names[i].told);
+        stage->claimed = mail->body.claim->session;
+        mail_drop(&mail);
+        solo_peer_rule(stage, false, false, false);
+        assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    }
 }
 
 static void a_second_hello_ends_the_session(void **state) {
     struct solo_peer *stage = live(state);
-    uint8_t ids[32];
-    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    solo_peer_say_hello(stage, &hello);
+    solo_peer_say_right_hello(stage);
     solo_peer_expect_end(stage, WEFT_PROTOCOL);
     solo_peer_expect_event(stage, WEFT_EVENT_PEER_UP, WEFT_OK, "");
     solo_peer_expect_event(stage, WEFT_EVENT_PEER_DOWN, WEFT_PROTOCOL, "second Hello");
@@ -152,26 +213,60 @@ static void a_second_hello_ends_the_session(void **state) {
 
 static void nothing_is_taken_before_the_hello(void **state) {
     struct solo_peer *stage = *state;
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         stage->link.closes = 0;
         met(state);
         if (i == 0) solo_peer_say_heartbeat(stage, 1);
         if (i == 1) solo_peer_say_credit(stage, 1);
         if (i == 2) solo_peer_say_bytes(stage, LANE_LIVE, 20, 0);
+        if (i == 3) solo_peer_say_records(stage, 1, 100);
+        if (i == 4) solo_peer_say_shared_heads(stage, true, 1);
         solo_peer_expect_end(stage, WEFT_PROTOCOL);
         assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
         assert_null(solo_peer_to_bulk(stage, MAIL(PACKED)));
+        assert_null(solo_peer_to_share(stage, MAIL(RECORDS)));
     }
+}
+
+/* ---- coming in by invite --------------------------------------------------------------------- */
+
+static void who_comes_in_by_invite_may_wait_two_minutes_for_a_person(void **state) {
+    struct solo_peer *stage = *state;
+    stage->mode = HANDSHAKE_INVITE;
+    solo_peer_accept(stage);
+    solo_peer_claim(stage); /* It says so, with the code. */
+    for (uint64_t waited = 0; waited < LIMIT_CONFIRM_US - SECOND; waited += SECOND)
+        solo_peer_wait(stage, SECOND);
+    assert_int_equal(stage->link.closes, 0);
+    assert_non_null(solo_peer_heard_kind(stage, WIRE(HEARTBEAT)));
+    solo_peer_wait(stage, SECOND);
+    assert_int_equal(stage->link.closes, 1);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+}
+
+static void a_member_s_claim_does_not_wait_for_a_person(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_accept(stage);
+    solo_peer_claim(stage);
+    solo_peer_wait(stage, LIMIT_HANDSHAKE_US - 1);
+    assert_int_equal(stage->link.closes, 0);
+    solo_peer_wait(stage, 1);
+    assert_int_equal(stage->link.closes, 1);
+}
+
+static void peer_dials_by_invite_when_it_is_told_so(void **state) {
+    struct solo_peer *stage = *state;
+    stage->mode = HANDSHAKE_INVITE;
+    solo_peer_live(stage, true);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_LIVE);
 }
 
 /* ---- two connections at once ----------------------------------------------------------------- */
 
 static void the_connection_that_may_not_stand_says_goodbye(void **state) {
-    struct solo_peer *stage = met(state);
-    uint8_t ids[32];
-    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    solo_peer_say_hello(stage, &hello);
-    assert_true(solo_peer_claimed(stage));
+    struct solo_peer *stage = *state;
+    solo_peer_accept(stage);
+    solo_peer_claim(stage);
     solo_peer_rule(stage, false, false, false);
     assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
     assert_int_equal(stage->link.closes, 1);
@@ -185,6 +280,8 @@ static void a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soo
     solo_peer_rule(stage, false, true, false);
     assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
     solo_peer_cleared(stage);
+    solo_peer_new_link(stage);
+    solo_peer_aim(stage);
     solo_peer_wait(stage, LIMIT_REDIAL_MAX_US - 1);
     assert_int_equal(stage->link.dials, 1);
     solo_peer_wait(stage, 1);
@@ -218,11 +315,11 @@ static void a_ruling_on_an_earlier_session_is_void(void **state) {
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
-static void a_handshake_has_five_seconds_however_it_trickles(void **state) {
+static void a_hello_has_five_seconds_however_it_trickles(void **state) {
     struct solo_peer *stage = met(state);
-    uint8_t ids[32];
+    uint8_t proof[64];
     Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
-    Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
+    Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
     wire.body_case = WIRE(HELLO);
     wire.hello = &hello;
     solo_peer_prepare(stage, &wire);
@@ -233,6 +330,17 @@ static void a_handshake_has_five_seconds_however_it_trickles(void **state) {
     }
     assert_int_equal(stage->link.closes, 1);
     assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+}
+
+static void an_answer_has_five_seconds_however_it_trickles(void **state) {
+    struct solo_peer *stage = *state;
+    solo_peer_dial(stage);
+    for (uint32_t second = 0; second < LIMIT_HANDSHAKE_US / SECOND; second++) {
+        solo_peer_say_raw(stage, "\xd0", 1);
+        assert_int_equal(stage->link.closes, 0);
+        solo_peer_wait(stage, SECOND);
+    }
+    assert_int_equal(stage->link.closes, 1);
 }
 
 static void a_dial_that_nobody_answers_is_given_up_after_five_seconds(void **state) {
@@ -307,6 +415,7 @@ static void expect_dial_within(struct solo_peer *stage, uint64_t least, uint64_t
     uint32_t dials = stage->link.dials;
     assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
     solo_peer_new_link(stage);
+    solo_peer_aim(stage); /* The listener answers every end by saying whom to dial next. */
     solo_peer_wait(stage, least - 1);
     assert_int_equal(stage->link.dials, dials);
     solo_peer_wait(stage, most - least + 1);
@@ -356,11 +465,7 @@ static void a_session_that_stood_is_dialled_again_after_the_shortest_pause(void 
     expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
     stage->link.dial_fails = WEFT_OK;
     expect_dial_within(stage, 2 * LIMIT_REDIAL_MIN_US, 2 * LIMIT_REDIAL_MIN_US);
-    solo_peer_remote(stage);
-    uint8_t ids[32];
-    const Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-    solo_peer_say_hello(stage, &hello);
-    assert_true(solo_peer_claimed(stage));
+    solo_peer_claim(stage);
     solo_peer_rule(stage, true, false, false);
     solo_peer_break(stage, WEFT_NET);
     solo_peer_cleared(stage);
@@ -369,12 +474,12 @@ static void a_session_that_stood_is_dialled_again_after_the_shortest_pause(void 
 
 static void a_remote_that_refuses_is_not_hammered(void **state) {
     struct solo_peer *stage = *state;
-    uint8_t ids[32];
     solo_peer_dial(stage);
     for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause <= 8 * LIMIT_REDIAL_MIN_US; pause *= 2) {
-        Weft__Wire__Hello hello = solo_peer_hello(SOLO_THEM, ids);
-        ids[5] = 1; /* Another library. */
+        uint8_t proof[64];
         solo_peer_remote(stage);
+        Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
+        hello.proof.len = 0;
         solo_peer_say_hello(stage, &hello);
         expect_dial_within(stage, pause, pause);
     }
@@ -397,19 +502,25 @@ static void a_peer_that_is_stopped_says_goodbye_and_dials_no_more(void **state) 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PEER_TEST(peer_says_nothing_to_who_has_not_greeted),
-        PEER_TEST(peer_that_dialled_greets_at_once_and_says_who_it_is),
-        PEER_TEST(a_stranger_gets_silence),
+        PEER_TEST(peer_that_was_dialled_answers_and_says_who_it_is),
+        PEER_TEST(peer_that_dials_says_its_first_message_and_no_more_until_it_is_answered),
+        PEER_TEST(peer_that_is_to_dial_nobody_waits_until_it_is_told_whom),
+        PEER_TEST(who_answers_with_something_else_hears_no_more_and_the_host_of_it_once),
+        PEER_TEST(that_nobody_answers_is_told_once),
         PEER_TEST(a_session_stands_when_the_listener_says_so),
-        PEER_TEST(a_hello_that_does_not_fit_is_refused_with_a_reason),
-        PEER_TEST(a_remote_that_speaks_more_versions_than_this_one_is_let_in),
+        PEER_TEST(a_hello_that_proves_nothing_is_refused),
+        PEER_TEST(a_claim_says_the_remote_s_name_up_to_64_bytes),
         PEER_TEST(a_second_hello_ends_the_session),
         PEER_TEST(nothing_is_taken_before_the_hello),
+        PEER_TEST(who_comes_in_by_invite_may_wait_two_minutes_for_a_person),
+        PEER_TEST(a_member_s_claim_does_not_wait_for_a_person),
+        PEER_TEST(peer_dials_by_invite_when_it_is_told_so),
         PEER_TEST(the_connection_that_may_not_stand_says_goodbye),
         PEER_TEST(a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soon),
         PEER_TEST(a_session_that_must_prove_itself_has_five_seconds),
         PEER_TEST(a_ruling_on_an_earlier_session_is_void),
-        PEER_TEST(a_handshake_has_five_seconds_however_it_trickles),
+        PEER_TEST(a_hello_has_five_seconds_however_it_trickles),
+        PEER_TEST(an_answer_has_five_seconds_however_it_trickles),
         PEER_TEST(a_dial_that_nobody_answers_is_given_up_after_five_seconds),
         PEER_TEST(an_error_of_the_remote_ends_the_session_and_is_told_to_the_host),
         PEER_TEST(a_goodbye_ends_the_session_without_a_word),

@@ -206,7 +206,7 @@ static void carries_all_in_order(enum weft_threads threads, uint32_t thread_coun
 
 static void one_thread_per_actor_carries_all_in_order(void **state) {
     (void)state;
-    carries_all_in_order(WEFT_THREADS_EACH, 8);
+    carries_all_in_order(WEFT_THREADS_EACH, 9);
 }
 
 static void two_threads_carry_all_in_order(void **state) {

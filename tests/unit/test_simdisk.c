@@ -240,6 +240,28 @@ static void same_seed_leaves_the_same_bytes(void **state) {
     }
 }
 
+static void a_backup_takes_the_place_of_all_that_came_after_it(void **state) {
+    (void)state;
+    struct disk *disk = new_disk(1);
+    sqlite3 *db = open_or_die(disk);
+    assert_int_equal(run(db, "CREATE TABLE t(x); INSERT INTO t VALUES(1)"), SQLITE_OK);
+    disk_back_up(disk); /* While it is open, its log not yet in the database. */
+    assert_int_equal(run(db, "INSERT INTO t VALUES(2); CREATE TABLE later(x)"), SQLITE_OK);
+    disk_crash(disk, DISK_KEEP_ALL);
+    sqlite3_close(db);
+
+    disk_restore(disk);
+    disk_restart(disk);
+
+    db = open_or_die(disk);
+    assert_sound(db);
+    assert_int_equal(ask(db, "SELECT count(*) FROM t"), 1);
+    assert_int_equal(ask(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'later'"), 0);
+    assert_int_equal(run(db, "INSERT INTO t VALUES(3)"), SQLITE_OK);
+    sqlite3_close(db);
+    disk_close(disk);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(second_connection_reads_what_the_first_committed),
@@ -251,6 +273,7 @@ int main(void) {
         cmocka_unit_test(full_disk_refuses_growth_and_recovers),
         cmocka_unit_test(every_crash_point_keeps_every_confirmed_commit),
         cmocka_unit_test(same_seed_leaves_the_same_bytes),
+        cmocka_unit_test(a_backup_takes_the_place_of_all_that_came_after_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

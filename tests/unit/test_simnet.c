@@ -229,6 +229,122 @@ static void only_addresses_of_devices_are_taken(void **state) {
     net_close(pair.net);
 }
 
+/* Lets an end go and takes it up again under another watch. */
+static void hand_over(struct pair *pair, int side, struct net_watch *watch) {
+    struct net_port *port = &pair->port[side];
+    const net_handle old = pair->end[side];
+    int64_t transfer = 0;
+    assert_int_equal(port->ops->release(port->self, old, &transfer, NULL), WEFT_OK);
+    pass(pair, 50);
+    assert_int_equal(port->ops->adopt(port->self, transfer, watch, &pair->end[side], NULL),
+                     WEFT_OK);
+    assert_true(pair->end[side] != old);
+    assert_true(watch->ready);
+    watch->ready = false;
+}
+
+static void link_that_is_let_go_keeps_its_bytes_and_wakes_its_new_watch(void **state) {
+    (void)state;
+    struct pair pair;
+    struct net_watch watch[2] = {{false}, {false}};
+    char text[8] = "";
+    size_t count = 0;
+    begin(&pair);
+    dial(&pair);
+    for (int side = 0; side < 2; side++) {
+        /* Some bytes have arrived, some arrive while nobody holds the link. */
+        assert_int_equal(put(&pair, 1 - side, "abc", 3, &count), WEFT_OK);
+        pass(&pair, 100);
+        assert_int_equal(get(&pair, side, text, 1, &count), WEFT_OK);
+        assert_int_equal(put(&pair, 1 - side, "de", 2, &count), WEFT_OK);
+        pass(&pair, 60);
+        pair.watch[side].ready = false;
+        hand_over(&pair, side, &watch[side]);
+        assert_int_equal(get(&pair, side, text, sizeof text, &count), WEFT_OK);
+        assert_int_equal(count, 4);
+        assert_memory_equal(text, "bcde", 4);
+        assert_int_equal(get(&pair, side, text, sizeof text, &count), WEFT_BUSY);
+        assert_int_equal(put(&pair, 1 - side, "f", 1, &count), WEFT_OK);
+        pass(&pair, 100);
+        assert_true(watch[side].ready);
+        assert_false(pair.watch[side].ready);
+        assert_int_equal(get(&pair, side, text, sizeof text, &count), WEFT_OK);
+        assert_int_equal(put(&pair, side, "g", 1, &count), WEFT_OK);
+        pass(&pair, 100);
+        assert_int_equal(get(&pair, 1 - side, text, sizeof text, &count), WEFT_OK);
+    }
+    net_close(pair.net);
+}
+
+static void link_that_is_let_go_is_told_of_a_cut_once_it_is_taken_up(void **state) {
+    (void)state;
+    struct pair pair;
+    struct net_watch watch = {false};
+    char byte = 'x';
+    size_t count = 0;
+    int64_t transfer = 0;
+    begin(&pair);
+    dial(&pair);
+    struct net_port *port = &pair.port[1];
+    assert_int_equal(port->ops->release(port->self, pair.end[1], &transfer, NULL), WEFT_OK);
+    assert_true(net_cut(pair.net, 0, 1, 0));
+    assert_int_equal(port->ops->adopt(port->self, transfer, &watch, &pair.end[1], NULL), WEFT_OK);
+    assert_true(watch.ready);
+    assert_int_equal(get(&pair, 1, &byte, 1, &count), WEFT_NET);
+    net_close(pair.net);
+}
+
+static void link_that_is_let_go_can_be_dropped(void **state) {
+    (void)state;
+    for (int side = 0; side < 2; side++) {
+        struct pair pair;
+        char byte = 'x';
+        size_t count = 0;
+        int64_t transfer = 0;
+        begin(&pair);
+        dial(&pair);
+        struct net_port *port = &pair.port[side];
+        assert_int_equal(port->ops->release(port->self, pair.end[side], &transfer, NULL), WEFT_OK);
+        port->ops->discard(port->self, transfer);
+        pass(&pair, 100);
+        assert_int_equal(get(&pair, 1 - side, &byte, 1, &count), WEFT_CLOSED);
+        net_close(pair.net);
+    }
+}
+
+static void link_that_does_not_stand_cannot_be_let_go(void **state) {
+    (void)state;
+    struct pair pair;
+    struct weft_error why = {0};
+    char address[NET_ADDRESS_SIZE];
+    int64_t transfer = 0;
+    begin(&pair);
+    net_address(1, address);
+    struct net_port *port = &pair.port[0];
+    assert_int_equal(port->ops->dial(port->self, address, &pair.watch[0], &pair.end[0], NULL),
+                     WEFT_OK);
+    assert_int_equal(port->ops->release(port->self, pair.end[0], &transfer, &why), WEFT_NET);
+    assert_int_equal(why.status, WEFT_NET);
+    assert_int_equal(transfer, 0);
+    pass(&pair, 100);
+    pass(&pair, 100);
+    assert_int_equal(net_links(pair.net), 0);
+    net_close(pair.net);
+}
+
+static void origin_is_the_device_at_the_other_end(void **state) {
+    (void)state;
+    struct pair pair;
+    char origin[WEFT_ADDRESS_MAX];
+    begin(&pair);
+    dial(&pair);
+    pair.port[0].ops->origin(pair.port[0].self, pair.end[0], origin);
+    assert_string_equal(origin, "sim:1");
+    pair.port[1].ops->origin(pair.port[1].self, pair.end[1], origin);
+    assert_string_equal(origin, "sim:0");
+    net_close(pair.net);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bytes_arrive_in_order_after_the_latency),
@@ -239,6 +355,11 @@ int main(void) {
         cmocka_unit_test(lost_power_is_noticed_only_by_what_is_sent_after_the_boot),
         cmocka_unit_test(dial_where_nobody_listens_is_refused),
         cmocka_unit_test(only_addresses_of_devices_are_taken),
+        cmocka_unit_test(link_that_is_let_go_keeps_its_bytes_and_wakes_its_new_watch),
+        cmocka_unit_test(link_that_is_let_go_is_told_of_a_cut_once_it_is_taken_up),
+        cmocka_unit_test(link_that_is_let_go_can_be_dropped),
+        cmocka_unit_test(link_that_does_not_stand_cannot_be_let_go),
+        cmocka_unit_test(origin_is_the_device_at_the_other_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

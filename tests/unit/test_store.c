@@ -109,9 +109,9 @@ static void a_new_library_has_the_ids_it_was_given(void **state) {
     assert_true(id_equal(&place->store.library, &library));
     assert_int_equal(place->store.incarnation, 7);
     assert_int_equal(place->store.clock, 0);
-    assert_int_equal(ask(place, "SELECT count(*) FROM _weft_device WHERE id = 1 AND member = 1"),
-                     1);
-    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 1);
+    assert_int_equal(ask(place, "SELECT count(*) FROM _weft_device WHERE id = 1"), 1);
+    assert_int_equal(ask(place, "SELECT count(*) FROM _weft_member"), 0);
+    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 2);
     assert_int_equal(ask(place, "PRAGMA page_size"), 8192);
     assert_int_equal(ask(place, "SELECT count(*) FROM pragma_table_info('entry') "
                                 "WHERE name IN ('_weft_owner', '_weft_version')"),
@@ -236,7 +236,7 @@ static void a_newer_library_is_refused_and_left_alone(void **state) {
     struct place *place = *state;
     opens(place, schema);
     plain(place, "UPDATE _weft_meta SET value = 99 WHERE key = 'format'");
-    refuses(place, schema, WEFT_NEWER, "has format 99, and this build knows formats up to 1");
+    refuses(place, schema, WEFT_NEWER, "has format 99, and this build knows formats up to 2");
     assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 99);
 }
 
@@ -308,9 +308,11 @@ static void a_schema_may_not_end_the_transaction_or_touch_the_engine(void **stat
                                "ATTACH ':memory:' AS other;",
                                "DELETE FROM _weft_meta;",
                                "DROP TABLE _weft_position;",
-                               "UPDATE _weft_device SET member = 0;",
+                               "UPDATE _weft_device SET id = 2;",
                                "CREATE TABLE _weft_mine (x);",
-                               "DROP INDEX _weft_parked_key;"};
+                               "DROP INDEX _weft_parked_key;",
+                               "DELETE FROM shared_changes;",
+                               "DROP TABLE peer_acks;"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         refuses(place, bad[i], WEFT_SCHEMA, "not allowed in a schema");
     }

@@ -47,16 +47,11 @@ static void positions_horizons_acks_and_the_clock_only_grow(void **state) {
 }
 
 struct visited {
-    unsigned members, acks, sweeps, tombstones;
+    unsigned acks, sweeps, tombstones;
     uint64_t position, cursor, oldest;
-    struct id member, from;
+    struct id from;
 };
 
-static void visit_member(void *context, const struct id *device) {
-    struct visited *visited = context;
-    visited->members++;
-    visited->member = *device;
-}
 static void visit_ack(void *context, const struct id *device, const struct stream *stream,
                       uint64_t position) {
     struct visited *visited = context;
@@ -78,7 +73,7 @@ static void visit_oldest(void *context, const struct stream *stream, uint64_t ve
     visited->oldest = version_of;
 }
 
-static void members_acks_sweeps_and_oldest_tombstones_are_visited(void **state) {
+static void acks_sweeps_and_oldest_tombstones_are_visited(void **state) {
     struct place *place = *state;
     struct id me = library_id(ME), them = library_id(THEM);
     struct stream stream = library_stream(&place->a, &me, "entry");
@@ -90,20 +85,13 @@ static void members_acks_sweeps_and_oldest_tombstones_are_visited(void **state) 
     run_delete(&place->run, "b", 1);
     run_delete(&place->run, "b", 2);
     place_commits(place);
-    bool added[2] = {false, true};
     library_ok(&place->a, writer_begin(writer, why));
-    library_ok(&place->a, writer_member(writer, &them, 55, &added[0], why));
-    library_ok(&place->a, writer_member(writer, &them, 66, &added[1], why));
     library_ok(&place->a, writer_ack(writer, &them, &stream, 44, why));
     library_ok(&place->a, writer_sweep_cursor(writer, &theirs, true, 33, why));
     library_ok(&place->a, writer_commit(writer, why));
-    assert_true(added[0] && !added[1]);
     struct visited visited = {0};
-    const struct writer_visit visit = {&visited, visit_sweep, visit_ack, visit_member,
-                                       visit_oldest};
+    const struct writer_visit visit = {&visited, visit_sweep, visit_ack, visit_oldest};
     library_ok(&place->a, writer_visit(writer, &visit, why));
-    assert_int_equal(visited.members, 1);
-    assert_true(id_equal(&visited.member, &them));
     assert_int_equal(visited.acks, 1);
     assert_true(id_equal(&visited.from, &them));
     assert_int_equal(visited.position, 44);
@@ -113,7 +101,6 @@ static void members_acks_sweeps_and_oldest_tombstones_are_visited(void **state) 
     assert_int_equal(visited.oldest, place_version(place, 2));
     const struct writer_visit nothing = {0};
     library_ok(&place->a, writer_visit(writer, &nothing, why));
-    assert_int_equal(place_count(place, "SELECT met_ms FROM _weft_device WHERE id = 2"), 55);
 }
 
 static void tombstones_are_forgotten_in_slices_and_leave_a_horizon(void **state) {
@@ -145,15 +132,30 @@ static void tombstones_are_forgotten_in_slices_and_leave_a_horizon(void **state)
 
 static void no_more_devices_than_allowed_are_taken_in(void **state) {
     struct place *place = *state;
-    bool added = false;
-    library_ok(&place->a, writer_begin(place->a.writer, &place->a.why));
-    for (unsigned i = 2; i <= LIMIT_MEMBERS + 1; i++) {
-        struct id id = library_id((uint8_t)i);
-        enum weft_status status = writer_member(place->a.writer, &id, 0, &added, &place->a.why);
-        assert_int_equal(status, i <= LIMIT_MEMBERS ? WEFT_OK : WEFT_LIMIT);
+    struct weft_error *why = &place->a.why;
+    char text[ID_TEXT_SIZE];
+    struct id id;
+    uint32_t number = 0, again = 0;
+    library_ok(&place->a, writer_begin(place->a.writer, why));
+    for (unsigned i = 2; i <= LIMIT_MEMBERS; i++) {
+        id = library_id((uint8_t)i);
+        library_ok(&place->a, writer_device(place->a.writer, &id, &number, why));
+        assert_int_equal(number, i);
     }
-    library_ok(&place->a, writer_commit(place->a.writer, &place->a.why));
+    id = library_id((uint8_t)(LIMIT_MEMBERS + 1));
+    assert_int_equal(writer_device(place->a.writer, &id, &number, why), WEFT_LIMIT);
+    id_text(&id, text);
+    assert_non_null(strstr(why->text, text));
+    library_ok(&place->a, writer_commit(place->a.writer, why));
     assert_int_equal(place_count(place, "SELECT count(*) FROM _weft_device"), LIMIT_MEMBERS);
+    /* All of them have room in memory, and are told apart there. */
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 1; i <= LIMIT_MEMBERS; i++) {
+            id = library_id((uint8_t)i);
+            library_ok(&place->a, writer_device(place->a.writer, &id, &again, why));
+            assert_int_equal(again, i);
+        }
+    }
 }
 
 /* ---- scans ----------------------------------------------------------------------------------- */
@@ -291,7 +293,7 @@ static void after_a_failed_sync_nothing_more_is_written(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         place_test(positions_horizons_acks_and_the_clock_only_grow),
-        place_test(members_acks_sweeps_and_oldest_tombstones_are_visited),
+        place_test(acks_sweeps_and_oldest_tombstones_are_visited),
         place_test(tombstones_are_forgotten_in_slices_and_leave_a_horizon),
         place_test(no_more_devices_than_allowed_are_taken_in),
         place_test(a_scan_deletes_in_slices_what_it_has_not_seen),

@@ -1,0 +1,263 @@
+/* See solo_share.h. Mails to a peer come in one ring: shipments that are taken while notes are
+ * looked for wait in `waiting`. */
+#include "tests/lib/solo_share.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MAIL(kind) WEFT__MAIL__BODY_##kind
+#define WAITING 8u
+
+struct stage {
+    struct solo_share share; /* must be first */
+    struct mail *waiting[SOLO_SHARE_PEERS][WAITING];
+    uint32_t waiting_count[SOLO_SHARE_PEERS];
+    struct solo_notes notes[SOLO_SHARE_PEERS];
+};
+
+int solo_share_setup(void **state) {
+    struct stage *stage = calloc(1, sizeof *stage);
+    void *scene = NULL;
+    assert_non_null(stage);
+    if (scene_setup(&scene) != 0) return 1;
+    stage->share.scene = scene;
+    *state = &stage->share;
+    return 0;
+}
+
+int solo_share_teardown(void **state) {
+    struct stage *stage = *state;
+    void *scene = stage->share.scene;
+    bool clean = true;
+    for (uint32_t peer = 0; peer < SOLO_SHARE_PEERS; peer++) {
+        for (uint32_t i = 0; i < stage->waiting_count[peer]; i++)
+            mail_drop(&stage->waiting[peer][i]);
+    }
+    if (stage->share.started) clean = solo_close(&stage->share.solo);
+    int failed = scene_teardown(&scene);
+    free(stage);
+    return failed != 0 || !clean;
+}
+
+void solo_share_start(struct solo_share *stage) {
+    const struct library *library = &stage->scene->library;
+    struct solo *solo = &stage->solo;
+    struct weft_error why = {0};
+    *solo = (struct solo){.id = ACTOR_SHARE, .now = {.mono_us = 1000000, .wall_ms = 1700000000000}};
+    solo->board = board_open(SOLO_SHARE_PEERS);
+    solo->pool = pool_open(0, 0, NULL);
+    assert_non_null(solo->board);
+    assert_non_null(solo->pool);
+    solo->settings = (struct settings){.path = library->path,
+                                       .device = library->store.device,
+                                       .library = library->store.library,
+                                       .peers = SOLO_SHARE_PEERS,
+                                       .board = solo->board};
+    assert_int_equal(topology_open(&solo->settings, &solo->topology, NULL), WEFT_OK);
+    if (actor_start(&solo->topology->actors[ACTOR_SHARE], &why) != WEFT_OK) {
+        fail_msg("%s", why.text);
+    }
+    stage->started = true;
+}
+
+/* ---- what the actor is told ------------------------------------------------------------------ */
+
+/* Every mail is packed and unpacked on its way, as proof that it hides no pointer. */
+static void tell(struct solo_share *stage, uint32_t from, struct mail *mail) {
+    mail = mail_repack(&mail, stage->solo.pool, NULL);
+    assert_non_null(mail);
+    solo_tell(&stage->solo, from, mail);
+}
+
+static Weft__Head **mail_heads(struct mail *mail, const struct solo_head *heads, size_t count) {
+    static const uint8_t hash[RECORD_HASH];
+    Weft__Head **out = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, count);
+    assert_true(out != NULL || count == 0);
+    for (size_t i = 0; i < count; i++) {
+        const struct record_origin *origin = &heads[i].author->origin;
+        assert_true(mail_bytes(mail, &out[i]->device, origin->device.bytes, WEFT_ID_SIZE));
+        assert_true(mail_bytes(mail, &out[i]->hash, hash, sizeof hash));
+        out[i]->incarnation = origin->incarnation;
+        out[i]->seq = heads[i].seq;
+    }
+    return out;
+}
+
+void solo_share_say(struct solo_share *stage, struct author *author, unsigned count, size_t size) {
+    struct scene *scene = stage->scene;
+    scene_begins(scene);
+    for (unsigned i = 0; i < count; i++) {
+        const struct signed_record next = author_signs(&scene->arena, author, size);
+        stage->place = scene_appends(scene, &next);
+    }
+    scene_commits(scene);
+}
+
+void solo_share_grown(struct solo_share *stage, struct author *author, unsigned count,
+                      size_t size) {
+    Weft__Grown *grown = NULL;
+    solo_share_say(stage, author, count, size);
+    struct mail *mail = solo_mail(&stage->solo, MAIL(GROWN), &grown);
+    const struct solo_head head = {author, author->seq};
+    grown->heads = mail_heads(mail, &head, 1);
+    grown->n_heads = 1;
+    grown->place = stage->place;
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_grant(struct solo_share *stage, uint32_t peer, uint32_t shipments, uint32_t notes) {
+    Weft__Granted *granted = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(GRANTED), &granted);
+    granted->peer = peer;
+    granted->batches = shipments;
+    granted->notes = notes;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_join(struct solo_share *stage, uint32_t peer, uint32_t shipments) {
+    const struct id device = {{0x77, (uint8_t)peer}};
+    Weft__Joined *joined = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(JOINED), &joined);
+    joined->peer = peer;
+    joined->session = SOLO_SHARE_SESSION + peer;
+    assert_true(mail_bytes(mail, &joined->device, device.bytes, sizeof device.bytes));
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_share_grant(stage, peer, shipments, 2);
+}
+
+void solo_share_leave(struct solo_share *stage, uint32_t peer) {
+    Weft__Left *left = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(LEFT), &left);
+    left->peer = peer;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_want(struct solo_share *stage, uint32_t peer, const struct solo_head *heads,
+                     size_t count) {
+    Weft__SharedWanted *wanted = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(SHARED_WANTED), &wanted);
+    wanted->peer = peer;
+    wanted->heads = mail_heads(mail, heads, count);
+    wanted->n_heads = count;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_acked(struct solo_share *stage, uint32_t peer, const struct solo_head *heads,
+                      size_t count) {
+    Weft__SharedAcked *acked = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(SHARED_ACKED), &acked);
+    acked->peer = peer;
+    acked->heads = mail_heads(mail, heads, count);
+    acked->n_heads = count;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_deliver(struct solo_share *stage, uint32_t peer, uint32_t session,
+                        const struct bytes *bytes, size_t count, uint32_t wire_bytes) {
+    Weft__Records *records = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(RECORDS), &records);
+    records->peer = peer;
+    records->session = session;
+    records->wire_bytes = wire_bytes;
+    records->records = arena_zero(&mail->arena, (count + 1) * sizeof *records->records);
+    assert_non_null(records->records);
+    records->n_records = count;
+    for (size_t i = 0; i < count; i++)
+        assert_true(mail_bytes(mail, &records->records[i], bytes[i].data, bytes[i].size));
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+struct mail *solo_share_incoming(struct solo_share *stage) {
+    return solo_take(&stage->solo, ACTOR_CLOCK, MAIL(RECORDS));
+}
+
+void solo_share_home(struct solo_share *stage, struct mail *mail, enum weft_status status,
+                     const char *text) {
+    Weft__Records *records = mail->body.records;
+    records->stamp = 1;
+    records->status = status;
+    records->text = mail_text(mail, text);
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
+/* ---- what it says ---------------------------------------------------------------------------- */
+
+static void take_note(struct solo_notes *notes, const Weft__Mail *body) {
+    if (body->body_case == MAIL(LEFT)) {
+        notes->lefts++;
+    } else if (body->body_case == MAIL(SHARED_REQUEST)) {
+        notes->requests++;
+        notes->requested = body->shared_request->n_heads;
+    } else {
+        assert_int_equal(body->body_case, MAIL(SHARED_HELD));
+        const Weft__SharedHeld *held = body->shared_held;
+        notes->helds++;
+        notes->held = held->n_heads;
+        notes->count += held->count;
+        notes->consumed += held->consumed;
+        if (held->fault[0] != 0) snprintf(notes->fault, sizeof notes->fault, "%s", held->fault);
+    }
+}
+
+/* Sorts what has come to a peer. */
+static void sort(struct stage *stage, uint32_t peer) {
+    for (;;) {
+        struct mail *mail = solo_take(&stage->share.solo, ACTOR_PEER + peer, MAIL(SHIPMENT));
+        if (mail == NULL) return;
+        if (mail->body.body_case == MAIL(SHIPMENT)) {
+            assert_true(stage->waiting_count[peer] < WAITING);
+            stage->waiting[peer][stage->waiting_count[peer]++] = mail;
+        } else {
+            take_note(&stage->notes[peer], &mail->body);
+            mail_drop(&mail);
+        }
+    }
+}
+
+struct solo_shipment solo_share_shipment(struct solo_share *share, uint32_t peer) {
+    struct stage *stage = (struct stage *)share;
+    struct solo_shipment out = {0};
+    sort(stage, peer);
+    if (stage->waiting_count[peer] == 0) return out;
+    struct mail *mail = stage->waiting[peer][0];
+    memmove(stage->waiting[peer], stage->waiting[peer] + 1,
+            --stage->waiting_count[peer] * sizeof mail);
+    const Weft__Shipment *shipment = mail->body.shipment;
+    out.some = true;
+    out.more = shipment->more;
+    out.count = (unsigned)shipment->n_records;
+    assert_in_range(out.count, 1, LIMIT_SHIPMENT_RECORDS);
+    for (unsigned i = 0; i < out.count; i++) {
+        const struct bytes bytes = {shipment->records[i].data, shipment->records[i].len};
+        struct record record;
+        assert_int_equal(record_read(&share->scene->library.store.library, bytes, &record, NULL),
+                         WEFT_OK);
+        out.bytes += bytes.size;
+        out.records[i].origin = record.origin;
+        out.records[i].seq = record.seq;
+    }
+    mail_drop(&mail);
+    return out;
+}
+
+struct solo_notes solo_share_notes(struct solo_share *share, uint32_t peer) {
+    struct stage *stage = (struct stage *)share;
+    sort(stage, peer);
+    const struct solo_notes out = stage->notes[peer];
+    stage->notes[peer] = (struct solo_notes){0};
+    return out;
+}

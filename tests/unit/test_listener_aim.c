@@ -1,0 +1,63 @@
+/* The listener actor alone: an address of which nobody said whose it is, and members that have not
+ * heard of the newest library key. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/solo_listener.h"
+
+#define HERE "127.0.0.1:7001"
+
+/* Dials until this device is tried with this key; how many dials that took. */
+static unsigned dials_until(struct solo_listener *stage, int device, int key) {
+    for (unsigned dials = 1;; dials++) {
+        const struct solo_dial dial = solo_listener_dial(stage, 0);
+        assert_true(dial.some);
+        if (dial.device == device && dial.key == key) return dials;
+        assert_in_range(dials, 1, 100);
+        solo_listener_vacate(stage, 0, false);
+    }
+}
+
+/* Whatever the number of members: their turns and those of the keys must not go in step. */
+static void every_member_is_tried_with_every_key(void **state) {
+    static const uint32_t members[] = {SOLO_ONLY(SOLO_SELF) | SOLO_ONLY(SOLO_HIGHER),
+                                       SOLO_ONLY(SOLO_SELF) | SOLO_ONLY(SOLO_HIGHER) |
+                                           SOLO_ONLY(SOLO_LOWER),
+                                       SOLO_ALL & ~SOLO_ONLY(SOLO_LOWEST), SOLO_ALL};
+    struct solo_listener *stage = *state;
+    stage->key_count = 3;
+    for (size_t m = 0; m < sizeof members / sizeof *members; m++) {
+        solo_listener_roster(stage, members[m]);
+        (void)solo_listener_dial(stage, 0); /* Who was dialled before is dialled anew. */
+        for (int device = SOLO_LOWEST; device <= SOLO_HIGHEST; device++)
+            for (int key = 1; key <= 3; key++) {
+                if (device == SOLO_SELF || !(members[m] >> device & 1)) continue;
+                solo_listener_connect(stage, HERE, -1);
+                (void)dials_until(stage, device, key);
+            }
+    }
+}
+
+static void all_members_are_tried_with_the_newest_key_before_one_is_with_an_older(void **state) {
+    struct solo_listener *stage = *state;
+    stage->key_count = 2;
+    solo_listener_roster(stage, SOLO_ALL);
+    solo_listener_connect(stage, HERE, -1);
+    assert_int_equal(dials_until(stage, SOLO_HIGHEST, 2), 4);
+    solo_listener_vacate(stage, 0, false);
+    assert_int_equal(dials_until(stage, SOLO_LOWEST, 1), 1);
+    solo_listener_vacate(stage, 0, false);
+    assert_int_equal(dials_until(stage, SOLO_HIGHEST, 1), 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        listener_test(every_member_is_tried_with_every_key),
+        listener_test(all_members_are_tried_with_the_newest_key_before_one_is_with_an_older),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
