@@ -491,16 +491,12 @@ static bool same_heads(uint32_t a, const struct heads one[DEVICES_MAX], uint32_t
     return true;
 }
 
-/* The library key of a removal by one who had not heard of the guest is not sealed for it, and the
- * guest goes on without: it lets in whoever uses an older one. */
-static bool same_roster(const struct world *world, uint32_t a, const struct roster_digest *one,
-                        uint32_t b, const struct roster_digest *other, char *why) {
-    bool lacks = company_out(world->company, world->plan.victim) &&
-                 (is_guest(world, a) || is_guest(world, b));
-    const char *what = one->members != other->members       ? "members"
-                       : one->pins != other->pins           ? "pins of removed devices"
-                       : one->keys != other->keys && !lacks ? "library keys"
-                                                            : NULL;
+static bool same_roster(uint32_t a, const struct roster_digest *one, uint32_t b,
+                        const struct roster_digest *other, char *why) {
+    const char *what = one->members != other->members ? "members"
+                       : one->pins != other->pins     ? "pins of removed devices"
+                       : one->keys != other->keys     ? "library keys"
+                                                      : NULL;
     if (what) snprintf(why, FAILURE_TEXT, "devices %u and %u have other %s", a, b, what);
     return what == NULL;
 }
@@ -525,7 +521,7 @@ bool company_agrees(struct company *company, bool *equal, char *why) {
         }
         if (!same_members(world, first, d, why)) return true;
         if (!same_heads(first, first_heads, d, heads, why)) return true;
-        if (!same_roster(world, first, &first_roster, d, &roster, why)) return true;
+        if (!same_roster(first, &first_roster, d, &roster, why)) return true;
     }
     *equal = true;
     return true;
