@@ -146,19 +146,55 @@ static void on_granted(struct bulk *bulk, const Weft__Granted *granted) {
     bulk->serve_due = bulk->notes_due = true;
 }
 
-static void on_holds(struct bulk *bulk, const Weft__Holds *holds) {
+/* Whether rows of an owner may exist: it was a member once, or some are held here. What a remote
+ * says of anybody else is remembered, and no more: whoever lies would fill the table of sources. */
+static bool is_owner(const struct bulk *bulk, const struct stream *stream) {
+    return vector_find(&bulk->heads, stream) != NULL || board_seated(bulk->board, &stream->owner);
+}
+
+/* The roster has grown: what remotes said they hold of the newcomers counts from now on. */
+static void follow_board(struct bulk *bulk) {
+    uint32_t seats = atomic_load_explicit(&bulk->board->member_count, memory_order_acquire);
+    if (seats == bulk->seats) return;
+    bulk->seats = seats;
+    bulk->unknown = false;
+    for (uint32_t p = 0; p < bulk->settings->peers; p++) {
+        struct bulk_peer *peer = &bulk->peers[p];
+        peer->unknown = 0;
+        for (uint32_t i = 0; peer->live && i < peer->held.count; i++) {
+            if (is_owner(bulk, &peer->held.entries[i].stream)) {
+                (void)bulk_source_add(bulk, &peer->held.entries[i].stream);
+            } else {
+                peer->unknown++;
+            }
+        }
+        bulk->unknown = bulk->unknown || peer->unknown != 0;
+    }
+}
+
+static void on_holds(struct bulk *bulk, struct instant now, const Weft__Holds *holds) {
     CHECK(holds->peer < bulk->settings->peers);
     struct bulk_peer *peer = &bulk->peers[holds->peer];
     if (!peer->live) return;
     for (size_t i = 0; i < holds->n_places; i++) {
         const Weft__Place *place = holds->places[i];
         struct stream stream = {.model = place->model};
+        bool raised = false;
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
-        if (vector_advance(&peer->held, &stream, place->position, NULL) == WEFT_OK) {
+        bool known = is_owner(bulk, &stream);
+        bool added = vector_find(&peer->held, &stream) == NULL;
+        if (!known && added && peer->unknown >= LIMIT_STREAMS_UNKNOWN) continue;
+        if (vector_advance(&peer->held, &stream, place->position, &raised) != WEFT_OK) continue;
+        peer->unknown += !known && added;
+        if (!raised) continue;
+        if (known) {
             (void)bulk_source_add(bulk, &stream);
+            bulk->sources_due = true;
+            continue;
         }
+        if (!bulk->unknown) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
+        bulk->unknown = true;
     }
-    bulk->sources_due = true;
 }
 
 /* ---- the step ---- */
@@ -179,13 +215,13 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
         bulk_packed(bulk, now, body->packed, out);
         break;
     case WEFT__MAIL__BODY_WANTED:
-        bulk_wanted(bulk, body->wanted);
+        bulk_wanted(bulk, now, body->wanted);
         break;
     case WEFT__MAIL__BODY_GRANTED:
         on_granted(bulk, body->granted);
         break;
     case WEFT__MAIL__BODY_HOLDS:
-        on_holds(bulk, body->holds);
+        on_holds(bulk, now, body->holds);
         break;
     case WEFT__MAIL__BODY_JOINED:
         on_joined(bulk, body->joined);
@@ -201,6 +237,12 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
         bulk->notes_due = bulk->notes_due || now.mono_us >= bulk_source_due(bulk);
         break;
     }
+    if (now.mono_us >= bulk->pause_us) {
+        bulk->pause_us = DUE_NEVER;
+        bulk->serve_due = true;
+    }
+    follow_board(bulk);
+    if (now.mono_us >= bulk->look_us) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
     if (bulk->group_open) return; /* More of the same commit follows: one batch for all of it. */
     if (bulk->sources_due) bulk_choose(bulk);
     if (bulk->notes_due) bulk_notes(bulk, now, out);
@@ -212,6 +254,9 @@ static uint64_t bulk_due(const void *self) {
     if (bulk->group_open) return DUE_NEVER; /* The rest of the group is on its way. */
     if (bulk->serve_due && bulk->retry_us == DUE_NEVER) return 0;
     uint64_t due = bulk_source_due(bulk);
+    if (bulk->pause_us < due) due = bulk->pause_us;
+    /* Nobody says when the roster grows. */
+    if (bulk->unknown && bulk->look_us < due) due = bulk->look_us;
     return due < bulk->retry_us ? due : bulk->retry_us;
 }
 
@@ -240,7 +285,7 @@ static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
     bulk->settings = settings;
     bulk->board = settings->board;
     bulk->pool = seed->pool;
-    bulk->retry_us = DUE_NEVER;
+    bulk->retry_us = bulk->pause_us = DUE_NEVER;
     vector_init(&bulk->heads);
     bulk->tail = tail_open(settings->tail_bytes);
     bulk->zip = zip_open(BULK_ZSTD_LEVEL);

@@ -20,6 +20,7 @@ struct want {
     struct stream stream;
     uint64_t cursor; /* STREAM_WITHDRAWN: nothing */
     bool sweep;
+    uint64_t pause_us; /* not served before: it was asked for again from an earlier place */
 };
 
 /* A session, as bulk sees it. */
@@ -30,6 +31,7 @@ struct bulk_peer {
     struct want *wants;
     uint32_t want_count, want_next; /* served in turn */
     struct vector held;             /* what the remote says it holds */
+    uint32_t unknown;               /* ... how much of that is of owners whom nobody knows here */
     struct vector told;             /* what it has been told that this device holds */
     uint32_t batches, notes;        /* may be handed over */
     uint32_t done_batches;          /* received ones dealt with, not yet said */
@@ -82,13 +84,17 @@ struct bulk {
     bool group_open;   /* more mails of one commit follow */
     bool room_due;     /* transactions were let go: the host may be waiting for that */
     uint64_t retry_us; /* after reading failed; DUE_NEVER */
+    uint32_t seats;    /* of the board, as many as are known here */
+    bool unknown;      /* a remote holds rows of an owner who is not among them */
+    uint64_t look_us;  /* at the board, then */
+    uint64_t pause_us; /* a want that pauses can be served then; DUE_NEVER */
 };
 
 /* ---- bulk_send.c ---- */
 
 /* Hands at most one batch to one peer; false when there is nothing to hand over. */
 bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out);
-void bulk_wanted(struct bulk *bulk, const Weft__Wanted *wanted);
+void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *wanted);
 void bulk_cache_clear(struct bulk *bulk);
 
 /* ---- bulk_receive.c ---- */

@@ -30,27 +30,46 @@ static struct want *add_want(struct bulk_peer *peer) {
     return &peer->wants[peer->want_count++];
 }
 
-void bulk_wanted(struct bulk *bulk, const Weft__Wanted *wanted) {
+/* Until when a want that is replaced is not served. Whoever asks anew from an earlier place has
+ * missed something: that is served at once, but once a second, or it could be asked for everything
+ * for ever, and others would wait behind the reading. */
+static uint64_t pause(const struct want *want, struct instant now, uint64_t position) {
+    if (want->cursor == STREAM_WITHDRAWN || position >= want->cursor) return want->pause_us;
+    uint64_t again_us = want->pause_us + LIMIT_RETRY_US;
+    return want->pause_us == 0 || now.mono_us >= again_us ? now.mono_us : again_us;
+}
+
+void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *wanted) {
     CHECK(wanted->peer < bulk->settings->peers);
     struct bulk_peer *peer = &bulk->peers[wanted->peer];
     for (size_t i = 0; i < wanted->n_places; i++) {
         const Weft__Place *place = wanted->places[i];
         struct stream stream = {.model = place->model};
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
+        /* Of others it asks for what it was told is held here; all else would only take room. */
+        if (!id_equal(&stream.owner, &bulk->settings->device) &&
+            vector_find(&bulk->heads, &stream) == NULL) {
+            continue;
+        }
         struct want *want = find_want(peer, &stream);
+        uint64_t pause_us = want == NULL ? 0 : pause(want, now, place->position);
         if (want == NULL) want = add_want(peer);
         if (want == NULL) return;
-        *want = (struct want){stream, place->position, place->sweep};
+        *want = (struct want){stream, place->position, place->sweep, pause_us};
     }
     bulk->serve_due = true;
 }
 
 /* The next want of a peer that can be served, in turn; NULL when there is none. */
-static struct want *next_want(struct bulk *bulk, struct bulk_peer *peer) {
+static struct want *next_want(struct bulk *bulk, struct bulk_peer *peer, struct instant now) {
     for (uint32_t i = 0; i < peer->want_count; i++) {
         struct want *want = &peer->wants[(peer->want_next + i) % peer->want_count];
         if (want->cursor == STREAM_WITHDRAWN) continue;
         if (vector_get(&bulk->heads, &want->stream) <= want->cursor) continue;
+        if (want->pause_us > now.mono_us) {
+            if (want->pause_us < bulk->pause_us) bulk->pause_us = want->pause_us;
+            continue;
+        }
         peer->want_next = (peer->want_next + i + 1) % peer->want_count;
         return want;
     }
@@ -252,7 +271,7 @@ static bool serve_peer(struct bulk *bulk, uint32_t index, struct instant now, st
     struct weft_error why = {0};
     struct mail *mail = NULL;
     if (!peer->live || peer->batches == 0) return false;
-    struct want *want = next_want(bulk, peer);
+    struct want *want = next_want(bulk, peer, now);
     if (want == NULL) return false;
     if (make_batch(bulk, want, out, &mail, &why) != WEFT_OK) {
         bulk->retry_us = now.mono_us + LIMIT_RETRY_US;

@@ -119,7 +119,7 @@ static void send_request(struct bulk *bulk, uint32_t index, struct instant now,
         if (withdraws(source, index) || wants_asking(source, index, now)) count++;
     }
     if (count == 0 || bulk->peers[index].notes == 0) return;
-    if (count > LIMIT_ELEMENTS) count = LIMIT_ELEMENTS;
+    if (count > LIMIT_PLACES) count = LIMIT_PLACES;
     Weft__Request *request = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_REQUEST, &request);
     request->places = (Weft__Place **)mail_messages(mail, &weft__place__descriptor, count);
@@ -164,7 +164,7 @@ static void fill_held(struct bulk *bulk, struct bulk_peer *peer, struct mail *ma
                       Weft__Held *held) {
     held->places = (Weft__Place **)arena_take(&mail->arena, bulk->heads.count * sizeof(void *) + 1);
     CHECK(held->places != NULL);
-    for (uint32_t i = 0; i < bulk->heads.count && held->n_places < LIMIT_ELEMENTS; i++) {
+    for (uint32_t i = 0; i < bulk->heads.count && held->n_places < LIMIT_PLACES; i++) {
         const struct vector_entry *entry = &bulk->heads.entries[i];
         if (entry->position <= vector_get(&peer->told, &entry->stream)) continue;
         if (sent_anyway(bulk, peer, &entry->stream)) continue;

@@ -57,6 +57,19 @@ static void set_state(struct log *log, struct member *member, enum board_member 
     atomic_store_explicit(&seat->state, state, memory_order_release);
 }
 
+/* Whether rows of an owner may exist: it is in the roster. What is said of others is remembered and
+ * no more, or a member that lies could have every commit store what it makes up. */
+static bool may_own(const struct log *log, const struct id *owner) {
+    return id_equal(owner, &log->settings->device) || roster_find(&log->roster, owner) != NULL;
+}
+
+static uint32_t unknown_held(const struct log *log, const struct member *member) {
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < member->held.count; i++)
+        count += !may_own(log, &member->held.entries[i].stream.owner);
+    return count;
+}
+
 void log_follow_roster(struct log *log, struct instant now, struct outbox *tell) {
     for (uint32_t i = 0; i < log->roster.count; i++) {
         const struct roster_member *entry = &log->roster.members[i];
@@ -73,6 +86,7 @@ void log_follow_roster(struct log *log, struct instant now, struct outbox *tell)
         struct member *member = log_member(log, &entry->device);
         if (member == NULL) member = add_member(log, &entry->device);
         CHECK(member != NULL); /* The roster has no more entries than there are seats. */
+        member->unknown = unknown_held(log, member);
         if (member->state == state) continue;
         set_state(log, member, state, entry->name);
         if (member->unsaved.count != 0) log->acks_due_us = now.mono_us;
@@ -129,8 +143,12 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
         /* No clock gives such a version, and no commit that tried to store it would succeed. */
         if (place->position > INT64_MAX) continue;
+        bool known = may_own(log, &stream.owner);
+        bool added = vector_find(&member->held, &stream) == NULL;
+        if (!known && added && member->unknown >= LIMIT_STREAMS_UNKNOWN) continue;
         if (vector_advance(&member->held, &stream, place->position, &raised) != WEFT_OK) continue;
-        if (!raised) continue;
+        member->unknown += !known && added;
+        if (!raised || !known) continue;
         if (member->state == BOARD_MEMBER) {
             (void)vector_advance(&member->unsaved, &stream, place->position, NULL);
         }
@@ -195,10 +213,10 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
         CHECK(mail_bytes(mail, &entry->device, member->device.bytes, sizeof member->device.bytes));
         entry->acks =
             (Weft__Place **)mail_messages(mail, &weft__place__descriptor, member->held.count);
-        entry->n_acks = member->held.count;
         for (uint32_t i = 0; i < member->held.count; i++) {
-            fill_place(mail, entry->acks[i], &member->held.entries[i].stream,
-                       member->held.entries[i].position);
+            const struct vector_entry *held = &member->held.entries[i];
+            if (!may_own(log, &held->stream.owner)) continue;
+            fill_place(mail, entry->acks[entry->n_acks++], &held->stream, held->position);
         }
     }
     if (writer_visit(log->writer, &visit, &why) != WEFT_OK) {

@@ -16,6 +16,7 @@ struct member {
     struct id device;
     enum board_member state;
     struct vector held;        /* what it says it holds */
+    uint32_t unknown;          /* ... how much of that is of owners who are not in the roster */
     struct vector unsaved;     /* the part of `held` that no commit has stored yet */
     struct shared_ack *shared; /* what it says it holds of the shared log */
     uint32_t shared_count, shared_room;

@@ -282,11 +282,15 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
 
 /* ---- records of others ---- */
 
+#define FROZEN_TOLD 8u /* a mail can hardly prove more */
+
 struct taking {
     struct log *log;
     struct outbox *out;
     uint32_t appended;
     struct log_unsaid unsaid;
+    uint32_t frozen_count; /* origins frozen, of which is told when that is committed */
+    const struct shared_head *frozen[FROZEN_TOLD];
 };
 
 static void note_refused(struct log_unsaid *unsaid, const struct id *device) {
@@ -300,19 +304,27 @@ static void note_refused(struct log_unsaid *unsaid, const struct id *device) {
 static enum weft_status freeze(struct taking *taking, struct shared_head *head,
                                const struct record *other, struct bytes bytes,
                                struct weft_error *why) {
-    struct weft_error said = {0};
-    char device[ID_TEXT_SIZE];
     enum weft_status status = shared_freeze(taking->log->writer, other, bytes, why);
     if (status != WEFT_OK) return status;
     head->frozen = true;
-    id_text(&head->origin.device, device);
-    (void)status_fail(&said, WEFT_DENIED, 0,
-                      "device %s has signed two different records number %llu: nothing more is "
-                      "taken of it; both are kept as proof. It was copied, or set back to an "
-                      "earlier state: remove it, and let it come in anew with a new library file",
-                      device, (unsigned long long)head->seq);
-    log_notice(taking->log, WEFT_EVENT_FAULT, -1, 0, &head->origin.device, &said, taking->out);
+    if (taking->frozen_count < FROZEN_TOLD) taking->frozen[taking->frozen_count++] = head;
     return WEFT_OK;
+}
+
+static void tell_frozen(const struct taking *taking) {
+    for (uint32_t i = 0; i < taking->frozen_count; i++) {
+        const struct shared_head *head = taking->frozen[i];
+        struct weft_error said = {0};
+        char device[ID_TEXT_SIZE];
+        id_text(&head->origin.device, device);
+        (void)status_fail(&said, WEFT_DENIED, 0,
+                          "device %s has signed two different records number %llu: nothing more "
+                          "is taken of it; both are kept as proof. It was copied, or set back to "
+                          "an earlier state: remove it, and let it come in anew with a new library "
+                          "file",
+                          device, (unsigned long long)head->seq);
+        log_notice(taking->log, WEFT_EVENT_FAULT, -1, 0, &head->origin.device, &said, taking->out);
+    }
 }
 
 static enum weft_status refuse(const struct record *record, enum weft_status status,
@@ -413,6 +425,7 @@ void log_records(struct log *log, struct instant now, struct mail **in, struct o
         log->group_stamp = records->stamp;
     }
     status = log_settle_shared(log, now, status, &why, out);
+    if (status == WEFT_OK) tell_frozen(&taking);
     if (status == WEFT_OK && stop.status == WEFT_OK && taking.unsaid.refused_count != 0) {
         /* A pin that comes later may let it in: it is to be asked for again. */
         (void)status_fail(&stop, WEFT_NOT_FOUND, 0, "a record of a removed device, past its pin");

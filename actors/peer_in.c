@@ -22,14 +22,18 @@ static void emit(struct peer *peer, struct mail **mail, struct outbox *out) {
     peer_emit(peer, ACTOR_BULK, mail, out);
 }
 
-/* Places of a message as places of a mail: models by number, unknown ones left out. NULL when one
- * is malformed: an owner that is no id, or a position that no clock gives, but `besides`. */
+/* Places of a message as places of a mail: models by number, unknown ones left out, and owners
+ * whom nobody knows here but for some: a roster that is on its way may name them. NULL when there
+ * are too many, or one is malformed: an owner that is no id, or a position that no clock gives, but
+ * `besides`. */
 static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
                                  Weft__Wire__Place *const *places, size_t count, uint64_t besides,
                                  size_t *used) {
     Weft__Place **out = (Weft__Place **)mail_messages(mail, &weft__place__descriptor, count);
+    uint32_t unknown = 0;
     CHECK(out != NULL || count == 0);
     *used = 0;
+    if (count > LIMIT_PLACES) return NULL;
     for (size_t i = 0; i < count; i++) {
         uint64_t position = places[i]->position;
         if (places[i]->owner.len != WEFT_ID_SIZE) return NULL;
@@ -37,6 +41,12 @@ static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
         const struct model *model =
             models_find(peer->settings->models, places[i]->model, strlen(places[i]->model));
         if (model == NULL) continue;
+        struct id owner;
+        CHECK(id_read(&owner, places[i]->owner.data, places[i]->owner.len));
+        if (!id_equal(&owner, &peer->settings->device) &&
+            !board_seated(peer->settings->board, &owner) && unknown++ >= LIMIT_STREAMS_UNKNOWN) {
+            continue;
+        }
         Weft__Place *place = out[(*used)++];
         CHECK(mail_bytes(mail, &place->owner, places[i]->owner.data, places[i]->owner.len));
         place->model = model->id;
@@ -56,7 +66,8 @@ static enum weft_status on_request(struct peer *peer, const Weft__Wire__StateReq
     if (wanted->places == NULL && request->n_places != 0) {
         wanted->n_places = 0;
         mail_drop(&mail);
-        return status_fail(why, WEFT_PROTOCOL, 0, "a StateRequest with a place that cannot be");
+        return status_fail(why, WEFT_PROTOCOL, 0,
+                           "a StateRequest with a place that cannot be, or too many");
     }
     emit(peer, &mail, out);
     return WEFT_OK;
@@ -75,7 +86,8 @@ static enum weft_status on_ack(struct peer *peer, const Weft__Wire__StateAck *ac
     if (ack->n_places != 0 && (holds->places == NULL || acked->places == NULL)) {
         mail_drop(&to_bulk);
         mail_drop(&to_log);
-        return status_fail(why, WEFT_PROTOCOL, 0, "a StateAck with a place that cannot be");
+        return status_fail(why, WEFT_PROTOCOL, 0,
+                           "a StateAck with a place that cannot be, or too many");
     }
     emit(peer, &to_bulk, out);
     outbox_send(out, ACTOR_LOG, &to_log);

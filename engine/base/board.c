@@ -4,7 +4,7 @@
  * Invariants
  *   1. Every figure of a new board is zero.
  *   2. `peers` has `peer_count` slots for the board's whole life, so readers need no lock.
- * Not here: any decision taken from a figure. */
+ * Not here: what is decided by who is seated. */
 #include "engine/base/board.h"
 
 #include <stdlib.h>
@@ -32,4 +32,16 @@ void board_close(struct board *board) {
     free(board->peers);
     board->peers = NULL;
     free(board);
+}
+
+bool board_seated(const struct board *board, const struct id *device) {
+    const uint64_t low = load_u64(device->bytes), high = load_u64(device->bytes + 8);
+    uint32_t seats = atomic_load_explicit(&board->member_count, memory_order_acquire);
+    for (uint32_t m = 0; m < seats; m++) {
+        if (board_get(board->members[m].device[0]) == low &&
+            board_get(board->members[m].device[1]) == high) {
+            return true;
+        }
+    }
+    return false;
 }

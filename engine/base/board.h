@@ -1,13 +1,15 @@
 /* The board: figures that one actor writes and the host reads without asking.
  *
  * Every cell has one writing actor; all are relaxed atomics, so a reader sees each figure whole but
- * not all of one moment. Nothing on the board decides anything, with one exception: `position` and
- * `members`, which weft_wait() reads, are stored with release after the acknowledgement, or the
- * commit, that they tell of. */
+ * not all of one moment. Little on the board decides anything: `position` and `members`, which
+ * weft_wait() reads, are stored with release after the acknowledgement, or the commit, that they
+ * tell of; and actors ask who is seated, so that what a peer says of devices that nobody knows
+ * takes no room. */
 #ifndef WEFT_BASE_BOARD_H
 #define WEFT_BASE_BOARD_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "engine/base/bytes.h"
@@ -62,6 +64,10 @@ struct board {
     uint32_t peer_count;
     struct board_peer *peers; /* peer_count of them */
 };
+
+/* Whether a device, not this one, is or was a member, or is known to be about to. A device that is
+ * seated stays so. Thread: any. */
+bool board_seated(const struct board *board, const struct id *device);
 
 /* Allocates a zeroed board for `peers` session slots; NULL when out of memory. */
 struct board *board_open(uint32_t peers);

@@ -11,6 +11,8 @@
 #define LIMIT_MEMBERS 128u                           /* devices of a library */
 #define LIMIT_ROSTER 128u                            /* devices ever added to a library */
 #define LIMIT_STREAMS (LIMIT_MODELS * LIMIT_MEMBERS) /* (owner, model) pairs */
+#define LIMIT_STREAMS_UNKNOWN \
+    256u /* of owners not in the roster (yet), as one peer speaks of them */
 
 /* ---- the host's door ---- */
 #define LIMIT_LANES 64u              /* host threads that submit at once */
@@ -32,6 +34,7 @@
 #define LIMIT_RATIO 64u               /* raw to wire, above which a message is refused */
 #define LIMIT_ZSTD_WINDOW_LOG 20
 #define LIMIT_ELEMENTS 4096u           /* repeated elements of one message, pre-scanned */
+#define LIMIT_PLACES 1024u             /* places of one request or acknowledgement */
 #define LIMIT_UNPACKED (16u << 20)     /* arena of one unpacked message */
 #define LIMIT_FRAME 65535u             /* a frame's length field, and so its size after it */
 #define LIMIT_FRAME_BODY 16384u        /* body of one fragment: what an edit may have to wait for */

@@ -207,7 +207,18 @@ void solo_bulk_want(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint6
     listen(stage);
 }
 
+/* Somebody who is on the roster: only what is held of them counts. */
+static void seat(struct board *board, uint8_t owner) {
+    const struct id id = library_id(owner);
+    const uint32_t count = board_get(board->member_count);
+    assert_true(count < LIMIT_ROSTER);
+    board_set(board->members[count].device[0], load_u64(id.bytes));
+    board_set(board->members[count].device[1], load_u64(id.bytes + 8));
+    atomic_store(&board->member_count, count + 1);
+}
+
 void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position) {
+    seat(stage->solo.board, owner);
     Weft__Holds *holds = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_HOLDS, &holds);
     holds->peer = peer;

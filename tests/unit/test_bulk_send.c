@@ -91,6 +91,28 @@ static void a_long_answer_comes_in_batches_that_chain(void **state) {
     assert_int_equal(after, head);
 }
 
+/* Or others would wait behind the reading of one who never has enough. */
+static void what_is_asked_for_again_and_again_is_read_once_a_second(void **state) {
+    struct solo_bulk *stage = *state;
+    uint64_t head = solo_bulk_commit_rows(stage, 1, 5);
+    begin(stage, 100);
+    solo_bulk_grant(stage, 0, 4);
+    stage->solo.now.mono_us = LIMIT_RETRY_US;
+    for (uint32_t i = 0; i < 2; i++) { /* The first time, and when something was missed. */
+        solo_bulk_want(stage, 0, ME, 0, false);
+        expect_batch(stage, 0, 0, head, 5);
+    }
+    solo_bulk_want(stage, 0, ME, 0, false);
+    expect_silence(stage, 0);
+    stage->solo.now.mono_us += LIMIT_RETRY_US - 1;
+    solo_bulk_grant(stage, 0, 1);
+    expect_silence(stage, 0);
+    stage->solo.now.mono_us += 1;
+    solo_bulk_grant(stage, 0, 1);
+    expect_batch(stage, 0, 0, head, 5);
+    assert_int_equal(from_disk(stage), 3);
+}
+
 static void nothing_is_sent_to_who_is_at_the_head_until_it_grows(void **state) {
     struct solo_bulk *stage = *state;
     uint64_t head = solo_bulk_commit_rows(stage, 1, 5);
@@ -466,6 +488,8 @@ static void no_row_comes_twice_and_none_is_missed_from_any_place(void **state) {
     solo_bulk_join(stage, 1, OTHERS);
     solo_bulk_join(stage, 2, 4);
     for (uint32_t trial = 0; trial < 20; trial++) {
+        stage->solo.now.mono_us +=
+            LIMIT_RETRY_US; /* Or what is asked for anew would have to wait. */
         for (uint32_t p = 0; p < SOLO_PEERS; p++) {
             uint64_t start = rng_chance(&rng, 100) ? 0
                                                    : rng_between(&rng, stage->library.clock - 150,
@@ -506,6 +530,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         SEND_TEST(a_request_is_answered_from_its_position),
         SEND_TEST(a_long_answer_comes_in_batches_that_chain),
+        SEND_TEST(what_is_asked_for_again_and_again_is_read_once_a_second),
         SEND_TEST(nothing_is_sent_to_who_is_at_the_head_until_it_grows),
         SEND_TEST(nothing_is_sent_unasked),
         SEND_TEST(a_live_commit_is_sent_from_memory),

@@ -310,7 +310,7 @@ static void what_is_queued_for_a_remote_that_does_not_read_is_bounded(void **sta
         for (; batches > 0; batches--)
             solo_peer_batch(stage, LIMIT_MESSAGE_WIRE, 1, false);
         for (; notes > 0; notes--)
-            solo_peer_places(stage, LIMIT_ELEMENTS);
+            solo_peer_places(stage, LIMIT_PLACES);
         stage->granted_batches = stage->granted_notes = 0;
         assert_null(solo_peer_to_bulk(stage, MAIL(LEFT)));
         notes = stage->granted_notes;
