@@ -214,11 +214,17 @@ static struct latency wage(struct war *war) {
     return latency;
 }
 
+/* Peace is measured before and after, and counts as the less quiet of the two: what else the machine
+ * does at the time is no work of the attacker's. */
 static bool endure_round(struct war *war) {
     struct siege *siege = war->siege;
     const uint32_t before = war->rounds;
-    const struct latency peace = measure(siege, MEASURED, NULL);
+    struct latency peace = measure(siege, MEASURED, NULL);
     const struct latency now = wage(war);
+    if (SIEGE_MEASURES && now.p99 > peace.p99 * 2) {
+        const struct latency after = measure(siege, MEASURED, NULL);
+        if (after.p99 > peace.p99) peace = after;
+    }
     if (SIEGE_MEASURES) {
         print_message("    %-24s p50 %5llu -> %5llu us, p99 %5llu -> %5llu us, %u attacks\n",
                       war->attack->name, (unsigned long long)peace.p50, (unsigned long long)now.p50,

@@ -16,7 +16,7 @@
 
 /* Commits of one measure, and how often it is taken. */
 #define SIEGE_COMMITS 400u
-#define SIEGE_ROUNDS 3u
+#define SIEGE_ROUNDS 5u
 /* What one bad peer may make the victim hold, in bytes. docs/protocol.md, "Limits": a queue out of
  * 8 MiB, 8 MiB of batches in, each message unpacked to at most 16 MiB, one at a time in peer and
  * in bulk; and what 8 batches unfold to on their way to the log is bounded by the same 8 MiB window
