@@ -214,8 +214,8 @@ static struct latency wage(struct war *war) {
     return latency;
 }
 
-/* Peace is measured before and after, and counts as the less quiet of the two: what else the machine
- * does at the time is no work of the attacker's. */
+/* Peace is measured before and after, and counts as the less quiet of the two: what else the
+ * machine does at the time is no work of the attacker's. */
 static bool endure_round(struct war *war) {
     struct siege *siege = war->siege;
     const uint32_t before = war->rounds;
