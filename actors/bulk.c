@@ -101,8 +101,8 @@ static void on_joined(struct bulk *bulk, const Weft__Joined *joined) {
     bulk_cache_clear(bulk);
     /* An owner is asked for all that it may ever have: its first row then needs no asking. */
     for (uint32_t m = 0; m < bulk->settings->models->count; m++) {
-        const struct model *model = &bulk->settings->models->list[m];
-        if (model->name == NULL) continue;
+        const struct model *model = models_owned(bulk->settings->models, m + 1);
+        if (model == NULL) continue;
         struct source *source = bulk_source_add(bulk, &(struct stream){peer->device, model->id});
         if (source != NULL) source->blocked = false;
     }

@@ -64,7 +64,7 @@ static bool crosses(const struct source *source, const Weft__Wire__StateRows *ro
 static struct source *find_source(struct bulk *bulk, uint32_t peer,
                                   const Weft__Wire__StateRows *rows) {
     const struct model *model =
-        models_find(bulk->settings->models, rows->model, strlen(rows->model));
+        models_owned_named(bulk->settings->models, rows->model, strlen(rows->model));
     struct stream stream;
     if (model == NULL || !id_read(&stream.owner, rows->owner.data, rows->owner.len)) return NULL;
     stream.model = model->id;

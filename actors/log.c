@@ -28,6 +28,7 @@ enum weft_status log_begin(struct log *log, struct weft_error *why) {
     }
     enum weft_status status = writer_begin(log->writer, why);
     log->open = status == WEFT_OK;
+    if (log->open) log_mark_heads(log);
     /* A checkpoint's sync may have failed since the last commit: this is where it shows. */
     if (status != WEFT_OK) log_note_lost(log, why);
     return status;
@@ -35,7 +36,9 @@ enum weft_status log_begin(struct log *log, struct weft_error *why) {
 
 void log_rollback(struct log *log) {
     if (log->open) writer_rollback(log->writer);
+    log_restore_heads(log); /* A commit that failed has rolled back already. */
     log->open = false;
+    log->changed_models = 0;
     log->moved.count = 0;
     log->group_stamp = 0;
     log->own = log->remote = (struct writer_tally){0};
@@ -110,6 +113,7 @@ static void fill_versions(struct mail *mail, Weft__Outcome *outcome, const Weft_
     outcome->models = arena_take(&mail->arena, commit->n_rows * sizeof outcome->models[0] + 1);
     outcome->versions = arena_take(&mail->arena, commit->n_rows * sizeof outcome->versions[0] + 1);
     CHECK(outcome->models != NULL && outcome->versions != NULL);
+    outcome->shared_seq = commit->shared_seq;
     for (size_t r = 0; r < commit->n_rows; r++) {
         const Weft__Rows *rows = commit->rows[r];
         if (rows->upto == rows->after) continue;
@@ -248,6 +252,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     }
     CHECK(vector_merge(&log->positions, &log->moved) == WEFT_OK);
     log->moved.count = 0;
+    log->marked = false;
     for (uint32_t m = 0; m < log->member_count; m++) {
         log->members[m].unsaved.count = 0;
         for (uint32_t i = 0; i < log->members[m].shared_count; i++) {
@@ -262,6 +267,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
         notice_changed(log, out);
         pass_group_on(log, NULL, out);
     }
+    log_tell_place(log, out);
     return WEFT_OK;
 }
 
@@ -284,9 +290,14 @@ static enum weft_status apply_commit(struct log *log, struct mail *mail, struct 
     Weft__Commit *commit = mail->body.commit;
     const struct writer_unchanged unchanged = {log_scan_seen, log};
     enum weft_status status = log_begin(log, why);
+    bool shared = false;
     for (size_t r = 0; r < commit->n_rows && status == WEFT_OK; r++) {
         Weft__Rows *rows = commit->rows[r];
         struct stream stream = {log->settings->device, rows->model};
+        if (models_owned(log->settings->models, rows->model) == NULL) {
+            shared = true;
+            continue;
+        }
         status = writer_apply_own(log->writer, rows, &mail->arena, &unchanged, &log->own, why);
         if (status != WEFT_OK) break;
         uint64_t last = last_change(rows);
@@ -294,6 +305,10 @@ static enum weft_status apply_commit(struct log *log, struct mail *mail, struct 
         rows->upto = last == 0 ? rows->after : last;
         CHECK(rows->upto >= rows->after);
         if (last != 0) status = log_move(log, &stream, last, why);
+    }
+    commit->shared_seq = 0;
+    if (status == WEFT_OK && shared) {
+        status = log_write_shared(log, commit, &mail->arena, why);
     }
     if (status == WEFT_OK) {
         uint64_t stamp = commit->first + commit->count - 1;
@@ -403,6 +418,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
             log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
         }
         (void)log_flush(log, now, out);
+        if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
         break;
     }
     if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {
@@ -414,7 +430,8 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
 static uint64_t log_due(const void *self) {
     const struct log *log = self;
     if (log->stopped) return DUE_NEVER;
-    return log->open ? 0 : log->acks_due_us;
+    if (log->open) return 0;
+    return log->acks_due_us < log->quarantine_due_us ? log->acks_due_us : log->quarantine_due_us;
 }
 
 static void log_stop(void *self) {
@@ -450,6 +467,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     if (status == WEFT_OK) status = writer_begin(log->writer, why);
     if (status == WEFT_OK) {
         status = writer_retry_parked(log->writer, &log->remote, why);
+        if (status == WEFT_OK) status = log_load_rows(log, why);
         if (status == WEFT_OK) status = writer_commit(log->writer, why);
     }
     if (status != WEFT_OK) log_stop(log);

@@ -66,9 +66,15 @@ struct log {
     struct roster roster;
     struct shared_head *heads; /* LIMIT_ORIGINS of them, in no order */
     uint32_t head_count;
-    uint64_t place;         /* of the newest record */
-    uint64_t told_place;    /* ... of which share knows */
-    bool reload_due;        /* roster and heads are not those of the disk */
+    uint64_t place;              /* of the newest record */
+    uint64_t told_place;         /* ... of which share knows */
+    bool reload_due;             /* roster and heads are not those of the disk */
+    uint64_t quarantine_due_us;  /* when the next record's time comes; 0: to be worked out */
+    uint64_t changed_models;     /* by records of others in this commit; bits by model id - 1 */
+    struct shared_head own_head; /* as committed, should a group be rolled back */
+    uint64_t own_place;
+    uint32_t own_heads;
+    bool marked; /* the three above are of the open group */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
     struct scan *scans[LIMIT_SCANS];
@@ -151,6 +157,12 @@ void log_roster_wanted(struct log *log, const Weft__RosterWanted *wanted, struct
 void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAcked *acked,
                       struct outbox *out);
 void log_free_shared(struct log *log);
+/* Remembers the heads as they are committed, and puts them back after a rollback: of a group only
+ * this device's own has moved. */
+void log_mark_heads(struct log *log);
+void log_restore_heads(struct log *log);
+/* Tells share that the log has grown, if it has, and the host which shared tables have changed. */
+void log_tell_place(struct log *log, struct outbox *out);
 /* What is held of an origin; NULL: nothing. */
 struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
 /* Writes what members say they hold of the shared log and no commit has stored yet. */
@@ -165,6 +177,21 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
 /* Appends a record and applies it. */
 enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
                                    struct weft_error *why);
+
+/* ---- log_rows.c: shared rows ---- */
+
+/* Writes the runs of shared tables of a transaction of this host into the open group, and the
+ * record that says so. Errors: WEFT_DENIED (this device is not a member), and those of writing. */
+enum weft_status log_write_shared(struct log *log, Weft__Commit *commit, struct arena *arena,
+                                  struct weft_error *why);
+/* Applies what a record that stands at `place` says of rows, or puts it into the quarantine. */
+enum weft_status log_apply_rows(struct log *log, struct instant now, const struct record *record,
+                                uint64_t place, struct weft_error *why);
+/* Tries rows again that could not be shown, and looks whether records wait in the quarantine;
+ * within a transaction of the writer. */
+enum weft_status log_load_rows(struct log *log, struct weft_error *why);
+/* Applies records of the quarantine whose time has come. */
+void log_release(struct log *log, struct instant now, struct outbox *out);
 
 /* ---- log_govern.c: records that this device writes about members ---- */
 

@@ -40,6 +40,28 @@ static struct shared_head *add_head(struct log *log, const struct record_origin 
     return &log->heads[log->head_count++];
 }
 
+static struct shared_head *self_head(const struct log *log) {
+    const struct record_origin self = {log->settings->device, log->settings->incarnation};
+    return log_head(log, &self);
+}
+
+void log_mark_heads(struct log *log) {
+    const struct shared_head *head = self_head(log);
+    log->own_head = head == NULL ? (struct shared_head){0} : *head;
+    log->own_heads = log->head_count;
+    log->own_place = log->place;
+    log->marked = true;
+}
+
+void log_restore_heads(struct log *log) {
+    struct shared_head *head = self_head(log);
+    if (!log->marked) return;
+    log->marked = false;
+    if (head != NULL) *head = log->own_head;
+    log->head_count = log->own_heads;
+    log->place = log->own_place;
+}
+
 static void load_head(void *context, const struct shared_head *head) {
     struct log *log = context;
     struct shared_head *mine = head->seq == 0 ? NULL : add_head(log, &head->origin);
@@ -75,6 +97,14 @@ static bool raise_ack(struct member *member, const struct record_origin *origin,
     return true;
 }
 
+/* What a member holds of this device's records, where the host can see it. */
+static void show(struct log *log, const struct member *member, const struct record_origin *origin,
+                 uint64_t seq) {
+    const struct record_origin self = {log->settings->device, log->settings->incarnation};
+    if (record_origin_compare(origin, &self) != 0) return;
+    atomic_store_explicit(&log->board->shared[member - log->members], seq, memory_order_release);
+}
+
 static void load_ack(void *context, const struct id *device, const struct record_origin *origin,
                      uint64_t seq) {
     struct log *log = context;
@@ -83,6 +113,7 @@ static void load_ack(void *context, const struct id *device, const struct record
     struct member *member = log_member(log, device);
     if (member != NULL && raise_ack(member, origin, seq)) {
         member->shared[member->shared_count - 1].saved = true;
+        show(log, member, origin, seq);
     }
 }
 
@@ -141,6 +172,16 @@ static void send_grown(struct log *log, struct outbox *out) {
     outbox_send(out, ACTOR_SHARE, &mail);
 }
 
+void log_tell_place(struct log *log, struct outbox *out) {
+    for (uint32_t m = 0; m < LIMIT_MODELS; m++) {
+        if ((log->changed_models >> m & 1) == 0) continue;
+        log_notice(log, WEFT_EVENT_CHANGED, (int)m, 0, NULL, NULL, out);
+    }
+    log->changed_models = 0;
+    if (log->place != log->told_place) send_grown(log, out);
+    log->told_place = log->place;
+}
+
 static void fill_roster(const struct roster *roster, struct mail *mail, Weft__Roster *message) {
     message->version = roster->version;
     message->members =
@@ -188,7 +229,6 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
                       struct outbox *out) {
     struct id device;
     bool news = false;
-    (void)out;
     CHECK(id_read(&device, acked->device.data, acked->device.len));
     struct member *member = log_member(log, &device);
     if (member == NULL) return;
@@ -196,9 +236,12 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
         const Weft__Head *head = acked->heads[i];
         struct record_origin origin = {.incarnation = head->incarnation};
         if (!id_read(&origin.device, head->device.data, head->device.len)) continue;
-        news = raise_ack(member, &origin, head->seq) || news;
+        if (!raise_ack(member, &origin, head->seq)) continue;
+        show(log, member, &origin, head->seq);
+        news = true;
     }
     if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
+    if (news) log_tell_host(out);
 }
 
 enum weft_status log_save_shared_acks(struct log *log, struct member *member,
@@ -272,8 +315,6 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
         (void)log_reload_shared(log, NULL);
         return status;
     }
-    if (log->place != log->told_place) send_grown(log, out);
-    log->told_place = log->place;
     log_follow_roster(log, now, out);
     tell_listener(log, out);
     log_tell_host(out);
@@ -286,6 +327,7 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
 
 struct taking {
     struct log *log;
+    struct instant now;
     struct outbox *out;
     uint32_t appended;
     struct log_unsaid unsaid;
@@ -382,9 +424,13 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     if (head == &none && !origin_fits(log, &record.origin)) return pass_over(taking, &record);
     bool forks = record.seq == head->seq || memcmp(record.prev, head->hash, RECORD_HASH) != 0;
     if (forks) return freeze(taking, head, &record, bytes, why);
+    if (head != &none && record.hlc <= head->hlc) {
+        return refuse(&record, WEFT_DENIED, "it is not later than the one before it", why);
+    }
     taking->appended++;
     log_note_keys(log, &record, &taking->unsaid);
-    return log_append_record(log, &record, bytes, why);
+    status = log_append_record(log, &record, bytes, why);
+    return status == WEFT_OK ? log_apply_rows(log, taking->now, &record, log->place, why) : status;
 }
 
 static void go_home(struct mail **in, enum weft_status status, const struct weft_error *why,
@@ -398,7 +444,7 @@ static void go_home(struct mail **in, enum weft_status status, const struct weft
 void log_records(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
     const Weft__Records *records = (*in)->body.records;
     struct weft_error why = {0}, stop = {0};
-    struct taking taking = {.log = log, .out = out};
+    struct taking taking = {.log = log, .now = now, .out = out};
     arena_adopt(&(*in)->arena, log->pool);
     (void)log_flush(log, now, out);
     enum weft_status status = log_reload_shared(log, &why);

@@ -39,7 +39,7 @@ static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
         if (places[i]->owner.len != WEFT_ID_SIZE) return NULL;
         if (position > INT64_MAX && position != besides) return NULL;
         const struct model *model =
-            models_find(peer->settings->models, places[i]->model, strlen(places[i]->model));
+            models_owned_named(peer->settings->models, places[i]->model, strlen(places[i]->model));
         if (model == NULL) continue;
         struct id owner;
         CHECK(id_read(&owner, places[i]->owner.data, places[i]->owner.len));

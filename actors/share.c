@@ -229,7 +229,10 @@ static bool serve(struct share *share, uint32_t index, struct instant now, struc
     CHECK(shipping.shipment->records != NULL);
     enum weft_status status = tail_extend(share, &why);
     while (status == WEFT_OK && shipping.shipment->n_records == 0 && peer->cursor < share->place) {
+        const uint64_t before = peer->cursor;
         status = load(share, peer, &shipping, &why);
+        if (status == WEFT_OK && peer->cursor == before)
+            break; /* The disk has less than was said. */
     }
     if (status != WEFT_OK) share->retry_us = now.mono_us + LIMIT_RETRY_US;
     if (shipping.shipment->n_records == 0) {

@@ -94,6 +94,7 @@ static void on_outcome(struct weft_engine *engine, const Weft__Outcome *outcome)
         copy_text(ticket->error->text, outcome->text);
         return;
     }
+    ticket->shared_seq = outcome->shared_seq;
     ticket->marks = ticket->few;
     if (outcome->n_models > sizeof ticket->few / sizeof ticket->few[0]) {
         ticket->marks = calloc(outcome->n_models, sizeof *ticket->marks);
@@ -276,6 +277,8 @@ static uint32_t holders(const struct weft_engine *engine, const struct ticket *t
             all = atomic_load_explicit(&engine->board->position[m][model], memory_order_acquire) >=
                   ticket->marks[k].version;
         }
+        all = all &&
+              atomic_load_explicit(&board->shared[m], memory_order_acquire) >= ticket->shared_seq;
         if (all) count++;
     }
     return count;

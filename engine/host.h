@@ -42,6 +42,7 @@ struct ticket {
     uint32_t mark_count;
     struct mark *marks; /* `few`, or malloc'd when there are more */
     struct mark few[2];
+    uint64_t shared_seq;      /* its record in the shared log; 0: none */
     struct weft_error *error; /* malloc'd; NULL unless it failed */
 };
 

@@ -231,6 +231,22 @@ static size_t raw_size(const struct weft_value *value) {
     return CELL_RAW + (bytes ? value->size : 0);
 }
 
+/* What goes into a column that holds the writing device's id: that, whatever the host gives. */
+static enum weft_status settle_node(weft_tx *tx, const struct model *model, uint32_t column,
+                                    const struct weft_value *given, struct weft_value *out) {
+    const struct id *self = &tx->engine->store.device;
+    *out = weft_blob(self->bytes, sizeof self->bytes);
+    if (given->type == WEFT_NULL ||
+        (given->type == WEFT_BLOB && given->size == sizeof self->bytes &&
+         memcmp(given->as.bytes, self->bytes, sizeof self->bytes) == 0)) {
+        return WEFT_OK;
+    }
+    return status_fail(&tx->why, WEFT_INVALID, 0,
+                       "table \"%s\": \"%s\" is @node, it holds the id of the device that writes; "
+                       "give NULL",
+                       model->name, model->columns[column].name);
+}
+
 enum weft_status weft_put(weft_tx *tx, int model_number, const struct weft_value *values,
                           unsigned count) {
     CHECK(tx != NULL && (values != NULL || count == 0));
@@ -244,13 +260,18 @@ enum weft_status weft_put(weft_tx *tx, int model_number, const struct weft_value
                            model->column_count, count);
     }
     for (uint32_t c = 0; c < count; c++) {
-        enum weft_status status = model_accepts(model, c, &values[c], &tx->why);
+        struct weft_value value = values[c];
+        enum weft_status status = model_accepts(model, c, &value, &tx->why);
+        if (status == WEFT_OK && model->columns[c].node) {
+            status = settle_node(tx, model, c, &values[c], &value);
+        }
         if (status != WEFT_OK) return status;
-        raw += raw_size(&values[c]);
+        raw += raw_size(&value);
     }
     enum weft_status status = add_row(tx, model, ROW_PUT, raw, &builder);
     for (uint32_t c = 0; c < count && status == WEFT_OK; c++) {
-        status = rows_cell(builder, c, &values[c]);
+        struct weft_value self = weft_blob(tx->engine->store.device.bytes, WEFT_ID_SIZE);
+        status = rows_cell(builder, c, model->columns[c].node ? &self : &values[c]);
         if (status != WEFT_OK) take_row_back(tx, builder);
     }
     return status;
@@ -302,7 +323,18 @@ enum weft_status weft_set(weft_tx *tx, int model_number, const struct weft_value
                            "another",
                            model->name, model->columns[column].name);
     }
+    struct weft_value settled = *value;
+    const struct column *wanted = &model->columns[column];
+    if (value->type == WEFT_NULL && wanted->not_null && !wanted->node) {
+        return status_fail(&tx->why, WEFT_TYPE, 0,
+                           "table \"%s\", column \"%s\": it may not be NULL; give it a value",
+                           model->name, wanted->name);
+    }
     enum weft_status status = model_accepts(model, (uint32_t)column, value, &tx->why);
+    if (status == WEFT_OK && model->columns[column].node) {
+        status = settle_node(tx, model, (uint32_t)column, value, &settled);
+        value = &settled;
+    }
     if (status != WEFT_OK) return status;
     status = add_key(tx, model, ROW_SET, key, key_count, CELL_RAW + raw_size(value), &builder);
     if (status != WEFT_OK) return status;
@@ -424,6 +456,12 @@ enum weft_status weft_scan_begin(weft_engine *engine, int model_number, int colu
     Weft__Scan *scan = NULL;
     if (model == NULL || column < 0 || (uint32_t)column >= model->column_count) {
         return status_fail(why, WEFT_INVALID, 0, "a rescan of a model or column that is not there");
+    }
+    if (model->kind != MODEL_OWNED) {
+        return status_fail(why, WEFT_INVALID, 0,
+                           "table \"%s\" is shared: what one device does not see is no reason to "
+                           "delete it for all; rescan tables that are @owned",
+                           model->name);
     }
     enum weft_status status = model_accepts(model, (uint32_t)column, scope, why);
     if (status != WEFT_OK) return status;

@@ -188,6 +188,21 @@ WEFT_API int weft_column(const weft_engine *engine, int model, const char *colum
 WEFT_API unsigned weft_column_count(const weft_engine *engine, int model);
 WEFT_API unsigned weft_key_count(const weft_engine *engine, int model);
 
+/* Annotates a table that is there already, in a library or any other SQLite file that no engine has
+ * open: writes the annotation ("@shared(create: unique)") as a comment into the CREATE TABLE that
+ * SQLite keeps of it. Its rows enter sync at the next weft_open(), as if written then. A table
+ * that says the same already is left as it is; one that says something else but "@local" is
+ * refused. Either all is done or nothing.
+ * Thread: any; blocks on disk.
+ * Errors: WEFT_SCHEMA (the annotation cannot be read, the table has another one, or its columns do
+ *   not go with it), WEFT_INTEGER_KEY, WEFT_NOT_FOUND (no such file or table), WEFT_INVALID (a
+ *   table of the engine's own), WEFT_UNSUPPORTED (a view, a virtual table, generated columns),
+ *   WEFT_LIMIT, WEFT_LOCKED (an engine or another program has the file), WEFT_NOT_A_DATABASE,
+ *   WEFT_NEWER, WEFT_READ_ONLY, WEFT_DISK_FULL, WEFT_CORRUPT, WEFT_IO, WEFT_NO_MEMORY. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_annotate(const char *path, const char *table,
+                                                      const char *annotation,
+                                                      struct weft_error *why);
+
 /* ---- transactions ---------------------------------------------------------------------------- */
 
 /* Begins a transaction. Ownership: `*out` is the caller's until weft_commit() succeeds or
@@ -426,6 +441,7 @@ struct weft_stats {
     uint64_t rows_remote;    /* ... for other devices */
     uint64_t rows_unchanged; /* puts equal to the stored row */
     uint64_t rows_parked;    /* received rows that cannot be applied yet */
+    uint64_t fields_beaten; /* writes to shared rows that lost against another device's later one */
     uint64_t tombstones_pruned;
     uint64_t batches_encoded, batches_shared, batches_decoded;
     uint64_t batches_from_memory, batches_from_disk;

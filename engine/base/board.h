@@ -24,6 +24,7 @@
     X(rows_remote)         \
     X(rows_unchanged)      \
     X(rows_parked)         \
+    X(fields_beaten)       \
     X(tombstones_pruned)   \
     X(batches_encoded)     \
     X(batches_shared)      \
@@ -58,6 +59,8 @@ struct board {
     struct board_seat members[LIMIT_ROSTER];
     /* What member m holds durably of this device's rows of model id i+1: a version. */
     _Atomic uint64_t position[LIMIT_ROSTER][LIMIT_MODELS];
+    /* ... and of its shared log in this incarnation: a record's number. */
+    _Atomic uint64_t shared[LIMIT_ROSTER];
     _Atomic uint64_t self_name[8];
     _Atomic uint32_t self_state; /* enum board_member: whether this device is one */
     /* Written by each peer. */

@@ -4,12 +4,14 @@
 #define WEFT_BASE_LIMITS_H
 
 /* ---- the schema ---- */
-#define LIMIT_MODELS 64u                             /* synced tables of a library */
-#define LIMIT_COLUMNS 256u                           /* columns of one synced table */
-#define LIMIT_KEY_COLUMNS 8u                         /* columns of one key */
-#define LIMIT_NAME 128u                              /* bytes of a table or column name */
-#define LIMIT_MEMBERS 128u                           /* devices of a library */
-#define LIMIT_ROSTER 128u                            /* devices ever added to a library */
+#define LIMIT_MODELS 64u          /* synced tables of a library */
+#define LIMIT_COLUMNS 256u        /* columns of one synced table */
+#define LIMIT_FIELDS 256u         /* ... that one shared table ever had, dropped ones too */
+#define LIMIT_FIELDS_FOREIGN 128u /* ... after which names without a column get no number */
+#define LIMIT_KEY_COLUMNS 8u      /* columns of one key */
+#define LIMIT_NAME 128u           /* bytes of a table or column name */
+#define LIMIT_MEMBERS 128u        /* devices of a library */
+#define LIMIT_ROSTER 128u         /* devices ever added to a library */
 #define LIMIT_STREAMS (LIMIT_MODELS * LIMIT_MEMBERS) /* (owner, model) pairs */
 #define LIMIT_STREAMS_UNKNOWN \
     256u /* of owners not in the roster (yet), as one peer speaks of them */
@@ -54,7 +56,8 @@
 #define LIMIT_SHARED_WINDOW (1u << 20) /* bytes of records a sender may have unconsumed */
 #define LIMIT_SHIPMENT (64u << 10)     /* bytes of records after which a shipment is closed */
 #define LIMIT_SHIPMENT_RECORDS 256u
-#define LIMIT_INCARNATIONS 16u /* of one device */
+#define LIMIT_INCARNATIONS 16u  /* of one device */
+#define LIMIT_QUARANTINE 10000u /* records of one origin whose time has not come */
 #define LIMIT_ORIGINS (LIMIT_ROSTER * LIMIT_INCARNATIONS)
 #define LIMIT_WINDOW (8u << 20)      /* batch bytes a sender may have unconsumed at the receiver */
 #define LIMIT_TAIL_BYTES (16u << 20) /* committed rows kept in memory for peers near the head */

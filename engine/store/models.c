@@ -30,6 +30,16 @@ const struct model *models_get(const struct models *models, uint32_t id) {
     return model->name == NULL ? NULL : model;
 }
 
+const struct model *models_owned(const struct models *models, uint32_t id) {
+    const struct model *model = models_get(models, id);
+    return model != NULL && model->kind == MODEL_OWNED ? model : NULL;
+}
+
+const struct model *models_owned_named(const struct models *models, const char *name, size_t size) {
+    const struct model *model = models_find(models, name, size);
+    return model != NULL && model->kind == MODEL_OWNED ? model : NULL;
+}
+
 int model_column(const struct model *model, const char *name, size_t size) {
     CHECK(model != NULL);
     CHECK(name != NULL);
@@ -51,9 +61,16 @@ enum weft_status model_accepts(const struct model *model, uint32_t column,
     const struct column *wanted = &model->columns[column];
     enum weft_type type = value->type;
     if (type == WEFT_NULL) {
-        if (!wanted->not_null) return WEFT_OK;
+        if (!wanted->not_null || wanted->optional) return WEFT_OK;
         return status_fail(why, WEFT_TYPE, 0,
                            "table \"%s\", column \"%s\": it may not be NULL; give it a value",
+                           model->name, wanted->name);
+    }
+    if (wanted->node && (type != WEFT_BLOB || value->size != WEFT_ID_SIZE)) {
+        return status_fail(why, WEFT_TYPE, 0,
+                           "table \"%s\", column \"%s\": it holds the id of the device that writes "
+                           "the row, and was given something else; pass NULL, and the engine fills "
+                           "it in",
                            model->name, wanted->name);
     }
     if ((unsigned)type > WEFT_BLOB || (wanted->type != WEFT_NULL && type != wanted->type)) {

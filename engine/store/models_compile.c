@@ -1,7 +1,7 @@
 /* Compiling the annotated schema: from the text of each CREATE TABLE to the list of models.
  *
- *   sqlite_schema ─► annotation ─► columns ─► key ─► owner ─► order (owners first) ─► ids
- *                    one draft per annotated table            _weft_model
+ *   sqlite_schema ─► annotation ─► columns ─► key ─► owner ─► order (owners first) ─► ids, fields
+ *                    one draft per annotated table            _weft_model, _weft_field
  *
  * Everything about a table that its text does not tell at once is asked of SQLite by its
  * table-valued pragmas; none of the text but the annotation is parsed here.
@@ -9,32 +9,15 @@
  * Invariants
  *   1. A model's key is unique and never NULL, by SQLite's own judgement: an upsert on it compiles.
  *   2. Equal keys are equal bytes: no collation but BINARY, no REAL, no affinity that converts.
- *   3. Following owner_model from any model ends at one whose owner is a device.
+ *   3. Following owner_model from any owned model ends at one whose owner is a device.
  *   4. An id given to a name is never given to another, even when its table is gone.
- * Not here: the engine's columns and indexes on these tables. store_open.c adds them. */
+ * Not here: what only shared tables need, and @node (models_shared.c); the engine's columns and
+ * indexes on these tables (store_adopt.c). */
 #include "engine/base/check.h"
 #include "engine/base/status.h"
-#include "engine/store/annotation.h"
-#include "engine/store/models.h"
-#include "engine/store/statement.h"
+#include "engine/store/models_private.h"
 
-struct draft {
-    struct annotation annotation;
-    struct model model;
-    struct draft *owner; /* draft of the table that the owner column refers to, or NULL */
-    bool placed;
-};
-
-struct compiler {
-    sqlite3 *db;
-    struct arena *arena;
-    struct weft_error *why;
-    struct draft *drafts; /* LIMIT_MODELS of them */
-    uint32_t count;
-    struct draft *order[LIMIT_MODELS];
-};
-
-static enum weft_status compiler_memory(struct compiler *compiler) {
+enum weft_status compiler_memory(struct compiler *compiler) {
     return status_fail(compiler->why, WEFT_NO_MEMORY, 0, "reading the schema: out of memory");
 }
 
@@ -86,13 +69,7 @@ static enum weft_type affinity(const char *declared, bool *converts) {
     return WEFT_NULL;
 }
 
-/* What one column's row of table_xinfo says, while the key is not known yet. */
-struct column_facts {
-    int key_place; /* from 1 in the primary key, or 0 */
-    bool row_number;
-    bool converts;
-};
-
+/* Reads what one row of table_xinfo says of a column, while the key is not known yet. */
 static enum weft_status column_read(struct compiler *compiler, struct model *model,
                                     sqlite3_stmt *row, struct column_facts *facts) {
     const char *name = (const char *)sqlite3_column_text(row, 0);
@@ -116,22 +93,50 @@ static enum weft_status column_read(struct compiler *compiler, struct model *mod
     if (column->name == NULL) return compiler_memory(compiler);
     column->type = affinity(declared, &facts->converts);
     column->not_null = sqlite3_column_int(row, 2) != 0;
+    facts->value = compiler_text(compiler, (const char *)sqlite3_column_text(row, 6));
+    if (facts->value == NULL && sqlite3_column_type(row, 6) != SQLITE_NULL) {
+        return compiler_memory(compiler);
+    }
     facts->key_place = sqlite3_column_int(row, 3);
     facts->row_number =
         !model->without_rowid && facts->key_place == 1 && sqlite3_stricmp(declared, "INTEGER") == 0;
     return WEFT_OK;
 }
 
-static enum weft_status integer_key_fail(struct compiler *compiler, const struct model *model,
+/* What to write to name another key than the primary one. */
+static const char *key_advice(const struct draft *draft) {
+    switch (draft->annotation.kind) {
+    case ANNOTATION_SHARED_UNIQUE:
+        return "@shared(create: unique, id: that_column)";
+    case ANNOTATION_SHARED_ATOMIC:
+        return "@shared(create: atomic, id: that_column)";
+    case ANNOTATION_OWNED:
+    case ANNOTATION_RELATION:
+    case ANNOTATION_LOCAL:
+        break;
+    }
+    return "@owned(owner: ..., id: that_column)";
+}
+
+static enum weft_status integer_key_fail(struct compiler *compiler, const struct draft *draft,
                                          const char *column) {
+    const char *table = draft->model.name;
+    if (draft->annotation.kind == ANNOTATION_RELATION) {
+        return status_fail(
+            compiler->why, WEFT_INTEGER_KEY, 0,
+            "table \"%s\": its annotation names \"%s\", which is INTEGER PRIMARY KEY, a row number "
+            "that each device gives out by itself, so that two devices would use one number for "
+            "two "
+            "rows; name two columns that hold keys of other tables, BLOB ids made with weft_id()",
+            table, column);
+    }
     return status_fail(
         compiler->why, WEFT_INTEGER_KEY, 0,
         "table \"%s\": its key \"%s\" is INTEGER PRIMARY KEY, a row number that each "
         "device gives out by itself, so that two devices would use one number for "
         "two rows; write \"id BLOB PRIMARY KEY\" and fill it with weft_id(), or keep "
-        "the number for this device alone and name a column that is NOT NULL UNIQUE: "
-        "@owned(owner: ..., id: that_column)",
-        model->name, column);
+        "the number for this device alone and name a column that is NOT NULL UNIQUE: %s",
+        table, column, key_advice(draft));
 }
 
 /* Puts a column into the key, if it is fit for one. */
@@ -160,35 +165,66 @@ static enum weft_status key_add(struct compiler *compiler, struct model *model, 
     return WEFT_OK;
 }
 
-/* The key that `id:` names. */
-static enum weft_status key_named(struct compiler *compiler, struct draft *draft,
-                                  const struct column_facts *facts, const char *row_number) {
+/* Puts a column that the annotation names into the key. `word` is what it names it as. */
+static enum weft_status key_named(struct compiler *compiler, struct draft *draft, const char *word,
+                                  struct bytes name, const struct column_facts *facts,
+                                  const char *row_number) {
     struct model *model = &draft->model;
-    for (uint32_t i = 0; i < draft->annotation.id_count; i++) {
-        struct bytes name = draft->annotation.id[i];
-        const char *text = (const char *)name.data;
-        if (row_number != NULL && strlen(row_number) == name.size &&
-            sqlite3_strnicmp(row_number, text, (int)name.size) == 0) {
-            return integer_key_fail(compiler, model, row_number);
-        }
-        int column = model_column(model, text, name.size);
-        if (column < 0 || !model->columns[column].not_null) {
-            return status_fail(compiler->why, WEFT_SCHEMA, 0,
-                               "table \"%s\": its annotation says id: %.*s, but %s; name columns "
-                               "that are NOT NULL and together UNIQUE",
-                               model->name, (int)name.size, text,
-                               column < 0 ? "there is no such column" : "that column may be NULL");
-        }
-        enum weft_status status =
-            key_add(compiler, model, (uint32_t)column, facts[column].converts);
-        if (status != WEFT_OK) return status;
+    if (row_number != NULL && annotation_names(name, row_number)) {
+        return integer_key_fail(compiler, draft, row_number);
     }
-    return WEFT_OK;
+    int column = model_column(model, (const char *)name.data, name.size);
+    const char *fault = NULL;
+    if (column < 0) {
+        fault = "there is no such column";
+    } else if (!model->columns[column].not_null) {
+        fault = "that column may be NULL";
+    }
+    if (fault != NULL) {
+        return status_fail(compiler->why, WEFT_SCHEMA, 0,
+                           "table \"%s\": its annotation says %s: %.*s, but %s; name columns "
+                           "that are NOT NULL and together UNIQUE",
+                           model->name, word, (int)name.size, (const char *)name.data, fault);
+    }
+    return key_add(compiler, model, (uint32_t)column, facts[column].converts);
+}
+
+/* The key that `id:` names. */
+static enum weft_status key_id(struct compiler *compiler, struct draft *draft,
+                               const struct column_facts *facts, const char *row_number) {
+    enum weft_status status = WEFT_OK;
+    for (uint32_t i = 0; i < draft->annotation.id_count && status == WEFT_OK; i++) {
+        status = key_named(compiler, draft, "id", draft->annotation.id[i], facts, row_number);
+    }
+    return status;
+}
+
+/* The pair that a relation names. As a primary key it needs no NOT NULL, though SQLite does. */
+static enum weft_status key_pair(struct compiler *compiler, struct draft *draft,
+                                 const struct column_facts *facts, const char *row_number) {
+    const struct model *model = &draft->model;
+    const struct annotation *annotation = &draft->annotation;
+    uint32_t in_key = 0, named = 0;
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (facts[c].key_place == 0) continue;
+        const char *name = model->columns[c].name;
+        in_key++;
+        named +=
+            annotation_names(annotation->item, name) || annotation_names(annotation->group, name);
+    }
+    for (uint32_t c = 0; c < model->column_count && in_key == 2 && named == 2; c++) {
+        if (facts[c].key_place > 0) model->columns[c].not_null = true;
+    }
+    enum weft_status status =
+        key_named(compiler, draft, "item", annotation->item, facts, row_number);
+    if (status != WEFT_OK) return status;
+    return key_named(compiler, draft, "group", annotation->group, facts, row_number);
 }
 
 /* The primary key, in its own order. */
-static enum weft_status key_primary(struct compiler *compiler, struct model *model,
+static enum weft_status key_primary(struct compiler *compiler, struct draft *draft,
                                     const struct column_facts *facts) {
+    struct model *model = &draft->model;
     for (int place = 1;; place++) {
         uint32_t column = 0;
         while (column < model->column_count && facts[column].key_place != place)
@@ -201,8 +237,8 @@ static enum weft_status key_primary(struct compiler *compiler, struct model *mod
     return status_fail(compiler->why, WEFT_SCHEMA, 0,
                        "table \"%s\": it has no PRIMARY KEY, so its rows cannot be told apart on "
                        "another device; add \"id BLOB PRIMARY KEY\", or name a column that is NOT "
-                       "NULL UNIQUE: @owned(owner: ..., id: that_column)",
-                       model->name);
+                       "NULL UNIQUE: %s",
+                       model->name, key_advice(draft));
 }
 
 /* A unique index with a collation would hold two keys for one that differ as bytes. */
@@ -254,6 +290,24 @@ static enum weft_status key_check_unique(struct compiler *compiler, const struct
                        model->name, first, sqlite3_errmsg(compiler->db));
 }
 
+/* Finds the key, and checks it. `row_number`: the INTEGER PRIMARY KEY, or NULL. */
+static enum weft_status draft_key(struct compiler *compiler, struct draft *draft,
+                                  const struct column_facts *facts, const char *row_number) {
+    enum weft_status status;
+    if (draft->annotation.kind == ANNOTATION_RELATION) {
+        status = key_pair(compiler, draft, facts, row_number);
+    } else if (draft->annotation.id_count > 0) {
+        status = key_id(compiler, draft, facts, row_number);
+    } else if (row_number != NULL) {
+        status = integer_key_fail(compiler, draft, row_number);
+    } else {
+        status = key_primary(compiler, draft, facts);
+    }
+    if (status == WEFT_OK) status = key_check_collation(compiler, &draft->model);
+    if (status == WEFT_OK) status = key_check_unique(compiler, &draft->model);
+    return status;
+}
+
 static enum weft_status draft_columns(struct compiler *compiler, struct draft *draft) {
     struct model *model = &draft->model;
     struct column_facts facts[LIMIT_COLUMNS + 1] = {0};
@@ -264,8 +318,9 @@ static enum weft_status draft_columns(struct compiler *compiler, struct draft *d
     sqlite3_stmt *query = NULL;
     enum weft_status status = ask(compiler, model->name, &query,
                                   "SELECT name, type, \"notnull\", pk, hidden, "
-                                  "sum(pk > 0) OVER () FROM pragma_table_xinfo(?1) "
-                                  "WHERE name NOT IN ('_weft_owner', '_weft_version')");
+                                  "sum(pk > 0) OVER (), dflt_value FROM pragma_table_xinfo(?1) "
+                                  "WHERE name NOT IN ('_weft_owner', '_weft_version', "
+                                  "'_weft_clock')");
     bool row = true;
     while (status == WEFT_OK && row) {
         status = ask_step(compiler, model->name, query, &row);
@@ -284,15 +339,11 @@ static enum weft_status draft_columns(struct compiler *compiler, struct draft *d
     }
     sqlite3_finalize(query);
     if (status != WEFT_OK) return status;
-    if (draft->annotation.id_count > 0) {
-        status = key_named(compiler, draft, facts, row_number);
-    } else if (row_number != NULL) {
-        status = integer_key_fail(compiler, model, row_number);
-    } else {
-        status = key_primary(compiler, model, facts);
+    status = draft_key(compiler, draft, facts, row_number);
+    if (status == WEFT_OK) status = draft_nodes(compiler, draft, facts);
+    if (status == WEFT_OK && model->kind == MODEL_SHARED) {
+        status = draft_unset(compiler, draft, facts);
     }
-    if (status == WEFT_OK) status = key_check_collation(compiler, model);
-    if (status == WEFT_OK) status = key_check_unique(compiler, model);
     return status;
 }
 
@@ -353,7 +404,8 @@ static enum weft_status draft_owner(struct compiler *compiler, struct draft *dra
         struct weft_value from = statement_value(query, 0);
         if (model_column(model, from.as.bytes, from.size) != column) continue;
         struct draft *owner = draft_find(compiler, (const char *)sqlite3_column_text(query, 1));
-        if (owner == NULL) continue; /* a local table: the column is a device id all the same */
+        /* A table that nobody owns: the column is a device id all the same. */
+        if (owner == NULL || owner->model.kind != MODEL_OWNED) continue;
         status =
             owner_reference(compiler, draft, owner, (const char *)sqlite3_column_text(query, 2),
                             sqlite3_column_int(query, 3));
@@ -397,16 +449,7 @@ static enum weft_status drafts_order(struct compiler *compiler) {
 /* ---- from tables to models ------------------------------------------------------------------- */
 
 static enum weft_status draft_check_kind(struct compiler *compiler, const char *table,
-                                         const char *kind, const struct annotation *annotation) {
-    if (annotation->kind != ANNOTATION_OWNED || annotation->node_count > 0) {
-        return status_fail(compiler->why, WEFT_UNSUPPORTED, 0,
-                           "table \"%s\": %s is not carried by this version; leave the table local "
-                           "(take the annotation out, or write @local), or make it @owned",
-                           table,
-                           annotation->node_count > 0                ? "@node"
-                           : annotation->kind == ANNOTATION_RELATION ? "@relation"
-                                                                     : "@shared");
-    }
+                                         const char *kind) {
     if (strcmp(kind, "table") != 0) {
         return status_fail(compiler->why, WEFT_UNSUPPORTED, 0,
                            "table \"%s\": it is a %s table, which cannot be synced; annotate an "
@@ -431,11 +474,14 @@ static enum weft_status draft_begin(struct compiler *compiler, sqlite3_stmt *row
     struct annotation annotation;
     enum weft_status status = annotation_parse(name, sql, &annotation, compiler->why);
     if (status != WEFT_OK || annotation.kind == ANNOTATION_LOCAL) return status;
-    status = draft_check_kind(compiler, name, kind, &annotation);
+    status = draft_check_kind(compiler, name, kind);
     if (status != WEFT_OK) return status;
     /* Parsed again from a copy that stays: the annotation points into the text. */
     struct draft *draft = &compiler->drafts[compiler->count];
-    *draft = (struct draft){.model = {.kind = MODEL_OWNED}};
+    *draft = (struct draft){0};
+    draft->model.kind = annotation.kind == ANNOTATION_OWNED ? MODEL_OWNED : MODEL_SHARED;
+    draft->model.atomic =
+        annotation.kind == ANNOTATION_SHARED_ATOMIC || annotation.kind == ANNOTATION_RELATION;
     sql = compiler_text(compiler, sql);
     draft->model.name = compiler_text(compiler, name);
     if (sql == NULL || draft->model.name == NULL) return compiler_memory(compiler);
@@ -463,7 +509,8 @@ static enum weft_status drafts_read(struct compiler *compiler) {
         status = draft_columns(compiler, &compiler->drafts[i]);
     }
     for (uint32_t i = 0; i < compiler->count && status == WEFT_OK; i++) {
-        status = draft_owner(compiler, &compiler->drafts[i]);
+        struct draft *draft = &compiler->drafts[i];
+        if (draft->model.kind == MODEL_OWNED) status = draft_owner(compiler, draft);
     }
     return status == WEFT_OK ? drafts_order(compiler) : status;
 }
@@ -540,6 +587,7 @@ enum weft_status models_compile(sqlite3 *db, struct arena *arena, struct models 
     uint32_t highest = 0;
     enum weft_status status = drafts_read(&compiler);
     if (status == WEFT_OK) status = drafts_number(&compiler, &highest);
+    if (status == WEFT_OK) status = drafts_fields(&compiler);
     if (status == WEFT_OK) status = models_build(&compiler, highest, out);
     return status;
 }

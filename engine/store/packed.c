@@ -30,7 +30,7 @@ static uint8_t *packed_grow(struct packed *packed, size_t more) {
     return packed->data + packed->size;
 }
 
-static enum weft_status packed_value(struct packed *packed, const struct weft_value *value) {
+enum weft_status packed_value(struct packed *packed, const struct weft_value *value) {
     CHECK(packed->size <= packed->room);
     bool body = value->type == WEFT_TEXT || value->type == WEFT_BLOB;
     uint8_t *at = packed_grow(packed, PACKED_VALUE_MAX + (body ? value->size : 8));
@@ -48,6 +48,14 @@ static enum weft_status packed_value(struct packed *packed, const struct weft_va
         at += 8;
     }
     packed->size += (size_t)(at - start);
+    return WEFT_OK;
+}
+
+enum weft_status packed_number(struct packed *packed, uint64_t number) {
+    CHECK(packed->size <= packed->room);
+    uint8_t *at = packed_grow(packed, VARINT_MAX);
+    if (at == NULL) return WEFT_NO_MEMORY;
+    packed->size += (size_t)(varint_put(at, number) - at);
     return WEFT_OK;
 }
 
@@ -89,7 +97,7 @@ enum weft_status packed_copy(struct packed *packed, struct bytes bytes) {
     return WEFT_OK;
 }
 
-static bool read_value(const uint8_t **at, const uint8_t *end, struct weft_value *out) {
+bool packed_read_value(const uint8_t **at, const uint8_t *end, struct weft_value *out) {
     if (*at == end) return false;
     uint8_t type = *(*at)++;
     uint64_t size = 0;
@@ -118,6 +126,10 @@ static bool read_value(const uint8_t **at, const uint8_t *end, struct weft_value
     }
 }
 
+bool packed_read_number(const uint8_t **at, const uint8_t *end, uint64_t *out) {
+    return varint_get(at, end, out);
+}
+
 static void values_clear(const struct model *model, struct weft_value *values) {
     for (uint32_t c = 0; c < model->column_count; c++)
         values[c] = weft_null();
@@ -129,7 +141,7 @@ bool packed_read_key(struct bytes bytes, const struct model *model, struct weft_
     const uint8_t *at = bytes.data, *end = bytes.data + bytes.size;
     values_clear(model, values);
     for (uint32_t k = 0; k < model->key_count; k++) {
-        if (!read_value(&at, end, &values[model->key[k]])) return false;
+        if (!packed_read_value(&at, end, &values[model->key[k]])) return false;
     }
     return at == end;
 }
@@ -141,8 +153,8 @@ bool packed_read_row(struct bytes bytes, const struct model *model, struct weft_
     values_clear(model, values);
     while (at < end) {
         struct weft_value name, value;
-        if (!read_value(&at, end, &name) || name.type != WEFT_TEXT) return false;
-        if (!read_value(&at, end, &value)) return false;
+        if (!packed_read_value(&at, end, &name) || name.type != WEFT_TEXT) return false;
+        if (!packed_read_value(&at, end, &value)) return false;
         int column = model_column(model, name.as.bytes, name.size);
         if (column >= 0) values[column] = value;
     }

@@ -27,6 +27,14 @@ enum weft_status packed_key(struct packed *packed, const struct model *model,
 enum weft_status packed_row(struct packed *packed, const struct model *model,
                             const struct weft_value *values);
 
+/* Adds one value, or one number, behind what is packed. Errors: WEFT_NO_MEMORY. */
+enum weft_status packed_value(struct packed *packed, const struct weft_value *value);
+enum weft_status packed_number(struct packed *packed, uint64_t number);
+/* Reads them back, moving `*at`; false if the bytes are not what packing makes. The value borrows
+ * from them. */
+bool packed_read_value(const uint8_t **at, const uint8_t *end, struct weft_value *out);
+bool packed_read_number(const uint8_t **at, const uint8_t *end, uint64_t *out);
+
 /* Keeps a copy of packed bytes. Errors: WEFT_NO_MEMORY. */
 enum weft_status packed_copy(struct packed *packed, struct bytes bytes);
 

@@ -342,7 +342,7 @@ static enum weft_status stream_step(struct reader *reader, sqlite3_stmt *stateme
                 "file from a copy",
                 reader->path);
         }
-        if (models_get(reader->models, stream->model) != NULL) return WEFT_OK;
+        if (models_owned(reader->models, stream->model) != NULL) return WEFT_OK;
     }
     return WEFT_OK;
 }

@@ -19,4 +19,8 @@ enum weft_status shared_head_step(sqlite3_stmt *statement, const char *path, boo
 /* Copies a blob of exactly `size` bytes out of the current row; false if it is anything else. */
 bool shared_column(sqlite3_stmt *statement, int column, void *out, size_t size);
 
+/* The number of an origin in _weft_origin, to which it is added if it is not there. */
+enum weft_status shared_origin_number(struct writer *writer, const struct record_origin *origin,
+                                      uint32_t *number, struct weft_error *why);
+
 #endif

@@ -1,18 +1,26 @@
-/* Taking tables in: the engine's two columns and its index on every synced table, and an owner and
- * a version for rows that have none.
+/* Taking tables in: the engine's columns on every synced table, and an owner and a version for rows
+ * of owned tables that have none.
  *
- *   _weft_owner | _weft_version
- *   NULL        | NULL           written before the table was annotated, or behind our back
- *   1           | clock + n      after this: as if this device had written it now, in one go
+ *   owned    _weft_owner | _weft_version    and an index on both
+ *            NULL        | NULL             not written by us: before the table was annotated, or
+ *                                           behind our back
+ *            1           | clock + n        after this: as if written by us now, in one go
+ *   shared   _weft_clock
+ *            NULL                           likewise; and after this still: it needs a record
  *
  * There is no wall clock here, so "now" is the stored clock: versions only have to be greater than
  * any this device gave out before, and the clock is raised to the last of them.
  *
  * Invariants
  *   1. A row is taken in only if its owner is this device, and its cells are such as weft_put()
- *      would take: what enters sync here can be applied elsewhere.
- *   2. All rows of a table are taken in, or the library is not opened.
- *   3. Owners come before what they own, so a reference to a row just taken in counts. */
+ *      would take: what enters sync here can be applied elsewhere. Where it is the writing device
+ *      that a column is to name, it names this one afterwards.
+ *   2. All rows of an owned table are taken in, and all of a shared one can be, or the library is
+ *      not opened.
+ *   3. Owners come before what they own, so a reference to a row just taken in counts.
+ *   4. A table that has rows stays what it is, owned or shared.
+ * Not here: records, which take in the rows of shared tables: they are signed, so the log writes
+ * them. */
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 #include "engine/store/statement.h"
@@ -25,7 +33,22 @@ struct adoption {
     struct weft_error *why;
 };
 
-/* Asks for one number. `format` takes the table's name and, if it has them, what follows it. */
+struct engine_column {
+    const char *name;
+    const char *type;
+};
+
+/* The first of each kind is NULL in the rows that are not taken in. */
+static const struct engine_column engine_columns[][2] = {
+    [MODEL_OWNED] = {{"_weft_owner", "INTEGER"}, {"_weft_version", "INTEGER"}},
+    [MODEL_SHARED] = {{"_weft_clock", "BLOB"}, {NULL, NULL}},
+};
+
+static const char *adopt_mark(enum model_kind kind) {
+    return engine_columns[kind][0].name;
+}
+
+/* Runs a query of one number. */
 static enum weft_status adopt_count(struct adoption *adoption, sqlite3_stmt *query,
                                     int64_t *count) {
     bool row = false;
@@ -35,17 +58,50 @@ static enum weft_status adopt_count(struct adoption *adoption, sqlite3_stmt *que
     return status;
 }
 
+/* How many rows have NULL in this column of the engine's, or something else. */
+static enum weft_status adopt_rows_with(struct adoption *adoption, const char *column, bool null,
+                                        int64_t *count) {
+    sqlite3_stmt *query = NULL;
+    enum weft_status status =
+        statement_prepare(adoption->db, &query, adoption->model->name, adoption->why,
+                          "SELECT count(*) FROM main.\"%w\" WHERE %s IS %s", adoption->model->name,
+                          column, null ? "NULL" : "NOT NULL");
+    if (status == WEFT_OK) status = adopt_count(adoption, query, count);
+    sqlite3_finalize(query);
+    return status;
+}
+
+static bool adopt_has(const struct adoption *adoption, const char *column) {
+    return sqlite3_table_column_metadata(adoption->db, "main", adoption->model->name, column, NULL,
+                                         NULL, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* Refuses a table of the other kind: what other devices hold of its rows, and what they will still
+ * send, goes by another clock. Without rows it may change. */
+static enum weft_status adopt_kind(struct adoption *adoption) {
+    const bool shared = adoption->model->kind == MODEL_SHARED;
+    const char *other = adopt_mark(shared ? MODEL_OWNED : MODEL_SHARED);
+    int64_t count = 0;
+    if (!adopt_has(adoption, other)) return WEFT_OK;
+    enum weft_status status = adopt_rows_with(adoption, other, false, &count);
+    if (status != WEFT_OK || count == 0) return status;
+    return status_fail(adoption->why, WEFT_SCHEMA, 0,
+                       "table \"%s\": it is annotated as %s, but %lld of its rows were synced as "
+                       "rows of %s table; write the annotation as it was, or make a new table and "
+                       "put the rows there",
+                       adoption->model->name, shared ? "shared" : "owned", (long long)count,
+                       shared ? "an @owned" : "a @shared");
+}
+
 static enum weft_status adopt_columns(struct adoption *adoption) {
-    static const char *const names[] = {"_weft_owner", "_weft_version"};
     const char *table = adoption->model->name;
+    const struct engine_column *columns = engine_columns[adoption->model->kind];
     enum weft_status status = WEFT_OK;
-    for (int i = 0; i < 2 && status == WEFT_OK; i++) {
-        int known = sqlite3_table_column_metadata(adoption->db, "main", table, names[i], NULL, NULL,
-                                                  NULL, NULL, NULL);
-        if (known == SQLITE_OK) continue;
-        status =
-            statement_exec(adoption->db, "adding the engine's columns to", table, adoption->why,
-                           "ALTER TABLE main.\"%w\" ADD COLUMN %s INTEGER", table, names[i]);
+    for (int i = 0; i < 2 && columns[i].name != NULL && status == WEFT_OK; i++) {
+        if (adopt_has(adoption, columns[i].name)) continue;
+        status = statement_exec(adoption->db, "adding the engine's columns to", table,
+                                adoption->why, "ALTER TABLE main.\"%w\" ADD COLUMN %s %s", table,
+                                columns[i].name, columns[i].type);
     }
     return status;
 }
@@ -97,14 +153,21 @@ static enum weft_status adopt_owners(struct adoption *adoption, int64_t total) {
 }
 
 /* Looks at one row: whether every cell is such as its column may hold, and all together fit. */
-static enum weft_status adopt_judge(const struct model *model, sqlite3_stmt *row,
+static enum weft_status adopt_judge(const struct adoption *adoption, sqlite3_stmt *row,
                                     struct weft_error *why) {
+    const struct model *model = adoption->model;
     size_t bytes = 0;
     for (uint32_t c = 0; c < model->column_count; c++) {
         struct weft_value value = statement_value(row, (int)c);
         enum weft_status status = model_accepts(model, c, &value, why);
         if (status != WEFT_OK) return status;
         bytes += 9 + value.size;
+        if (!model->columns[c].node || value.type == WEFT_NULL) continue;
+        if (memcmp(value.as.bytes, adoption->store->device.bytes, WEFT_ID_SIZE) == 0) continue;
+        return status_fail(why, WEFT_SCHEMA, 0,
+                           "column \"%s\" is marked @node and names another device than this one, "
+                           "as which the row is taken in; make it NULL, or take @node off",
+                           model->columns[c].name);
     }
     if (bytes <= LIMIT_ROW_BYTES) return WEFT_OK;
     return status_fail(why, WEFT_LIMIT, 0, "a row takes %zu bytes, more than the %u allowed", bytes,
@@ -118,7 +181,8 @@ static enum weft_status adopt_values(struct adoption *adoption, int64_t total) {
     for (uint32_t c = 0; c < model->column_count; c++) {
         sqlite3_str_appendf(sql, "%s\"%w\"", c == 0 ? "SELECT " : ",", model->columns[c].name);
     }
-    sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE _weft_owner IS NULL", model->name);
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE %s IS NULL", model->name,
+                        adopt_mark(model->kind));
     char *text = sqlite3_str_finish(sql);
     if (text == NULL) return status_fail(adoption->why, WEFT_NO_MEMORY, 0, "out of memory");
     sqlite3_stmt *query = NULL;
@@ -131,7 +195,7 @@ static enum weft_status adopt_values(struct adoption *adoption, int64_t total) {
     while (status == WEFT_OK && row) {
         status = statement_step(query, &row, "reading", model->name, adoption->why);
         if (status != WEFT_OK || !row) break;
-        if (adopt_judge(model, query, unfit == 0 ? &first : &other) != WEFT_OK) unfit++;
+        if (adopt_judge(adoption, query, unfit == 0 ? &first : &other) != WEFT_OK) unfit++;
     }
     sqlite3_finalize(query);
     if (status != WEFT_OK || unfit == 0) return status;
@@ -149,6 +213,34 @@ static void next_version(sqlite3_context *context, int count, sqlite3_value **va
     sqlite3_result_int64(context, (sqlite3_int64)++store->clock);
 }
 
+/* Gives every row that has none its owner and version, and the columns marked @node the owner's
+ * id, as the rows will have it on other devices. */
+static enum weft_status adopt_update(struct adoption *adoption) {
+    const struct model *model = adoption->model;
+    struct weft_value self = weft_blob(adoption->store->device.bytes, WEFT_ID_SIZE);
+    sqlite3_str *sql = sqlite3_str_new(adoption->db);
+    sqlite3_str_appendf(sql, "UPDATE main.\"%w\" SET _weft_owner = 1, _weft_version = _weft_next()",
+                        model->name);
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (model->columns[c].node) {
+            sqlite3_str_appendf(sql, ", \"%w\" = ?1", model->columns[c].name);
+        }
+    }
+    sqlite3_str_appendall(sql, " WHERE _weft_owner IS NULL");
+    char *text = sqlite3_str_finish(sql);
+    if (text == NULL) return status_fail(adoption->why, WEFT_NO_MEMORY, 0, "out of memory");
+    sqlite3_stmt *update = NULL;
+    enum weft_status status =
+        statement_prepare(adoption->db, &update, model->name, adoption->why, "%s", text);
+    sqlite3_free(text);
+    if (status == WEFT_OK && sqlite3_bind_parameter_count(update) > 0) {
+        statement_bind(update, 1, &self);
+    }
+    if (status == WEFT_OK) status = statement_run(update, "taking in", model->name, adoption->why);
+    sqlite3_finalize(update);
+    return status;
+}
+
 static enum weft_status adopt_rows(struct adoption *adoption) {
     struct store *store = adoption->store;
     const char *table = adoption->model->name;
@@ -160,11 +252,7 @@ static enum weft_status adopt_rows(struct adoption *adoption) {
     }
     /* The application's triggers are for changes of its own columns; these are not. */
     sqlite3_db_config(adoption->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
-    enum weft_status status = statement_exec(adoption->db, "taking in", table, adoption->why,
-                                             "UPDATE main.\"%w\" SET _weft_owner = 1, "
-                                             "_weft_version = _weft_next() "
-                                             "WHERE _weft_owner IS NULL",
-                                             table);
+    enum weft_status status = adopt_update(adoption);
     sqlite3_db_config(adoption->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
     if (status != WEFT_OK) return status;
     status = statement_exec(adoption->db, "taking in", table, adoption->why,
@@ -179,21 +267,18 @@ static enum weft_status adopt_rows(struct adoption *adoption) {
 }
 
 static enum weft_status adopt_table(struct adoption *adoption) {
-    enum weft_status status = adopt_columns(adoption);
-    if (status != WEFT_OK) return status;
-    sqlite3_stmt *query = NULL;
+    const enum model_kind kind = adoption->model->kind;
     int64_t total = 0;
-    status = statement_prepare(adoption->db, &query, adoption->model->name, adoption->why,
-                               "SELECT count(*) FROM main.\"%w\" WHERE _weft_owner IS NULL",
-                               adoption->model->name);
-    if (status == WEFT_OK) status = adopt_count(adoption, query, &total);
-    sqlite3_finalize(query);
+    enum weft_status status = adopt_kind(adoption);
+    if (status == WEFT_OK) status = adopt_columns(adoption);
+    if (status == WEFT_OK) status = adopt_rows_with(adoption, adopt_mark(kind), true, &total);
     if (status == WEFT_OK && total > 0) {
-        status = adopt_owners(adoption, total);
+        if (kind == MODEL_OWNED) status = adopt_owners(adoption, total);
         if (status == WEFT_OK) status = adopt_values(adoption, total);
-        if (status == WEFT_OK) status = adopt_rows(adoption);
+        if (status == WEFT_OK && kind == MODEL_OWNED) status = adopt_rows(adoption);
     }
-    return status == WEFT_OK ? adopt_index(adoption) : status;
+    if (status == WEFT_OK && kind == MODEL_OWNED) status = adopt_index(adoption);
+    return status;
 }
 
 enum weft_status store_adopt(sqlite3 *db, struct store *store, struct weft_error *why) {

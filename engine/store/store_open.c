@@ -22,33 +22,35 @@
 
 /* ---- the lock -------------------------------------------------------------------------------- */
 
-/* Locks the library that `db` has open. The name is SQLite's, in which links are resolved: two ways
- * to one file meet at one lock. */
-static enum weft_status lock_take(sqlite3 *db, const struct store_seed *seed, sqlite3 **out,
-                                  struct weft_error *why) {
+/* The file's name is taken from SQLite, which resolves links: two ways to one file meet at one
+ * lock. */
+enum weft_status store_lock(sqlite3 *db, const char *path, const char *vfs, sqlite3 **out,
+                            struct weft_error *why) {
+    CHECK(db != NULL && out != NULL);
     const char *file = sqlite3_db_filename(db, "main");
     if (file == NULL || file[0] == 0) {
         return status_fail(why, WEFT_INVALID, 0,
                            "\"%s\" is no file on a disk, so nothing written to it would last; give "
                            "the path of a file",
-                           seed->path);
+                           path);
     }
-    char *path = sqlite3_mprintf("%s-lock", file);
-    if (path == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", file);
+    char *beside = sqlite3_mprintf("%s-lock", file);
+    if (beside == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", file);
     sqlite3 *lock = NULL;
-    enum weft_status status = store_open_file(path, seed->vfs, false, &lock, why);
+    enum weft_status status = store_open_file(beside, vfs, false, &lock, why);
     if (status == WEFT_OK) {
         sqlite3_busy_timeout(lock, 0);
-        status = statement_exec(lock, "locking", path, why, "PRAGMA journal_mode = MEMORY");
+        status = statement_exec(lock, "locking", beside, why, "PRAGMA journal_mode = MEMORY");
     }
-    if (status == WEFT_OK) status = statement_exec(lock, "locking", path, why, "BEGIN EXCLUSIVE");
+    if (status == WEFT_OK) status = statement_exec(lock, "locking", beside, why, "BEGIN EXCLUSIVE");
     if (status == WEFT_LOCKED) {
         status = status_fail(why, WEFT_LOCKED, 0,
                              "%s is open in another engine, in this program or another one; close "
                              "that one first",
-                             seed->path);
+                             path);
     }
-    sqlite3_free(path);
+    sqlite3_free(beside);
     if (status == WEFT_OK) {
         *out = lock;
     } else {
@@ -265,8 +267,7 @@ static enum weft_status identity(sqlite3 *db, const struct store_seed *seed, str
 
 /* ---- the application's schema ---------------------------------------------------------------- */
 
-/* Whether a table or an index is the engine's own. */
-static bool schema_ours(const char *name) {
+bool store_ours(const char *name) {
     if (name == NULL) return false;
     return sqlite3_strnicmp(name, "_weft", 5) == 0 ||
            sqlite3_stricmp(name, "shared_changes") == 0 || sqlite3_stricmp(name, "peer_acks") == 0;
@@ -288,7 +289,7 @@ static int schema_allows(void *context, int action, const char *first, const cha
     case SQLITE_CREATE_TABLE:
     case SQLITE_DROP_TABLE:
     case SQLITE_DROP_INDEX:
-        return schema_ours(first) ? SQLITE_DENY : SQLITE_OK;
+        return store_ours(first) ? SQLITE_DENY : SQLITE_OK;
     default:
         return SQLITE_OK;
     }
@@ -365,7 +366,7 @@ enum weft_status store_open(const struct store_seed *seed, struct pool *pool, st
 
     enum weft_status status = store_open_file(seed->path, seed->vfs, false, &db, why);
     if (status != WEFT_OK) goto drop_arena;
-    status = lock_take(db, seed, &out->lock, why);
+    status = store_lock(db, seed->path, seed->vfs, &out->lock, why);
     if (status != WEFT_OK) goto close_file;
     status = store_settle(db, seed->path, false, seed->cache_bytes, why);
     if (status != WEFT_OK) goto release_lock;

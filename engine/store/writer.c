@@ -91,6 +91,10 @@ static void table_close(struct writer_table *table, const struct model *model) {
     }
     free(table->sets);
     free(table->scans);
+    for (uint32_t c = 0; table->default_bytes != NULL && c < model->column_count; c++)
+        packed_free(&table->default_bytes[c]);
+    free(table->default_bytes);
+    free(table->defaults);
 }
 
 void writer_close(struct writer *writer) {
@@ -109,6 +113,7 @@ void writer_close(struct writer *writer) {
     CHECK(code == SQLITE_OK);
     packed_free(&writer->key);
     packed_free(&writer->row);
+    shared_work_free(writer->shared);
     free(writer->tables);
     free(writer->path);
     free(writer);
@@ -176,6 +181,7 @@ void writer_rollback(struct writer *writer) {
     }
     writer->recalled = false;
     writer->device_count = 0;
+    shared_work_forget(writer->shared);
     memset(writer->references, 0, sizeof writer->references);
 }
 
@@ -192,6 +198,28 @@ const struct model *writer_model(const struct writer *writer, const Weft__Rows *
 struct writer_table *writer_table(struct writer *writer, const struct model *model) {
     CHECK(model->id >= 1 && model->id <= writer->models->count);
     return &writer->tables[model->id - 1];
+}
+
+/* Learns which columns a unique index looks at. */
+static enum weft_status learn_unique(struct writer *writer, const struct model *model,
+                                     struct weft_error *why) {
+    struct writer_table *table = writer_table(writer, model);
+    sqlite3_stmt *query = NULL;
+    bool row = true;
+    enum weft_status status = statement_prepare(
+        writer->db, &query, model->name, why,
+        "SELECT x.name FROM pragma_index_list(%Q) AS l, pragma_index_xinfo(l.name) AS x "
+        "WHERE l.\"unique\" = 1 AND x.\"key\" = 1 AND x.name IS NOT NULL",
+        model->name);
+    while (status == WEFT_OK && row) {
+        status = statement_step(query, &row, "reading", model->name, why);
+        if (status != WEFT_OK || !row) break;
+        const struct weft_value name = statement_value(query, 0);
+        const int c = model_column(model, name.as.bytes, name.size);
+        if (c >= 0) table->unique[c / 64] |= UINT64_C(1) << (c % 64);
+    }
+    sqlite3_finalize(query);
+    return status;
 }
 
 /* Learns what the schema says beyond the model. */
@@ -215,9 +243,10 @@ static enum weft_status table_learn(struct writer *writer, const struct model *m
         for (uint32_t i = 0; i < writer->models->count; i++) {
             table->owns = table->owns || writer->models->list[i].owner_model == model;
         }
-        table->known = true;
     }
     sqlite3_finalize(query);
+    if (status == WEFT_OK) status = learn_unique(writer, model, why);
+    table->known = status == WEFT_OK;
     return status;
 }
 

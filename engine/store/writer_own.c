@@ -367,9 +367,7 @@ static enum weft_status set_row(struct own *own, uint32_t row) {
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-/* SQLite keeps -0.0 as 0.0 in some columns and not in others, and finds them equal. What travels
- * from memory must be what is read from the file later, so the run says 0.0 everywhere. */
-static void settle_zeros(const struct model *model, Weft__Rows *rows) {
+void writer_settle_zeros(const struct model *model, Weft__Rows *rows) {
     for (uint32_t c = 0; c < model->column_count; c++) {
         const enum weft_type type = model->columns[c].type;
         if (type != WEFT_REAL && type != WEFT_NULL) continue;
@@ -396,7 +394,8 @@ enum weft_status writer_apply_own(struct writer *writer, Weft__Rows *rows, struc
                       .tally = tally,
                       .why = why};
     enum weft_status status = WEFT_OK;
-    settle_zeros(own.model, rows);
+    CHECK(own.model->kind == MODEL_OWNED);
+    writer_settle_zeros(own.model, rows);
     for (uint32_t row = 0; row < rows->count && status == WEFT_OK; row++) {
         const enum row_op op = rows_op(rows, row);
         if (op == ROW_PUT) {

@@ -92,7 +92,7 @@ static enum weft_status parked_next(struct writer *writer, struct place *place, 
 /* Tries one parked row. What cannot be read, or whose table is gone, stays as it is. */
 static enum weft_status parked_try(struct writer *writer, const struct place *place,
                                    struct writer_tally *tally, struct weft_error *why) {
-    const struct model *model = models_get(writer->models, place->model);
+    const struct model *model = models_owned(writer->models, place->model);
     struct bytes packed = {writer->row.data, writer->row.size};
     if (model == NULL || !packed_read_row(packed, model, writer->values)) return WEFT_OK;
     enum writer_outcome outcome;

@@ -9,6 +9,7 @@
  *   writer_sweep.c    deleting what a scan or a sweep did not find
  *   writer_tables.c   the small tables
  *   writer_shared.c   the shared log
+ *   shared_row*.c     rows that everybody may write
  *
  * Every statement about a synced table numbers its parameters the same way, so that one row can be
  * bound to any of them:   ?1 owner │ ?(2 + column) cells │ ?(2 + column_count) version
@@ -40,6 +41,11 @@ enum writer_slot {
     SLOT_REPLACE_OLD, /* update likewise */
     SLOT_RANGE,       /* the next version of an owner in a range */
     SLOT_DELETE_AT,   /* by owner and version */
+    SLOT_SHARED_LOOK, /* these are for shared models: ?1 is the clock */
+    SLOT_SHARED_INSERT,
+    SLOT_SHARED_UPDATE,
+    SLOT_SHARED_DELETE,
+    SLOT_SHARED_RIVALS, /* other rows that a unique index does not let stand beside this one */
     SLOT_COUNT
 };
 
@@ -83,18 +89,33 @@ enum writer_fixed {
     FIXED_LOAD_MEMBERS,
     FIXED_LOAD_PINS,
     FIXED_LOAD_KEYS,
+    FIXED_ORIGINS,
+    FIXED_FIELD,
+    FIXED_FIELD_ADD,
+    FIXED_SHADOW_ANY,
+    FIXED_SHADOW_LOOK,
+    FIXED_SHADOW_KEEP,
+    FIXED_SHADOW_DROP,
+    FIXED_SHADOW_NEXT,
+    FIXED_QUARANTINE,
+    FIXED_QUARANTINE_NEXT,
+    FIXED_QUARANTINE_DROP,
     FIXED_COUNT
 };
 
 struct writer_table {
     sqlite3_stmt *slots[SLOT_COUNT];
-    sqlite3_stmt **sets;  /* per column; NULL until a field is first set */
-    sqlite3_stmt **scans; /* per column, likewise */
-    bool known;           /* the three below are */
-    bool triggers;        /* the application's: they must not see a row twice */
-    bool opaque;          /* a unique index over an expression or a part of the rows */
-    bool owns;            /* other models take their owner from this one */
-    unsigned hopeless;    /* statements left until new rows are expected again */
+    sqlite3_stmt **sets;         /* per column; NULL until a field is first set */
+    sqlite3_stmt **scans;        /* per column, likewise */
+    bool known;                  /* the three below are */
+    bool triggers;               /* the application's: they must not see a row twice */
+    bool opaque;                 /* a unique index over an expression or a part of the rows */
+    bool owns;                   /* other models take their owner from this one */
+    unsigned hopeless;           /* statements left until new rows are expected again */
+    struct weft_value *defaults; /* of a shared table, per column: what an unset field shows */
+    struct packed *default_bytes;
+    uint64_t unique[LIMIT_COLUMNS / 64]; /* columns of unique indexes */
+    bool freed; /* a row has gone or changed: those that stood behind it are to be tried */
 };
 
 struct writer_reference {
@@ -136,6 +157,7 @@ struct writer {
     /* Notes of the upsert that ran last, in the order of its rows. */
     struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
     uint32_t note_count;
+    struct shared_work *shared; /* of shared_row*.c; NULL before the first */
     /* One row being worked on. */
     struct weft_value values[LIMIT_COLUMNS];
     struct packed key;
@@ -214,6 +236,18 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot);
 char *writer_sql_set(sqlite3 *db, const struct model *model, uint32_t column);
 char *writer_sql_scan(sqlite3 *db, const struct model *model, uint32_t column);
 extern const char *const writer_fixed_sql[FIXED_COUNT];
+
+/* ---- writer_own.c */
+
+/* SQLite keeps -0.0 as 0.0 in some columns and not in others, and finds them equal. What travels
+ * from memory must be what is read from the file later, so the run says 0.0 everywhere. */
+void writer_settle_zeros(const struct model *model, Weft__Rows *rows);
+
+/* ---- shared_row.c */
+
+/* Forgets what it knows of the file; frees it. */
+void shared_work_forget(struct shared_work *work);
+void shared_work_free(struct shared_work *work);
 
 /* ---- writer_remote.c */
 

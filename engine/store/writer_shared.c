@@ -94,6 +94,14 @@ static enum weft_status origin_take(struct writer *writer, const struct record_o
     return statement_run(add, "writing", writer->path, why);
 }
 
+enum weft_status shared_origin_number(struct writer *writer, const struct record_origin *origin,
+                                      uint32_t *number, struct weft_error *why) {
+    struct stored stored;
+    enum weft_status status = origin_take(writer, origin, &stored, why);
+    *number = (uint32_t)stored.id;
+    return status;
+}
+
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* Says why a record does not go behind the head that is stored; WEFT_OK when it does. */

@@ -100,6 +100,27 @@ static void append_conflict(sqlite3_str *sql, const struct model *model, bool ow
     sqlite3_str_appendall(sql, ")");
 }
 
+/* ---- shared tables: ?1 clock, ?(2 + column) cells */
+
+static void append_shared_insert(sqlite3_str *sql, const struct model *model) {
+    sqlite3_str_appendf(sql, "INSERT OR ABORT INTO main.\"%w\"(", model->name);
+    append_columns(sql, model);
+    sqlite3_str_appendall(sql, ",_weft_clock) VALUES (");
+    for (uint32_t c = 0; c < model->column_count; c++)
+        sqlite3_str_appendf(sql, "?%u,", place(c));
+    sqlite3_str_appendall(sql, "?1)");
+}
+
+static void append_shared_update(sqlite3_str *sql, const struct model *model) {
+    sqlite3_str_appendf(sql, "UPDATE OR ABORT main.\"%w\" SET _weft_clock = ?1", model->name);
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        if (model->columns[c].key_place >= 0) continue;
+        sqlite3_str_appendf(sql, ",\"%w\" = ?%u", model->columns[c].name, place(c));
+    }
+    sqlite3_str_appendall(sql, " WHERE ");
+    append_key(sql, model);
+}
+
 /* UPDATE … SET every column that is not in the key. */
 static void append_update(sqlite3_str *sql, const struct model *model) {
     unsigned version = place(model->column_count);
@@ -114,11 +135,10 @@ static void append_update(sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND _weft_version < ?%u", version);
 }
 
-/* Another owner's rows that one of the unique indexes would not let stand beside this one. */
-static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+/* ` AND (` whether one of the unique indexes would not let a row stand beside this one `)`. */
+static void append_conflicting(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_stmt *query = NULL;
-    sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE _weft_owner IS NOT ?1 AND ((false",
-                        model->name);
+    const char *before = " AND ((";
     static const char indexes[] =
         "SELECT l.seq, x.seqno, x.name, x.coll FROM pragma_index_list(?1) AS l, "
         "pragma_index_xinfo(l.name) AS x WHERE l.\"unique\" = 1 AND l.partial = 0 "
@@ -131,7 +151,8 @@ static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *mo
         const char *collation = (const char *)sqlite3_column_text(query, 3);
         bool first = sqlite3_column_int(query, 1) == 0;
         int column = name == NULL ? -1 : model_column(model, name, strlen(name));
-        sqlite3_str_appendall(sql, first ? ") OR (" : " AND ");
+        sqlite3_str_appendall(sql, first ? before : " AND ");
+        before = ") OR (";
         if (column < 0 || collation == NULL) {
             /* An expression, or a column that is not sent: such an index is `opaque`. */
             sqlite3_str_appendall(sql, "false");
@@ -141,12 +162,57 @@ static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *mo
                             place((uint32_t)column));
     }
     sqlite3_finalize(query);
-    sqlite3_str_appendall(sql, ")) LIMIT 1");
+    /* Alone only: beside others it would keep SQLite from using their indexes. */
+    sqlite3_str_appendall(sql, before[0] == ')' ? "))" : " AND false");
+}
+
+/* Another owner's rows that are in the way of this one. */
+static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+    sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE _weft_owner IS NOT ?1", model->name);
+    append_conflicting(db, sql, model);
+    sqlite3_str_appendall(sql, " LIMIT 1");
+}
+
+/* Clock and key of other rows that are in the way of this one. */
+static void append_rivals(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+    sqlite3_str_appendall(sql, "SELECT _weft_clock");
+    for (uint32_t k = 0; k < model->key_count; k++)
+        sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE NOT (", model->name);
+    append_key(sql, model);
+    sqlite3_str_appendall(sql, ")");
+    append_conflicting(db, sql, model);
 }
 
 static void append_by_key(sqlite3_str *sql, const struct model *model, const char *what) {
     sqlite3_str_appendf(sql, "%s FROM main.\"%w\" WHERE ", what, model->name);
     append_key(sql, model);
+}
+
+/* The statements of shared tables. */
+static void append_shared(sqlite3 *db, sqlite3_str *sql, const struct model *model,
+                          enum writer_slot slot) {
+    switch (slot) {
+    case SLOT_SHARED_LOOK:
+        sqlite3_str_appendall(sql, "SELECT _weft_clock,");
+        append_columns(sql, model);
+        append_by_key(sql, model, "");
+        break;
+    case SLOT_SHARED_INSERT:
+        append_shared_insert(sql, model);
+        break;
+    case SLOT_SHARED_UPDATE:
+        append_shared_update(sql, model);
+        break;
+    case SLOT_SHARED_DELETE:
+        append_by_key(sql, model, "DELETE");
+        break;
+    case SLOT_SHARED_RIVALS:
+        append_rivals(db, sql, model);
+        break;
+    default:
+        break;
+    }
 }
 
 char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) {
@@ -199,6 +265,13 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
         sqlite3_str_appendf(sql,
                             "DELETE FROM main.\"%w\" WHERE _weft_owner = ?1 AND _weft_version = ?2",
                             model->name);
+        break;
+    case SLOT_SHARED_LOOK:
+    case SLOT_SHARED_INSERT:
+    case SLOT_SHARED_UPDATE:
+    case SLOT_SHARED_DELETE:
+    case SLOT_SHARED_RIVALS:
+        append_shared(db, sql, model, slot);
         break;
     case SLOT_COUNT:
         break;
@@ -324,4 +397,26 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                         "ORDER BY incarnation < 0, incarnation",
     [FIXED_LOAD_KEYS] = "SELECT epoch, psk_id, author, sealed FROM _weft_key "
                         "ORDER BY epoch, psk_id",
+    [FIXED_ORIGINS] = "SELECT id, device, incarnation FROM _weft_origin ORDER BY id",
+    [FIXED_FIELD] = "SELECT field FROM _weft_field WHERE model = ?1 AND name = ?2",
+    [FIXED_FIELD_ADD] = "INSERT INTO _weft_field(model, field, name) SELECT ?1, n, ?2 FROM "
+                        "(SELECT ifnull(max(field) + 1, 0) AS n FROM _weft_field "
+                        "WHERE model = ?1) WHERE n < ?3 RETURNING field",
+    [FIXED_SHADOW_ANY] = "SELECT EXISTS (SELECT 1 FROM _weft_shadow), EXISTS (SELECT 1 FROM "
+                         "_weft_shadow WHERE kind <> 2 AND kind = 4)",
+    [FIXED_SHADOW_LOOK] = "SELECT kind, clock, fields FROM _weft_shadow "
+                          "WHERE model = ?1 AND key = ?2",
+    [FIXED_SHADOW_KEEP] = "INSERT OR REPLACE INTO _weft_shadow(model, key, kind, hlc, clock, "
+                          "fields, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [FIXED_SHADOW_DROP] = "DELETE FROM _weft_shadow WHERE model = ?1 AND key = ?2",
+    /* Of all kinds that are to be seen, or of one of them. */
+    [FIXED_SHADOW_NEXT] = "SELECT model, key FROM _weft_shadow WHERE kind <> 2 "
+                          "AND (model, key) > (?1, ?2) AND (?3 IS NULL OR kind = ?3) "
+                          "AND (?4 IS NULL OR model = ?4) ORDER BY model, key LIMIT 1",
+    [FIXED_QUARANTINE] = "INSERT INTO _weft_quarantine(place, origin, hlc) SELECT ?1, ?2, ?3 "
+                         "WHERE (SELECT count(*) FROM _weft_quarantine WHERE origin = ?2) < ?4",
+    [FIXED_QUARANTINE_NEXT] = "SELECT q.place, q.hlc, s.record FROM _weft_quarantine AS q "
+                              "JOIN shared_changes AS s ON s.place = q.place "
+                              "ORDER BY q.hlc LIMIT 1",
+    [FIXED_QUARANTINE_DROP] = "DELETE FROM _weft_quarantine WHERE place = ?1",
 };

@@ -149,7 +149,7 @@ enum weft_status writer_load_positions(struct writer *writer, struct vector *out
         struct stream stream = {.model = (uint32_t)sqlite3_column_int64(statement, 1)};
         if (!column_id(statement, 0, &stream.owner)) {
             status = fail_corrupt(writer, why);
-        } else if (models_get(writer->models, stream.model) != NULL) {
+        } else if (models_owned(writer->models, stream.model) != NULL) {
             status =
                 vector_advance(out, &stream, (uint64_t)sqlite3_column_int64(statement, 2), NULL);
             if (status != WEFT_OK)
@@ -161,14 +161,16 @@ enum weft_status writer_load_positions(struct writer *writer, struct vector *out
 }
 
 /* Hands one row of one of the three queries to the visitor. */
-static bool visit_row(const struct writer_visit *visit, enum writer_fixed fixed,
-                      sqlite3_stmt *row) {
+static bool visit_row(const struct writer *writer, const struct writer_visit *visit,
+                      enum writer_fixed fixed, sqlite3_stmt *row) {
     struct id device;
     struct stream stream;
     if (!column_id(row, 0, &device)) return false;
     if (fixed == FIXED_VISIT_TOMBSTONES || fixed == FIXED_VISIT_SWEEPS) {
         stream = (struct stream){device, (uint32_t)sqlite3_column_int64(row, 1)};
         const uint64_t version = (uint64_t)sqlite3_column_int64(row, 2);
+        /* What is left of a table that is gone, or of another kind now. */
+        if (models_owned(writer->models, stream.model) == NULL) return true;
         if (fixed == FIXED_VISIT_SWEEPS) visit->sweep(visit->context, &stream, version);
         if (fixed == FIXED_VISIT_TOMBSTONES) {
             visit->oldest_tombstone(visit->context, &stream, version);
@@ -178,6 +180,7 @@ static bool visit_row(const struct writer_visit *visit, enum writer_fixed fixed,
     CHECK(fixed == FIXED_VISIT_ACKS);
     stream.model = (uint32_t)sqlite3_column_int64(row, 2);
     if (!column_id(row, 1, &stream.owner)) return false;
+    if (models_owned(writer->models, stream.model) == NULL) return true;
     visit->ack(visit->context, &device, &stream, (uint64_t)sqlite3_column_int64(row, 3));
     return true;
 }
@@ -190,7 +193,7 @@ static enum weft_status visit_all(struct writer *writer, const struct writer_vis
     while (status == WEFT_OK && row) {
         status = statement_step(statement, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) return status;
-        if (!visit_row(visit, fixed, statement)) status = fail_corrupt(writer, why);
+        if (!visit_row(writer, visit, fixed, statement)) status = fail_corrupt(writer, why);
     }
     if (writer->fixed[fixed] != NULL) sqlite3_reset(writer->fixed[fixed]);
     return status;

@@ -64,6 +64,7 @@ enum record_op_kind {
     RECORD_OP_ADD = 1,    /* a device becomes a member */
     RECORD_OP_REMOVE = 2, /* a member is one no longer; what was accepted of it is pinned */
     RECORD_OP_KEY = 3,    /* a library key, sealed to each of some members */
+    RECORD_OP_CHANGE = 4, /* rows of a shared table: wire/change.h */
 };
 
 struct record_op {
@@ -124,6 +125,8 @@ void record_ops_begin(struct record_ops *ops, struct arena *arena);
 void record_ops_add(struct record_ops *ops, const struct record_add *add);
 void record_ops_remove(struct record_ops *ops, const struct record_remove *remove);
 void record_ops_key(struct record_ops *ops, const struct record_key *key);
+/* `body` is that of a CHANGE, as change_end() gives it. */
+void record_ops_change(struct record_ops *ops, struct bytes body);
 enum weft_status record_ops_end(struct record_ops *ops, struct bytes *out);
 
 #endif

@@ -187,6 +187,12 @@ void record_ops_key(struct record_ops *ops, const struct record_key *key) {
     CHECK(sound); /* the boxes are in order */
 }
 
+void record_ops_change(struct record_ops *ops, struct bytes body) {
+    CHECK(body.size > 0);
+    uint8_t *at = ops_open(ops, RECORD_OP_CHANGE, body.size);
+    if (at != NULL) put(at, body.data, body.size);
+}
+
 enum weft_status record_ops_end(struct record_ops *ops, struct bytes *out) {
     CHECK(out != NULL);
     CHECK(ops->size <= ops->room);

@@ -77,9 +77,9 @@ static void a_schema_that_cannot_be_used_is_refused(void **state) {
                    WEFT_SCHEMA, (const char *[]){"song", "nobody", NULL});
     refuses_schema(folder, "CREATE TABLE song ( id BLOB", WEFT_SCHEMA, (const char *[]){NULL});
     refuses_schema(folder,
-                   "CREATE TABLE song ( -- @shared(create: unique)\n id BLOB PRIMARY KEY,\n"
-                   " name TEXT)",
-                   WEFT_UNSUPPORTED, (const char *[]){"song", NULL});
+                   "CREATE TABLE song ( -- @shared(create: atomic)\n id BLOB PRIMARY KEY,\n"
+                   " name TEXT NOT NULL)",
+                   WEFT_SCHEMA, (const char *[]){"song", "name", "NOT NULL", NULL});
 }
 
 static void an_integer_row_id_cannot_be_a_sync_id(void **state) {

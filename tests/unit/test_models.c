@@ -163,7 +163,7 @@ static void an_integer_key_is_refused_with_what_to_write_instead(void **state) {
             WEFT_INTEGER_KEY, "id BLOB PRIMARY KEY");
     refused(place,
             "CREATE TABLE t ( -- @owned(owner: o, id: id)\n id INTEGER PRIMARY KEY, o BLOB);",
-            WEFT_INTEGER_KEY, "weft_id()");
+            WEFT_INTEGER_KEY, "NOT NULL UNIQUE: @owned(owner: ..., id: that_column)");
     /* INT is not a row number. */
     model_of(place, "CREATE TABLE t ( -- @owned(owner: o)\n id INT PRIMARY KEY, o BLOB);", "t");
 }
@@ -212,14 +212,6 @@ static void more_key_columns_than_allowed_are_refused(void **state) {
 
 static void what_this_version_does_not_carry_is_refused(void **state) {
     struct place *place = *state;
-    refused(place, "CREATE TABLE t ( -- @shared(create: unique)\n id BLOB PRIMARY KEY);",
-            WEFT_UNSUPPORTED, "@shared is not carried by this version");
-    refused(place, "CREATE TABLE t ( -- @relation(item: a, group: b)\n a BLOB, b BLOB);",
-            WEFT_UNSUPPORTED, "@relation is not carried by this version");
-    refused(place,
-            "CREATE TABLE t ( -- @owned(owner: o)\n id BLOB PRIMARY KEY, o BLOB,"
-            " w BLOB /* @node */);",
-            WEFT_UNSUPPORTED, "@node");
     refused(place,
             "CREATE TABLE t ( -- @owned(owner: o)\n id BLOB PRIMARY KEY, o BLOB, n INTEGER,"
             " m INTEGER AS (n + 1));",
