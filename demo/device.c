@@ -53,8 +53,11 @@ bool device_start(struct device *device, const char *link, char *why, size_t why
     const char *arguments[] = {"engine_demo", "node",   "--json",     "--control", "--db",
                                device->db,    "--name", device->name, "--listen",  "127.0.0.1:0",
                                "--join",      "-",      NULL};
+    if (link == NULL) arguments[8] = NULL; /* what follows the name is for a newcomer */
     int to[2], from[2];
     device->to = device->from = -1;
+    device->ready = device->ended = device->watching = false;
+    device->input_size = 0;
     if (pipe2(to, O_CLOEXEC) != 0) {
         snprintf(why, why_cap, "cannot make a pipe: %s", strerror(errno));
         return false;
@@ -78,7 +81,7 @@ bool device_start(struct device *device, const char *link, char *why, size_t why
     device->to = to[1];
     device->from = from[0];
     /* A child that is gone already is noticed by the end of its output. */
-    (void)device_send(device, link);
+    if (link != NULL) (void)device_send(device, link);
     return true;
 }
 
@@ -102,6 +105,28 @@ static void device_seen(struct device *device, const char *json,
     listener->seen(listener->context, device, &change, line_number(json, "us"));
 }
 
+static void device_tags(struct device *device, const char *json) {
+    char behind[8];
+    device->tags = (struct tagger_report){
+        .tags = (uint64_t)line_number(json, "tags"),
+        .links = (uint64_t)line_number(json, "links"),
+        .records = (uint64_t)line_number(json, "records"),
+        .beaten = (uint64_t)line_number(json, "beaten"),
+        .seen = (uint64_t)line_number(json, "seen"),
+        .p50_us = (uint64_t)line_number(json, "p50_us"),
+        .p99_us = (uint64_t)line_number(json, "p99_us"),
+        .longest_us = (uint64_t)line_number(json, "longest_us"),
+        .behind = line_find(json, "behind", behind, sizeof behind) && strcmp(behind, "true") == 0};
+    device->tags_told = true;
+}
+
+static void device_clashed(struct device *device, const char *json) {
+    device->clash = (struct clash_report){.tags = (uint64_t)line_number(json, "tags"),
+                                          .unlinked = (uint64_t)line_number(json, "unlinked"),
+                                          .linked = (uint64_t)line_number(json, "linked")};
+    device->clashed = true;
+}
+
 static void device_line(struct device *device, const char *json,
                         const struct device_listener *listener) {
     char event[32], text[1024];
@@ -110,6 +135,10 @@ static void device_line(struct device *device, const char *json,
         device_status(device, json);
     } else if (strcmp(event, "seen") == 0) {
         device_seen(device, json, listener);
+    } else if (strcmp(event, "tags") == 0) {
+        device_tags(device, json);
+    } else if (strcmp(event, "clashed") == 0) {
+        device_clashed(device, json);
     } else if (strcmp(event, "watching") == 0) {
         device->watching = true;
     } else if (strcmp(event, "ready") == 0) {

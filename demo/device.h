@@ -6,8 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "demo/clash.h"
 #include "demo/gauge.h"
 #include "demo/line.h"
+#include "demo/tagger.h"
 #include "demo/watch.h"
 
 struct device {
@@ -19,8 +21,11 @@ struct device {
     char code[8]; /* the six digits that it showed when it came in */
     /* told: figures that were asked for have come */
     bool ready, joined, watching, told, ended;
-    int exit_status; /* once ended */
+    bool tags_told, clashed; /* what was asked for has come */
+    int exit_status;         /* once ended */
     struct figures figures;
+    struct tagger_report tags;
+    struct clash_report clash;
     char input[8192];
     size_t input_size;
 };
@@ -34,7 +39,8 @@ struct device_listener {
 };
 
 /* Starts `engine_demo node` on device->db, which comes in by the invite `link`. The link goes
- * through the pipe: arguments and environment would show it to others.
+ * through the pipe: arguments and environment would show it to others. Without a link (NULL) it
+ * opens the library that is there, listens nowhere and connects to nobody.
  * On failure false, and a sentence in `why`. */
 bool device_start(struct device *device, const char *link, char *why, size_t why_cap);
 /* Reads what the child says. Call it when device->from is readable. */

@@ -5,7 +5,7 @@
  *      the engine's events ───────┘
  *
  * Signals arrive through a descriptor: nothing runs inside a signal handler, nothing is global.
- * What people decide (invites, codes, yes and no) is in node_members.c.
+ * What people decide (invites, codes, yes and no) is in node_members.c, tags are in node_tags.c.
  * Invariants
  *   1. A look at the watched location follows every event that can mean a change, lost ones
  *      included, so no change goes unseen for longer than the next event.
@@ -262,6 +262,8 @@ static void node_command(struct node *node, char *command) {
         node->closing = true;
     } else if (strcmp(command, "status") == 0) {
         node_status(node, true);
+    } else if (strcmp(command, "tags") == 0 || strcmp(command, "clash") == 0) {
+        node_tags(node, command, argument != NULL ? argument : "");
     } else if (strcmp(command, "connect") == 0 && argument != NULL) {
         if (weft_connect(node->engine, argument, &why) != WEFT_OK)
             node_say(node, "fault", "%s", why.text);
@@ -338,6 +340,19 @@ static void node_fault(struct node *node, const struct weft_event *event) {
     (void)node_fail(node, "cannot join", &why);
 }
 
+static void node_changed(struct node *node, const struct weft_event *event) {
+    node_tags_look(node, event->model);
+    if (!node->options->watch) return;
+    bool own = event->model == node->models.entry || event->model == node->models.location;
+    if (!own) {
+        node_say(node, "changed", "tags were changed by another device");
+        return;
+    }
+    node_say(node, "changed", "%llu rows of %s came from another device",
+             (unsigned long long)event->count,
+             event->model == node->models.entry ? "entry" : "location");
+}
+
 static void node_events(struct node *node) {
     struct weft_event event;
     bool changed = false, members = false;
@@ -356,13 +371,11 @@ static void node_events(struct node *node) {
             break;
         case WEFT_EVENT_CHANGED:
             changed = true;
-            if (!node->options->watch) break;
-            node_say(node, "changed", "%llu rows of %s came from another device",
-                     (unsigned long long)event.count,
-                     event.model == node->models.entry ? "entry" : "location");
+            node_changed(node, &event);
             break;
         case WEFT_EVENT_LOST:
             changed = members = true;
+            node_tags_look(node, -1);
             break;
         case WEFT_EVENT_FAULT:
             node_fault(node, &event);
@@ -397,7 +410,9 @@ static void node_join_late(struct node *node) {
 
 static void node_loop(struct node *node) {
     while (!node->closing) {
+        int tags_ms = node_tags_step(node);
         int64_t left_us = node->status_us - instant_us();
+        if (tags_ms >= 0 && left_us > tags_ms * 1000) left_us = tags_ms * 1000;
         struct pollfd watched[] = {
             {weft_event_descriptor(node->engine), POLLIN, 0},
             {node->signals, POLLIN, 0},
@@ -428,6 +443,7 @@ int node_run(const struct node_options *options) {
     int status = node->status;
     index_close(node->index);
     watch_close(node->watch);
+    tagger_close(node->tagger);
     gauge_close(&node->gauge);
     weft_close(node->engine);
     close(node->signals);

@@ -3,7 +3,8 @@
  *
  *      to its standard input      first the link, after --join -; then commands:
  *                                 connect HOST:PORT[#DEVICE] | watch LOCATION | status | close |
- *                                 admit DEVICE | refuse DEVICE      (a newcomer, after --confirm)
+ *                                 admit DEVICE | refuse DEVICE |    (a newcomer, after --confirm)
+ *                                 tags [on | off] | clash ROUND                (tagger.h, clash.h)
  *      from its standard output   {"event":"ready","address":…,"device":…,"library":…}
  *                                 {"event":"joining","device":…,"name":…,"code":…}  on both sides
  *                                 {"event":"joined","text":…}       this device is a member now
@@ -15,6 +16,10 @@
  *                                 second, and when asked for: then the rows were counted just now
  *                                 {"event":"watching"}
  *                                 {"event":"seen","id":…,"size":…,"gone":…,"us":…}
+ *                                 {"event":"tags","tags":…,"links":…,"records":…,"beaten":…,
+ *                                  "seen":…,"p50_us":…,"p99_us":…,"longest_us":…,"behind":…}
+ *                                                         when asked: tagger.h says what they are
+ *                                 {"event":"clashed","tags":…,"unlinked":…,"linked":…}
  *                                 {"event":"peer"|"changed"|"parked"|"fault"|"failed"|"revoked"|
  *                                  "refused"|"indexed"|"restored","text":…}
  * `us` is the machine's monotonic clock at the moment a reader of this device saw the change. */

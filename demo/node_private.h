@@ -1,5 +1,5 @@
 /* What the files of the node share. node.c: opening, the loop, figures and commands.
- * node_members.c: coming in, inviting, and who the members are. */
+ * node_members.c: coming in, inviting, and who the members are. node_tags.c: tagging. */
 #ifndef DEMO_NODE_PRIVATE_H
 #define DEMO_NODE_PRIVATE_H
 
@@ -7,6 +7,7 @@
 #include "demo/index.h"
 #include "demo/line.h"
 #include "demo/node.h"
+#include "demo/tagger.h"
 #include "demo/watch.h"
 
 struct node {
@@ -17,7 +18,8 @@ struct node {
     struct watch *watch;
     struct index *index;
     bool index_told;
-    int signals; /* descriptor */
+    struct tagger *tagger; /* once it was told to tag, or asked about tags */
+    int signals;           /* descriptor */
     char input[2048];
     size_t input_size;
     int64_t status_us; /* when the next one is due */
@@ -60,5 +62,14 @@ void node_joining(struct node *node, const struct weft_event *event);
 void node_answer(struct node *node, const char *text);
 /* Says yes or no to a newcomer. */
 void node_admit(struct node *node, const uint8_t device[WEFT_ID_SIZE], bool yes);
+
+/* ---- node_tags.c ---- */
+
+/* The commands: "tags" with on, off or nothing, "clash" with the number of a round. */
+void node_tags(struct node *node, const char *command, const char *argument);
+/* Does what is due. Returns after how many milliseconds it wants to be called again; -1: never. */
+int node_tags_step(struct node *node);
+/* Rows of this model have come; -1: perhaps, of any. */
+void node_tags_look(struct node *node, int model);
 
 #endif

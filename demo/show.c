@@ -1,4 +1,5 @@
-/* The show: opening, pumping, closing. Its stages are in stages.c and live.c.
+/* The show: opening, pumping, closing. Its stages are in stages.c, tagging.c, partition.c and
+ * live.c.
  *
  *      A (this process) ◄──TCP──► B (child)
  *               ▲                  ▲
@@ -27,6 +28,7 @@
 #include "demo/live.h"
 #include "demo/must.h"
 #include "demo/stages.h"
+#include "demo/tagging.h"
 
 #define SHOW_FIGURES_US 200000
 #define SHOW_CLOSE_MS 30000
@@ -69,6 +71,8 @@ static void show_events(struct show *show) {
     while (weft_next_event(show->engine, &event)) {
         if (event.kind == WEFT_EVENT_JOINING)
             snprintf(show->code, sizeof show->code, "%06u", (unsigned)(event.count % 1000000));
+        if (event.kind == WEFT_EVENT_CHANGED || event.kind == WEFT_EVENT_LOST)
+            tagging_look(show, event.kind == WEFT_EVENT_LOST ? -1 : event.model);
         if (event.kind != WEFT_EVENT_FAULT && event.kind != WEFT_EVENT_PARKED) continue;
         view_say(&show->view, "device A: %s: %s",
                  event.kind == WEFT_EVENT_FAULT ? "fault" : "parked", event.error.text);
@@ -111,6 +115,7 @@ bool show_pump(struct show *show, int timeout_ms) {
     watched[count++] = (struct pollfd){weft_event_descriptor(show->engine), POLLIN, 0};
     for (unsigned i = 0; i < show->child_count; i++)
         watched[count++] = (struct pollfd){show->children[i].from, POLLIN, 0};
+    if (!tagging_step(show, &timeout_ms)) return false;
     if (poll(watched, count, timeout_ms) < 0 && errno != EINTR)
         return show_fail(show, "waiting failed: %s", strerror(errno));
     if (watched[0].revents != 0) return show_fail(show, "stopped");
@@ -131,8 +136,8 @@ bool show_wait_everywhere(struct show *show, uint64_t ticket) {
     int64_t moved_us = instant_us();
     for (;;) {
         struct weft_error why = {0};
-        enum weft_status status =
-            weft_wait(show->engine, ticket, WEFT_REPLICATED, show->child_count, 20, &why);
+        enum weft_status status = weft_wait(show->engine, ticket, WEFT_REPLICATED,
+                                            show->child_count, show->tagging ? 2 : 20, &why);
         if (status == WEFT_OK) return !show->failed;
         if (status != WEFT_TIMEOUT) return show_fail_weft(show, "waiting", status, &why);
         if (!show_pump(show, 0)) return false;
@@ -201,7 +206,7 @@ static bool show_engine(struct show *show) {
     if (status != WEFT_OK) return show_fail_weft(show, "the demo's schema", status, NULL);
     status = gauge_open(&show->gauge, show->engine, &why);
     if (status != WEFT_OK) return show_fail_weft(show, "cannot read device A", status, &why);
-    status = weft_listen_wait(show->engine, "127.0.0.1:0", NULL, &why);
+    status = weft_listen_wait(show->engine, "127.0.0.1:0", show->address, &why);
     if (status != WEFT_OK) return show_fail_weft(show, "device A cannot listen", status, &why);
     return true;
 }
@@ -305,6 +310,8 @@ bool show_stop(struct show *show) {
             well = show_fail(show, "device %s did not close well (status %d)", child->name,
                              child->exit_status);
     }
+    tagger_close(show->tagger);
+    show->tagger = NULL;
     gauge_close(&show->gauge);
     weft_close(show->engine);
     show->engine = NULL;

@@ -1,6 +1,7 @@
 /* The show: device A in this process, the others as children, and the stages people see.
  *
- *      show_open ─► show_index ─► live_run ─► live_rescan ─► show_compare ─► show_close
+ *      show_open ─► stage_index, while all devices tag ─► partition_run
+ *                ─► live_run ─► live_rescan ─► stage_compare ─► show_close
  *
  * One thread runs the stages. Whatever a stage waits for, it waits in show_pump(), which keeps the
  * view moving and hears the children. */
@@ -23,7 +24,8 @@ struct show {
     struct view view;
     char folder[PATH_MAX - 64]; /* the databases, and the scratch folder of the live stage */
     bool folder_made;
-    char db[PATH_MAX]; /* of A */
+    char db[PATH_MAX];              /* of A */
+    char address[WEFT_ADDRESS_MAX]; /* that it listens on */
     weft_engine *engine;
     struct entry_models models;
     struct gauge gauge;
@@ -32,7 +34,10 @@ struct show {
     struct device children[OPTIONS_DEVICES_MAX - 1];
     unsigned child_count;
     struct device_listener listener;
-    struct live *live; /* while the live stage runs */
+    struct live *live;     /* while the live stage runs */
+    struct tagger *tagger; /* A's, from the first tag on */
+    struct tagger_report tags;
+    bool tagging; /* A tags, and times what the others tag */
     int signals;
     const char *phase;
     uint64_t of; /* rows expected in the end, for the bars; 0: not known */

@@ -1,5 +1,5 @@
-/* The stages of the show: indexing a tree while it arrives elsewhere, and the comparison at the
- * end.
+/* The stages of the show: indexing a tree while it arrives elsewhere and every device tags, and the
+ * comparison at the end.
  *
  * The verdict is not taken from any counter: the databases are closed, opened again as plain SQLite
  * files, and read row by row. */
@@ -15,6 +15,8 @@
 #include "demo/line.h"
 #include "demo/live.h"
 #include "demo/must.h"
+#include "demo/partition.h"
+#include "demo/tagging.h"
 
 struct stage_times {
     int64_t begun_us, indexed_us, everywhere_us;
@@ -84,6 +86,7 @@ static bool stage_index(struct show *show) {
                               .walkers = show->options->walkers,
                               .limit = show->options->limit};
     if (stat(show->folder, &skip) == 0) plan.skip = &skip;
+    if (!tagging_begin(show)) return false;
     show_phase(show, phase);
     struct stage_times times = {.begun_us = instant_us()};
     struct index *index = index_open(&plan, why, sizeof why);
@@ -99,7 +102,7 @@ static bool stage_index(struct show *show) {
     goes_on = goes_on && index_arrive(show, index);
     times.everywhere_us = instant_us();
     if (goes_on) index_say(show, &report, &times);
-    goes_on = goes_on && show_ask(show);
+    goes_on = goes_on && tagging_end(show) && show_ask(show);
     index_close(index);
     return goes_on;
 }
@@ -163,7 +166,9 @@ static int stage_compare(struct show *show) {
 }
 
 int stages_run(struct show *show) {
-    if (!stage_index(show) || !stage_live(show)) return EXIT_FAILED;
+    bool healed;
+    if (!stage_index(show) || !partition_run(show, &healed)) return EXIT_FAILED;
+    if (healed && !stage_live(show)) return EXIT_FAILED;
     view_close(&show->view);
     if (!show_stop(show)) return EXIT_FAILED;
     return stage_compare(show);

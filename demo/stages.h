@@ -4,7 +4,8 @@
 
 #include "demo/show.h"
 
-/* Indexing, live changes, rescan, comparison; returns an enum exit_status. */
+/* Indexing and tagging, partition, live changes, rescan, comparison. Returns an enum
+ * exit_status. */
 int stages_run(struct show *show);
 
 #endif
