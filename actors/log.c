@@ -250,6 +250,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
         if (status != WEFT_SYNC_FAILED) log_notice(log, WEFT_EVENT_FAULT, -1, 0, NULL, why, out);
         return status;
     }
+    if (log->moved.count != 0 || log->place != log->told_place) log_attest_wait(log, now);
     CHECK(vector_merge(&log->positions, &log->moved) == WEFT_OK);
     log->moved.count = 0;
     log->marked = false;
@@ -405,6 +406,9 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_SHARED_ACKED:
         log_shared_acked(log, now, (*in)->body.shared_acked, out);
         break;
+    case WEFT__MAIL__BODY_ATTESTED:
+        log_attested(log, now, (*in)->body.attested, out);
+        break;
     case WEFT__MAIL__BODY_ROSTER_WANTED:
         log_roster_wanted(log, (*in)->body.roster_wanted, out);
         break;
@@ -419,6 +423,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         }
         (void)log_flush(log, now, out);
         if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
+        if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
         break;
     }
     if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {
@@ -431,7 +436,9 @@ static uint64_t log_due(const void *self) {
     const struct log *log = self;
     if (log->stopped) return DUE_NEVER;
     if (log->open) return 0;
-    return log->acks_due_us < log->quarantine_due_us ? log->acks_due_us : log->quarantine_due_us;
+    uint64_t due = log->acks_due_us;
+    if (log->quarantine_due_us < due) due = log->quarantine_due_us;
+    return log->attest_due_us < due ? log->attest_due_us : due;
 }
 
 static void log_stop(void *self) {

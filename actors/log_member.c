@@ -129,6 +129,23 @@ void log_acks_wait(struct log *log, struct instant now) {
     if (log->acks_due_us == DUE_NEVER) log->acks_due_us = now.mono_us + ACKS_DELAY_US;
 }
 
+bool log_holds(struct log *log, struct member *member, const struct stream *stream,
+               uint64_t position) {
+    bool raised = false, known = may_own(log, &stream->owner);
+    bool added = vector_find(&member->held, stream) == NULL;
+    /* No clock gives a greater version, and no commit that tried to store it would succeed. */
+    if (position > INT64_MAX) return false;
+    if (!known && added && member->unknown >= LIMIT_STREAMS_UNKNOWN) return false;
+    if (vector_advance(&member->held, stream, position, &raised) != WEFT_OK) return false;
+    member->unknown += !known && added;
+    if (!raised || !known) return false;
+    if (member->state == BOARD_MEMBER) {
+        (void)vector_advance(&member->unsaved, stream, position, NULL);
+    }
+    show(log, member, stream);
+    return true;
+}
+
 void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, struct outbox *out) {
     struct id device;
     bool moved = false;
@@ -139,21 +156,8 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
     for (size_t i = 0; i < acked->n_places; i++) {
         const Weft__Place *place = acked->places[i];
         struct stream stream = {.model = place->model};
-        bool raised = false;
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
-        /* No clock gives such a version, and no commit that tried to store it would succeed. */
-        if (place->position > INT64_MAX) continue;
-        bool known = may_own(log, &stream.owner);
-        bool added = vector_find(&member->held, &stream) == NULL;
-        if (!known && added && member->unknown >= LIMIT_STREAMS_UNKNOWN) continue;
-        if (vector_advance(&member->held, &stream, place->position, &raised) != WEFT_OK) continue;
-        member->unknown += !known && added;
-        if (!raised || !known) continue;
-        if (member->state == BOARD_MEMBER) {
-            (void)vector_advance(&member->unsaved, &stream, place->position, NULL);
-        }
-        show(log, member, &stream);
-        moved = true;
+        moved = log_holds(log, member, &stream, place->position) || moved;
     }
     if (!moved) return;
     log_acks_wait(log, now);

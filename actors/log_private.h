@@ -7,6 +7,7 @@
 #include "engine/crdt/vector.h"
 #include "engine/runtime/actor.h"
 #include "engine/store/shared.h"
+#include "engine/wire/attest.h"
 
 struct scan; /* an open rescan */
 
@@ -20,6 +21,8 @@ struct member {
     struct vector unsaved;     /* the part of `held` that no commit has stored yet */
     struct shared_ack *shared; /* what it says it holds of the shared log */
     uint32_t shared_count, shared_room;
+    uint64_t attested_in;  /* incarnation of its last statement that was passed on */
+    struct attest_sum sum; /* ... and how much it was */
 };
 
 /* What a member holds of an origin. */
@@ -60,7 +63,8 @@ struct log {
     /* Members. */
     struct member members[LIMIT_ROSTER];
     uint32_t member_count;
-    uint64_t acks_due_us; /* when unsaved acks are committed on their own */
+    uint64_t attest_due_us; /* when this device says what it holds; DUE_NEVER: that is said */
+    uint64_t acks_due_us;   /* when unsaved acks are committed on their own */
 
     /* The shared log. */
     struct roster roster;
@@ -74,7 +78,7 @@ struct log {
     struct shared_head own_head; /* as committed, should a group be rolled back */
     uint64_t own_place;
     uint32_t own_heads;
-    bool marked; /* the three above are of the open group */
+    bool marked;            /* the three above are of the open group */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
     struct scan *scans[LIMIT_SCANS];
@@ -134,6 +138,9 @@ void log_scan_free(struct log *log);
 
 enum weft_status log_load_members(struct log *log, struct weft_error *why);
 void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, struct outbox *out);
+/* Raises what a member is known to hold of a stream; whether that was news. */
+bool log_holds(struct log *log, struct member *member, const struct stream *stream,
+               uint64_t position);
 /* Writes unsaved acknowledgements within the open transaction. */
 enum weft_status log_save_acks(struct log *log, struct weft_error *why);
 void log_survey(struct log *log, struct instant now, struct outbox *out);
@@ -165,6 +172,9 @@ void log_restore_heads(struct log *log);
 void log_tell_place(struct log *log, struct outbox *out);
 /* What is held of an origin; NULL: nothing. */
 struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
+/* The same of the shared log. */
+bool log_holds_shared(struct log *log, struct member *member, const struct record_origin *origin,
+                      uint64_t seq);
 /* Writes what members say they hold of the shared log and no commit has stored yet. */
 enum weft_status log_save_shared_acks(struct log *log, struct member *member,
                                       struct weft_error *why);
@@ -177,6 +187,16 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
 /* Appends a record and applies it. */
 enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
                                    struct weft_error *why);
+
+/* ---- log_attest.c: statements of what devices hold ---- */
+
+/* Something is held that was not before: it is to be said a little later. */
+void log_attest_wait(struct log *log, struct instant now);
+/* Says what this device holds. Nothing is open. */
+void log_attest(struct log *log, struct instant now, struct outbox *out);
+/* Takes statements that a peer has passed on. */
+void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
+                  struct outbox *out);
 
 /* ---- log_rows.c: shared rows ---- */
 

@@ -105,6 +105,13 @@ static void show(struct log *log, const struct member *member, const struct reco
     atomic_store_explicit(&log->board->shared[member - log->members], seq, memory_order_release);
 }
 
+bool log_holds_shared(struct log *log, struct member *member, const struct record_origin *origin,
+                      uint64_t seq) {
+    if (!raise_ack(member, origin, seq)) return false;
+    show(log, member, origin, seq);
+    return true;
+}
+
 static void load_ack(void *context, const struct id *device, const struct record_origin *origin,
                      uint64_t seq) {
     struct log *log = context;
@@ -236,9 +243,7 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
         const Weft__Head *head = acked->heads[i];
         struct record_origin origin = {.incarnation = head->incarnation};
         if (!id_read(&origin.device, head->device.data, head->device.len)) continue;
-        if (!raise_ack(member, &origin, head->seq)) continue;
-        show(log, member, &origin, head->seq);
-        news = true;
+        news = log_holds_shared(log, member, &origin, head->seq) || news;
     }
     if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
     if (news) log_tell_host(out);

@@ -211,6 +211,17 @@ enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld 
     return parcel_send(peer, parcel);
 }
 
+enum weft_status peer_say_attested(struct peer *peer, const Weft__Attested *attested) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__Attest message = WEFT__WIRE__ATTEST__INIT;
+    message.statements = attested->statements;
+    message.n_statements = attested->n_statements;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_ATTEST;
+    parcel->wire.attest = &message;
+    return parcel_send(peer, parcel);
+}
+
 /* Bytes that a shipment's message has at most. */
 static uint64_t shipment_bytes(const Weft__Shipment *shipment) {
     uint64_t bytes = 64;

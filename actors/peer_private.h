@@ -77,6 +77,7 @@ struct peer {
     uint64_t shared_credit; /* bytes of records dealt with and not yet told */
     struct mail *shipments[LIMIT_PEER_SHIPMENTS];
     uint32_t shipment_count;
+    uint64_t attest_us;  /* time saved up for statements of the remote */
     uint32_t records_in; /* received mails of records inside the engine */
     uint32_t grant_shipments, grant_shared_notes;
     uint32_t emitted; /* mails to bulk and share in this step */
@@ -114,6 +115,7 @@ enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo);
 enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text);
 enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRequest *request);
 enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held);
+enum weft_status peer_say_attested(struct peer *peer, const Weft__Attested *attested);
 /* Moves waiting shipments and batches into the session as far as windows and queue allow. */
 enum weft_status peer_feed(struct peer *peer);
 /* Writes what is queued as far as the link takes it. Errors: WEFT_NET. */

@@ -7,6 +7,9 @@
 #include "actors/peer_private.h"
 #include "engine/wire/record.h"
 
+#define ATTEST_US 500000u /* a message of statements in so long, but for a few at once */
+#define ATTEST_BURST 4u
+
 /* ---- the Hello ---- */
 
 static void fill_claim(struct peer *peer, struct mail *mail, Weft__Claim *claim) {
@@ -107,6 +110,42 @@ static enum weft_status on_ack(struct peer *peer, const Weft__Wire__AckSharedCha
     return WEFT_OK;
 }
 
+/* What more comes of a remote than one message in a while is passed over: statements are repeated
+ * by the next, and each costs a signature to look at. */
+static bool attest_allowed(struct peer *peer) {
+    const uint64_t now_us = peer->heard_us, burst_us = ATTEST_BURST * ATTEST_US;
+    uint64_t from = peer->attest_us;
+    if (from + burst_us < now_us) from = now_us - burst_us;
+    if (from + ATTEST_US > now_us) return false;
+    peer->attest_us = from + ATTEST_US;
+    return true;
+}
+
+static enum weft_status on_attest(struct peer *peer, const Weft__Wire__Attest *attest,
+                                  struct outbox *out, struct weft_error *why) {
+    Weft__Attested *attested = NULL;
+    if (attest->n_statements > LIMIT_ROSTER) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "an Attest with more statements than devices");
+    }
+    if (!attest_allowed(peer)) return WEFT_OK;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ATTESTED, &attested);
+    attested->peer = peer->index;
+    attested->statements =
+        arena_zero(&mail->arena, attest->n_statements * sizeof *attested->statements + 1);
+    bool room = attested->statements != NULL;
+    for (size_t i = 0; i < attest->n_statements && room; i++) {
+        room = mail_bytes(mail, &attested->statements[i], attest->statements[i].data,
+                          attest->statements[i].len);
+        attested->n_statements += room;
+    }
+    if (!room) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for received statements");
+    }
+    outbox_send(out, ACTOR_LOG, &mail);
+    return WEFT_OK;
+}
+
 static enum weft_status on_records(struct peer *peer, const Weft__Wire__SharedRecords *message,
                                    uint32_t wire_bytes, struct outbox *out,
                                    struct weft_error *why) {
@@ -144,6 +183,8 @@ enum weft_status peer_shared(struct peer *peer, const Weft__Wire__Wire *wire, ui
     case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_BATCH:
     case WEFT__WIRE__WIRE__BODY_SHARED_CHANGE:
         return on_records(peer, wire->shared_change, wire_bytes, out, why);
+    case WEFT__WIRE__WIRE__BODY_ATTEST:
+        return on_attest(peer, wire->attest, out, why);
     default:
         return WEFT_OK;
     }

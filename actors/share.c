@@ -12,11 +12,13 @@
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 #include "engine/store/shared.h"
+#include "engine/wire/attest.h"
 
 #define SHARE_TAIL_BYTES (1u << 20)
 #define SHARE_TAIL_RECORDS 1024u
 #define SHARE_NOWHERE UINT64_MAX
-#define SHARE_BACKOFF 6u /* doublings of the pause before a remote is asked again */
+#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
+#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
 
 /* Heads, sorted by origin. */
 struct heads {
@@ -24,9 +26,20 @@ struct heads {
     uint32_t count, capacity;
 };
 
+/* What a device has said that it holds. */
+struct statement {
+    struct id device;
+    uint8_t *data;
+    size_t size;
+    uint64_t version; /* counts statements: those after what a peer was told are to be sent */
+};
+
 struct share_peer {
     bool live;
     uint32_t session;
+    struct id device;
+    uint64_t attested;         /* version of the last statement sent */
+    uint64_t attest_us;        /* the next one not before */
     struct heads remote;       /* what it holds, as far as is known */
     uint64_t cursor;           /* a place; SHARE_NOWHERE: it has not asked */
     bool asked;                /* it has been asked from what is held here now */
@@ -54,6 +67,9 @@ struct share {
     uint32_t tail_count;
     uint64_t tail_after, tail_upto;
     uint64_t retry_us; /* after reading failed; DUE_NEVER */
+    struct statement statements[LIMIT_ROSTER];
+    uint32_t statement_count;
+    uint64_t statement_version;
 };
 
 /* ---- heads ---- */
@@ -278,6 +294,72 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     outbox_send(out, ACTOR_PEER + index, &mail);
 }
 
+/* ---- statements ---- */
+
+static struct statement *statement_of(struct share *share, const struct id *device) {
+    for (uint32_t i = 0; i < share->statement_count; i++) {
+        if (id_equal(&share->statements[i].device, device)) return &share->statements[i];
+    }
+    if (share->statement_count == LIMIT_ROSTER) return NULL;
+    share->statements[share->statement_count] = (struct statement){.device = *device};
+    return &share->statements[share->statement_count++];
+}
+
+static bool statement_grow(struct statement *statement, size_t size) {
+    uint8_t *data = realloc(statement->data, size);
+    if (data == NULL) return false;
+    statement->data = data;
+    return true;
+}
+
+/* From the log, which has judged them. */
+static void on_attested(struct share *share, const Weft__Attested *attested) {
+    for (size_t i = 0; i < attested->n_statements; i++) {
+        const ProtobufCBinaryData *bytes = &attested->statements[i];
+        struct attest attest;
+        CHECK(attest_read((struct bytes){bytes->data, bytes->len}, &attest));
+        struct statement *statement = statement_of(share, &attest.origin.device);
+        if (statement == NULL || !statement_grow(statement, bytes->len)) continue;
+        memcpy(statement->data, bytes->data, bytes->len);
+        statement->size = bytes->len;
+        statement->version = ++share->statement_version;
+    }
+}
+
+/* The oldest statement after a version that is not the remote's own; NULL: none. */
+static const struct statement *next_statement(const struct share *share,
+                                              const struct share_peer *peer, uint64_t after) {
+    const struct statement *next = NULL;
+    for (uint32_t i = 0; i < share->statement_count; i++) {
+        const struct statement *statement = &share->statements[i];
+        if (statement->version <= after || id_equal(&statement->device, &peer->device)) continue;
+        if (next == NULL || statement->version < next->version) next = statement;
+    }
+    return next;
+}
+
+static void send_attested(struct share *share, uint32_t index, struct instant now,
+                          struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    if (peer->notes == 0 || now.mono_us < peer->attest_us) return;
+    const struct statement *next = next_statement(share, peer, peer->attested);
+    if (next == NULL) return;
+    Weft__Attested *attested = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ATTESTED, &attested);
+    attested->statements = arena_zero(&mail->arena, LIMIT_ROSTER * sizeof *attested->statements);
+    CHECK(attested->statements != NULL);
+    for (size_t bytes = 0; next != NULL && bytes + next->size <= 2 * LIMIT_ATTEST;) {
+        CHECK(mail_bytes(mail, &attested->statements[attested->n_statements++], next->data,
+                         next->size));
+        bytes += next->size;
+        peer->attested = next->version;
+        next = next_statement(share, peer, peer->attested);
+    }
+    peer->attest_us = now.mono_us + SHARE_ATTEST_US;
+    peer->notes--;
+    outbox_send(out, ACTOR_PEER + index, &mail);
+}
+
 /* ---- records in ---- */
 
 static void done(struct share_peer *peer, uint32_t session, uint32_t bytes) {
@@ -345,6 +427,7 @@ static void on_joined(struct share *share, const Weft__Joined *joined) {
     struct share_peer *peer = &share->peers[joined->peer];
     CHECK(peer->under_way == 0 && peer->left == NULL);
     *peer = (struct share_peer){.live = true, .session = joined->session, .cursor = SHARE_NOWHERE};
+    CHECK(id_read(&peer->device, joined->device.data, joined->device.len));
 }
 
 static void on_left(struct share *share, uint32_t index, struct mail **in, struct outbox *out) {
@@ -408,6 +491,9 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
             on_taken(share, now, body->records, out);
         }
         break;
+    case WEFT__MAIL__BODY_ATTESTED:
+        on_attested(share, body->attested);
+        break;
     case WEFT__MAIL__BODY_SHARED_WANTED:
         on_wanted(share, body->shared_wanted);
         break;
@@ -431,6 +517,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
         if (!share->peers[p].live) continue;
         send_held(share, p, out);
         send_request(share, p, now, out);
+        send_attested(share, p, now, out);
         while (share->retry_us == DUE_NEVER && serve(share, p, now, out))
             continue;
     }
@@ -441,8 +528,10 @@ static uint64_t share_due(const void *self) {
     uint64_t due = share->retry_us;
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         const struct share_peer *peer = &share->peers[p];
-        if (!peer->live || peer->asked || peer->notes == 0 || peer->under_way != 0) continue;
-        if (peer->retry_us < due) due = peer->retry_us;
+        if (!peer->live || peer->notes == 0) continue;
+        if (!peer->asked && peer->under_way == 0 && peer->retry_us < due) due = peer->retry_us;
+        if (peer->attest_us < due && next_statement(share, peer, peer->attested) != NULL)
+            due = peer->attest_us;
     }
     return due;
 }
@@ -453,6 +542,8 @@ static void share_stop(void *self) {
         heads_free(&share->peers[p].remote);
         mail_drop(&share->peers[p].left);
     }
+    for (uint32_t i = 0; i < share->statement_count; i++)
+        free(share->statements[i].data);
     free(share->peers);
     heads_free(&share->heads);
     arena_drop(&share->tail);

@@ -276,7 +276,7 @@ enum weft_level {
     WEFT_APPLIED = 1,    /* readers of this device see it */
     WEFT_DURABLE = 2,    /* it survives a power cut here; one moment with APPLIED */
     WEFT_REPLICATED = 3, /* durable on `devices` other devices as well */
-    WEFT_EVERYWHERE = 4  /* durable on every member; each says so in a session with this device */
+    WEFT_EVERYWHERE = 4  /* durable on every member, also on those this device never meets */
 };
 
 /* Waits until the ticket has reached the level, up to `timeout_ms` (0: only looks; negative: for

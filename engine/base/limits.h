@@ -45,6 +45,7 @@
 #define LIMIT_REKEY_RECORDS (1u << 20) /* sealed records under one key */
 #define LIMIT_REKEY_BYTES (1u << 30)   /* ... and their bytes */
 #define LIMIT_RECORD (256u << 10)      /* one record of the shared log, as it is signed */
+#define LIMIT_ATTEST (128u << 10)      /* a statement of what a device holds, as it is signed */
 
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u

@@ -1,0 +1,140 @@
+/* Statements: what this device holds, signed, and what others say they hold, from whoever passes it
+ * on (wire/attest.h). Peers tell each other at once, by acknowledgements; this is for those who
+ * never meet.
+ *
+ *   something new is held ──1 s──► statement, signed ──► share ──► every peer
+ *   peer ─► more than the last? ─► signed by that member? ─► merged ─► share, which passes it on
+ *
+ * Invariants
+ *   1. What is said is committed and synced.
+ *   2. A statement goes on only if its signature holds, and once. */
+#include "actors/log_private.h"
+
+#include "engine/store/models.h"
+#include "engine/wire/attest.h"
+
+#define ATTEST_DELAY_US 1000000u /* statements gather what has come until then */
+
+void log_attest_wait(struct log *log, struct instant now) {
+    if (log->attest_due_us == DUE_NEVER) log->attest_due_us = now.mono_us + ATTEST_DELAY_US;
+}
+
+/* ---- this device's ---- */
+
+static enum weft_status write_statement(const struct log *log, struct arena *arena,
+                                        struct bytes *out) {
+    const struct models *models = log->settings->models;
+    const struct record_origin self = {log->settings->device, log->settings->incarnation};
+    struct bytes tables[LIMIT_MODELS];
+    uint32_t table_of[LIMIT_MODELS] = {0}, count = 0;
+    struct attest_builder builder;
+    for (uint32_t m = 0; m < models->count; m++) {
+        const struct model *model = models_owned(models, m + 1);
+        if (model == NULL) continue;
+        table_of[m] = count;
+        tables[count++] = (struct bytes){(const uint8_t *)model->name, strlen(model->name)};
+    }
+    attest_begin(&builder, arena, &self, tables, count);
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        const struct attest_head head = {log->heads[i].origin, log->heads[i].seq};
+        attest_add_head(&builder, &head);
+    }
+    attest_begin_places(&builder);
+    for (uint32_t i = 0; i < log->positions.count; i++) {
+        const struct vector_entry *entry = &log->positions.entries[i];
+        if (id_equal(&entry->stream.owner, &log->settings->device)) continue;
+        if (models_owned(models, entry->stream.model) == NULL) continue;
+        attest_add_place(&builder, &entry->stream.owner, table_of[entry->stream.model - 1],
+                         entry->position);
+    }
+    return attest_end(&builder, log->settings->identity, out);
+}
+
+static Weft__Attested *new_mail(struct outbox *out, size_t room, struct mail **mail) {
+    Weft__Attested *attested = NULL;
+    *mail = outbox_mail(out, WEFT__MAIL__BODY_ATTESTED, &attested);
+    attested->statements = arena_zero(&(*mail)->arena, room * sizeof *attested->statements + 1);
+    CHECK(attested->statements != NULL);
+    return attested;
+}
+
+void log_attest(struct log *log, struct instant now, struct outbox *out) {
+    struct arena arena;
+    struct bytes statement;
+    struct mail *mail = NULL;
+    CHECK(!log->open);
+    log->attest_due_us = DUE_NEVER;
+    if (!roster_has(&log->roster, &log->settings->device)) return;
+    arena_init(&arena, log->pool);
+    if (write_statement(log, &arena, &statement) == WEFT_OK) {
+        Weft__Attested *attested = new_mail(out, 1, &mail);
+        CHECK(mail_bytes(mail, &attested->statements[0], statement.data, statement.size));
+        attested->n_statements = 1;
+        outbox_send(out, ACTOR_SHARE, &mail);
+    } else {
+        log->attest_due_us = now.mono_us + LIMIT_RETRY_US;
+    }
+    arena_drop(&arena);
+}
+
+/* ---- of others ---- */
+
+/* Merges what a member says; whether any of it was news. */
+static bool merge(struct log *log, struct member *member, const struct attest *attest) {
+    const struct models *models = log->settings->models;
+    bool news = false;
+    for (uint32_t i = 0; i < attest->head_count; i++) {
+        const struct attest_head head = attest_head_at(attest, i);
+        news = log_holds_shared(log, member, &head.origin, head.seq) || news;
+    }
+    for (uint32_t i = 0; i < attest->place_count; i++) {
+        const struct attest_place place = attest_place_at(attest, i);
+        const struct model *model =
+            models_owned_named(models, (const char *)place.table.data, place.table.size);
+        if (model == NULL) continue;
+        const struct stream stream = {place.owner, model->id};
+        news = log_holds(log, member, &stream, place.position) || news;
+    }
+    return news;
+}
+
+/* Whether a statement is to be passed on: it says more than the last one of its device. That what
+ * it says is known already, from the device itself, does not matter: others may not know it. */
+static bool take(struct log *log, struct bytes bytes, bool *news) {
+    struct attest attest;
+    if (!attest_read(bytes, &attest)) return false;
+    struct member *member = log_member(log, &attest.origin.device);
+    const struct roster_member *known = roster_find(&log->roster, &attest.origin.device);
+    if (member == NULL || known == NULL || member->state != BOARD_MEMBER) return false;
+    const uint64_t incarnation = attest.origin.incarnation;
+    const struct attest_sum sum = attest_total(&attest);
+    if (incarnation < member->attested_in) return false;
+    if (incarnation == member->attested_in && attest_sum_compare(&sum, &member->sum) <= 0)
+        return false;
+    if (!attest_signed_by(&attest, &log->settings->library, known->public.id_pk)) return false;
+    *news = merge(log, member, &attest) || *news;
+    member->attested_in = incarnation;
+    member->sum = sum;
+    return true;
+}
+
+void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
+                  struct outbox *out) {
+    struct mail *mail = NULL;
+    bool news = false;
+    Weft__Attested *onward = new_mail(out, attested->n_statements, &mail);
+    for (size_t i = 0; i < attested->n_statements; i++) {
+        const struct bytes bytes = {attested->statements[i].data, attested->statements[i].len};
+        if (!take(log, bytes, &news)) continue;
+        CHECK(mail_bytes(mail, &onward->statements[onward->n_statements], bytes.data, bytes.size));
+        onward->n_statements++;
+    }
+    if (onward->n_statements == 0) {
+        mail_drop(&mail);
+    } else {
+        outbox_send(out, ACTOR_SHARE, &mail);
+    }
+    if (!news) return;
+    log_acks_wait(log, now);
+    log_tell_host(out);
+}

@@ -1,0 +1,86 @@
+/* Statements: what a device holds durably, signed by it, so that others may pass it on. Two devices
+ * that never meet so know of each other what may be let go.
+ *
+ *   statement := "WA" | format u8 (1) | flags u8 (0) | device 16 | incarnation u64
+ *                | table_count u8 | table_count × (size u8 | name)
+ *                | head_count u16 | head_count × (device 16 | incarnation u64 | seq u64)
+ *                | place_count u16 | place_count × (owner 16 | table u8 | position u64)
+ *                | signature 64
+ *   signature := Sign(id_sk, "weft/held\0" ‖ library ‖ BLAKE2b-256(all before it))
+ *
+ * What a device holds only grows, so statements are merged by maximum; of a device that was set
+ * back those of the greater incarnation count. Little-endian.
+ * Source: docs/protocol.md, "Statements". */
+#ifndef WEFT_WIRE_ATTEST_H
+#define WEFT_WIRE_ATTEST_H
+
+#include "engine/wire/cursor.h"
+#include "engine/wire/record.h"
+#include "engine/wire/sink.h"
+
+#define ATTEST_TABLES 64u
+
+struct attest_head {
+    struct record_origin origin;
+    uint64_t seq;
+};
+
+struct attest_place {
+    struct id owner;
+    struct bytes table; /* its name */
+    uint64_t position;
+};
+
+/* ---- reading ---- */
+
+/* A statement taken apart; slices lie in its bytes. */
+struct attest {
+    struct record_origin origin; /* whose it is */
+    uint32_t table_count;
+    struct bytes tables[ATTEST_TABLES];
+    uint32_t head_count, place_count;
+    const uint8_t *heads, *places;
+    uint8_t hash[32];
+    const uint8_t *signature;
+};
+
+/* Nothing is believed: sizes, names of 1 to LIMIT_NAME bytes of UTF-8, numbers below 2^63, tables
+ * that are there. False when the bytes are no statement, or longer than LIMIT_ATTEST. */
+bool attest_read(struct bytes bytes, struct attest *out);
+/* Whether the holder of this key has signed it. */
+bool attest_signed_by(const struct attest *attest, const struct id *library,
+                      const uint8_t id_pk[IDENTITY_KEY]);
+struct attest_head attest_head_at(const struct attest *attest, uint32_t i);
+struct attest_place attest_place_at(const struct attest *attest, uint32_t i);
+
+/* All that a statement says, as one number: of two by one device in one incarnation the greater one
+ * says more. */
+struct attest_sum {
+    uint64_t high, low;
+};
+struct attest_sum attest_total(const struct attest *attest);
+int attest_sum_compare(const struct attest_sum *a, const struct attest_sum *b);
+
+/* ---- writing ---- */
+
+/* Tables, then heads, then places; what no longer fits is left out. Errors: WEFT_NO_MEMORY, said by
+ * attest_end(). */
+struct attest_builder {
+    struct sink sink;
+    enum weft_status status;
+    size_t count_at; /* of the list under way */
+    uint32_t count;
+};
+void attest_begin(struct attest_builder *builder, struct arena *arena,
+                  const struct record_origin *origin, const struct bytes *tables,
+                  uint32_t table_count);
+void attest_add_head(struct attest_builder *builder, const struct attest_head *head);
+/* Ends the heads. */
+void attest_begin_places(struct attest_builder *builder);
+/* `table` is the place in the list of tables. */
+void attest_add_place(struct attest_builder *builder, const struct id *owner, uint32_t table,
+                      uint64_t position);
+enum weft_status attest_end(struct attest_builder *builder, const struct identity *identity,
+                            struct bytes *out);
+
+#endif
