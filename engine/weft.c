@@ -1,7 +1,7 @@
 /* Opening and closing an engine, and what needs no actor: ids, models, readers.
  *
- *   open:  keys ─► store (file, schema, models, founder) ─► board ─► lanes, wakes ─► topology
- *          ─► runner: actors turn
+ *   open:  keys ─► store (file, schema, models, founder, rows that are not said yet) ─► board
+ *          ─► lanes, wakes ─► topology ─► runner: actors turn
  *   close: listener stops (goodbyes) ─► clock and log stop (last commit) ─► the rest, mirrored
  *
  * Not here: transactions (tx.c), tickets, events and peers (host.c), members (members.c). */
@@ -14,6 +14,7 @@
 #include "engine/net/posix.h"
 #include "engine/net/tcp.h"
 #include "engine/net/vault.h"
+#include "engine/store/adopt_shared.h"
 #include "engine/store/found.h"
 #include "engine/store/keyfile.h"
 #include "engine/store/models.h"
@@ -52,7 +53,8 @@ static enum weft_status read_stamp(struct weft_engine *engine, struct store_seed
     return status;
 }
 
-/* Opens the file as `seed` says, and makes sure that somebody is a member. */
+/* Opens the file as `seed` says, makes sure that somebody is a member, and takes in the rows of
+ * shared tables that no record says yet. */
 static enum weft_status settle_store(struct weft_engine *engine, struct store_seed *seed,
                                      const uint8_t secret[IDENTITY_SECRET],
                                      struct weft_error *why) {
@@ -69,6 +71,10 @@ static enum weft_status settle_store(struct weft_engine *engine, struct store_se
     if (status == WEFT_OK) {
         status = store_found(store, engine->path, engine->ports.vfs, &engine->identity,
                              engine->name, hlc, &engine->ports.entropy, engine->store_pool, why);
+    }
+    if (status == WEFT_OK) {
+        status = adopt_shared(store, engine->path, engine->ports.vfs, &engine->identity, wall,
+                              engine->store_pool, why);
     }
     if (status != WEFT_OK) store_close(store);
     return status;

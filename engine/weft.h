@@ -213,19 +213,25 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_begin(weft_engine *engine, weft_tx 
 
 /* Writes a whole row: `count` values, one per column of the model in table order. Inserts, or
  * replaces the row of the same key; a row equal to the stored one changes nothing and is not sent.
+ * Of a shared row that is there, only the columns that differ are written; of two devices that
+ * write one column, the later write wins. NULL is given for a column marked @node: a new row gets
+ * this device's id there. The commit fails with WEFT_DENIED while this device is no member, and
+ * with WEFT_LIMIT when shared rows of one transaction take more than 256 KiB.
  * The values are copied. A failed call adds nothing and leaves the transaction usable.
  * Errors: WEFT_INVALID (model, count), WEFT_TYPE, WEFT_NOT_UTF8, WEFT_LIMIT, WEFT_NO_MEMORY. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_put(weft_tx *tx, int model,
                                                  const struct weft_value *values, unsigned count);
 
 /* Writes one column of an existing row. `key` holds the key's values in key order.
- * The commit fails with WEFT_NOT_FOUND when there is no such row.
+ * The commit fails with WEFT_NOT_FOUND when there is no such row, and for shared rows as with
+ * weft_put(). NULL is given for a column marked @node: this device's id is written.
  * Errors: as weft_put(). */
 WEFT_API WEFT_MUST_USE enum weft_status weft_set(weft_tx *tx, int model,
                                                  const struct weft_value *key, unsigned key_count,
                                                  int column, const struct weft_value *value);
 
-/* Deletes a row. Deleting a row that is not there changes nothing.
+/* Deletes a row. Deleting a row that is not there changes nothing. A shared row is gone on every
+ * device, whatever was written to it before; putting it again makes a new one.
  * Errors: as weft_put(). */
 WEFT_API WEFT_MUST_USE enum weft_status weft_delete(weft_tx *tx, int model,
                                                     const struct weft_value *key,

@@ -16,7 +16,9 @@
  * Invariants
  *   1. Table and shadow together follow from the set of ops applied, not from their order.
  *   2. No op is dropped: what cannot be shown is kept.
- *   3. Foreign keys are not looked at: what is referred to may come later. */
+ *   3. Foreign keys are not looked at: what is referred to may come later.
+ *   4. A row of the table that has no clock, because no record says it yet, is not touched by what
+ *      others say: that waits in the shadow until the row is taken in. */
 #ifndef WEFT_STORE_SHARED_ROW_H
 #define WEFT_STORE_SHARED_ROW_H
 
@@ -46,6 +48,13 @@ enum weft_status shared_origin(struct writer *writer, const struct record_origin
  *   a record may hold), WEFT_DISK_FULL, WEFT_IO …; `why` names table and key. The caller rolls
  *   back. */
 enum weft_status shared_row_write(struct writer *writer, Weft__Rows *rows, uint64_t hlc,
+                                  uint32_t origin, struct arena *arena, struct bytes *change,
+                                  struct shared_row_tally *tally, struct weft_error *why);
+
+/* The same for rows that stand in the table without a clock (PUTs of what stands there): they show
+ * what they showed before, but that columns marked @node name this device. A row that the shadow
+ * has as well, since others said it or it was deleted, is a put of that one. */
+enum weft_status shared_row_adopt(struct writer *writer, Weft__Rows *rows, uint64_t hlc,
                                   uint32_t origin, struct arena *arena, struct bytes *change,
                                   struct shared_row_tally *tally, struct weft_error *why);
 

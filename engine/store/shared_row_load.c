@@ -4,8 +4,10 @@
  *   shadow: clock, fields ──────┘        (of a row in the table only what has no column)
  *
  * Invariants
- *   1. A row lies in the table, or in the shadow as hidden, parked or rival; never in both so.
- *   2. What was read is copied: the statements that gave it have been reset. */
+ *   1. A row lies in the table, or in the shadow as hidden, parked or rival; in both so only while
+ *      the one in the table has no clock.
+ *   2. What a plain connection may have done to a table makes no row unreadable.
+ *   3. What was read is copied: the statements that gave it have been reset. */
 #include <stdlib.h>
 
 #include "engine/base/check.h"
@@ -94,9 +96,9 @@ static enum weft_status load_table(struct writer *writer, struct shared_row *row
     if (status != WEFT_OK || !row->in_table) return status;
     struct weft_value clock = statement_value(look, 0);
     /* A row that was there before its table was annotated has no clock yet. */
-    if (clock.type != WEFT_NULL &&
-        (clock.type != WEFT_BLOB ||
-         !rowclock_read((struct bytes){clock.as.bytes, clock.size}, &row->clock))) {
+    row->bare = clock.type == WEFT_NULL;
+    if (!row->bare && (clock.type != WEFT_BLOB ||
+                       !rowclock_read((struct bytes){clock.as.bytes, clock.size}, &row->clock))) {
         status = fail_corrupt(writer, row, why);
     }
     expect_values(row);
@@ -140,8 +142,14 @@ static enum weft_status load_shadow(struct writer *writer, struct shared_row *ro
     if (status != WEFT_OK || !found) return status;
     struct weft_value clock = statement_value(look, 1), fields = statement_value(look, 2);
     row->kind = (enum shadow_kind)sqlite3_column_int(look, 0);
+    const bool shown = row->in_table && !row->bare;
     sound = row->kind >= SHADOW_EXTRA && row->kind <= SHADOW_RIVAL;
-    sound = sound && row->in_table == (row->kind == SHADOW_EXTRA);
+    if (row->kind == SHADOW_EXTRA && !shown) {
+        /* A plain connection has deleted the row, and with it the stamps of these fields. */
+        sqlite3_reset(look);
+        return WEFT_OK;
+    }
+    sound = sound && shown == (row->kind == SHADOW_EXTRA);
     if (sound && row->kind != SHADOW_EXTRA) {
         sound = clock.type == WEFT_BLOB &&
                 rowclock_read((struct bytes){clock.as.bytes, clock.size}, &row->clock);
@@ -169,7 +177,7 @@ static enum weft_status load(struct writer *writer, struct shared_row *row,
                              struct weft_error *why) {
     enum weft_status status = WEFT_OK;
     row->clock = (struct merge_row){0};
-    row->in_table = false;
+    row->in_table = row->bare = false;
     row->kind = SHADOW_NONE;
     row->touched = false;
     if (row->model != NULL) status = load_table(writer, row, why);

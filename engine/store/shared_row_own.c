@@ -4,6 +4,7 @@
  *                            └ yes ─► UPDATE of the fields that are another value now
  *   SET  ─► UPDATE of one field        DELETE ─► DELETE
  *          nothing to change: ROW_NONE, and no word of it in the record
+ *   row of the table without a clock, taken in ─► as PUT
  *
  * Each row has the stamp that the clock gave it, so that what comes later in a transaction wins.
  * Invariants
@@ -20,6 +21,7 @@ struct own {
     Weft__Rows *rows;
     uint64_t hlc;
     uint32_t origin;
+    bool adopting; /* the rows are those of the table, which must not change by it */
     struct change_builder *builder;
     struct shared_row_tally *tally;
     struct weft_error *why;
@@ -61,6 +63,17 @@ static enum weft_status want_changed(struct own *own, uint32_t column,
     return status;
 }
 
+/* A cell of a new row of an atomic model: what is not given stays unset. */
+static enum weft_status want_given(struct own *own, uint32_t column,
+                                   const struct weft_value *value) {
+    if (value->type == WEFT_NULL) {
+        /* Unset, it would show its DEFAULT, or what others have written. */
+        return own->adopting ? want_changed(own, column, value) : WEFT_OK;
+    }
+    want(own, column, value);
+    return WEFT_OK;
+}
+
 /* What a put writes: the fields of a new row, or those that change. */
 static enum weft_status want_put(struct own *own, uint32_t i, bool exists) {
     const struct weft_value self = weft_blob(own->writer->self.bytes, WEFT_ID_SIZE);
@@ -75,7 +88,9 @@ static enum weft_status want_put(struct own *own, uint32_t i, bool exists) {
             continue; /* Not given. */
         } else if (exists) {
             status = want_changed(own, c, &value);
-        } else if (!own->model->atomic || value.type != WEFT_NULL) {
+        } else if (own->model->atomic) {
+            status = want_given(own, c, &value);
+        } else {
             want(own, c, &value);
         }
     }
@@ -149,40 +164,36 @@ static enum weft_status own_row(struct own *own, uint32_t i) {
         status = exists ? want_changed(own, column, &value) : fail_missing(own, i);
     }
     if (status != WEFT_OK) return status;
-    if (what == CHANGE_UPDATE ? own->count == 0 : what == CHANGE_DELETE && !exists) {
+    const bool gone = !exists && !row->bare;
+    if (what == CHANGE_UPDATE ? own->count == 0 : what == CHANGE_DELETE && gone) {
         own->rows->ops.data[i] = ROW_NONE;
         own->tally->unchanged++;
-        return WEFT_OK;
+        /* One that waited beside what others said, and says the same, becomes that. */
+        return row->bare ? shared_row_place(own->writer, row, true, own->tally, own->why) : WEFT_OK;
     }
     return commit_row(own, what, rows_version(own->rows, i));
 }
 
-enum weft_status shared_row_write(struct writer *writer, Weft__Rows *rows, uint64_t hlc,
-                                  uint32_t origin, struct arena *arena, struct bytes *change,
-                                  struct shared_row_tally *tally, struct weft_error *why) {
+/* Writes the rows, one after another, and lays what they say into `change`. */
+static enum weft_status own_rows(struct own *own, struct arena *arena, struct bytes *change) {
     struct change_builder builder;
-    struct own own = {.writer = writer,
-                      .model = writer_model(writer, rows),
-                      .rows = rows,
-                      .hlc = hlc,
-                      .origin = origin,
-                      .builder = &builder,
-                      .tally = tally,
-                      .why = why};
-    CHECK(own.model->kind == MODEL_SHARED);
-    enum weft_status status = shared_work(writer, &own.work, why);
-    const char *name = own.model->name;
+    struct writer *writer = own->writer;
+    struct weft_error *why = own->why;
+    CHECK(own->model->kind == MODEL_SHARED);
+    enum weft_status status = shared_work(writer, &own->work, why);
+    const char *name = own->model->name;
     *change = (struct bytes){NULL, 0};
     if (status != WEFT_OK) return status;
-    writer_settle_zeros(own.model, rows);
+    own->builder = &builder;
+    writer_settle_zeros(own->model, own->rows);
     change_begin(&builder, arena, (struct bytes){(const uint8_t *)name, strlen(name)},
-                 own.model->key_count);
-    for (uint32_t i = 0; i < rows->count && status == WEFT_OK; i++) {
-        CHECK(rows_version(rows, i) <= hlc);
-        status = own_row(&own, i);
+                 own->model->key_count);
+    for (uint32_t i = 0; i < own->rows->count && status == WEFT_OK; i++) {
+        CHECK(rows_version(own->rows, i) <= own->hlc);
+        status = own_row(own, i);
     }
-    if (status == WEFT_OK && writer_table(writer, own.model)->freed) {
-        status = shared_row_follow(writer, UINT64_C(1) << (own.model->id - 1), tally, why);
+    if (status == WEFT_OK && writer_table(writer, own->model)->freed) {
+        status = shared_row_follow(writer, UINT64_C(1) << (own->model->id - 1), own->tally, why);
     }
     if (status != WEFT_OK) return status;
     status = change_end(&builder, change);
@@ -195,4 +206,31 @@ enum weft_status shared_row_write(struct writer *writer, Weft__Rows *rows, uint6
     return status == WEFT_OK
                ? WEFT_OK
                : status_fail(why, status, 0, "table \"%s\": %s", name, weft_status_text(status));
+}
+
+enum weft_status shared_row_write(struct writer *writer, Weft__Rows *rows, uint64_t hlc,
+                                  uint32_t origin, struct arena *arena, struct bytes *change,
+                                  struct shared_row_tally *tally, struct weft_error *why) {
+    struct own own = {.writer = writer,
+                      .model = writer_model(writer, rows),
+                      .rows = rows,
+                      .hlc = hlc,
+                      .origin = origin,
+                      .tally = tally,
+                      .why = why};
+    return own_rows(&own, arena, change);
+}
+
+enum weft_status shared_row_adopt(struct writer *writer, Weft__Rows *rows, uint64_t hlc,
+                                  uint32_t origin, struct arena *arena, struct bytes *change,
+                                  struct shared_row_tally *tally, struct weft_error *why) {
+    struct own own = {.writer = writer,
+                      .model = writer_model(writer, rows),
+                      .rows = rows,
+                      .hlc = hlc,
+                      .origin = origin,
+                      .adopting = true,
+                      .tally = tally,
+                      .why = why};
+    return own_rows(&own, arena, change);
 }

@@ -5,7 +5,8 @@
  *                    └─► table ─┬ taken ────────────────────────► fields without column: EXTRA
  *                               ├ a unique index: older rival ──► shadow, RIVAL
  *                               │                 younger ones ─► they go there; again
- *                               └ another constraint ───────────► shadow, PARKED
+ *                               └ another constraint, or a row
+ *                                 of its key without a clock ───► shadow, PARKED
  *
  * Of rows that cannot stand together, the one stands that was created first, unless one created
  * still earlier keeps it out: the greedy choice by age, which depends on the rows alone. It is kept
@@ -108,7 +109,7 @@ static enum weft_status leave_table(struct writer *writer, struct shared_row *ro
         status = statement_run(leave, "deleting from", row->model->name, why);
         sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
     }
-    if (status == WEFT_OK) row->in_table = false;
+    if (status == WEFT_OK) row->in_table = row->bare = false;
     writer_table(writer, row->model)->freed = true;
     return status;
 }
@@ -163,6 +164,7 @@ static enum weft_status write_table(struct writer *writer, struct shared_row *ro
     /* What it held before may have kept others out. */
     if (row->in_table && row->touched) writer_table(writer, row->model)->freed = true;
     row->in_table = true;
+    row->bare = false;
     return WEFT_OK;
 }
 
@@ -322,11 +324,26 @@ static enum weft_status fail_strict(struct writer *writer, const struct shared_r
                        row->model->name, writer_key_text(writer, row->model, key), reason);
 }
 
+/* What was said of a row whose place one has that no record says yet: that one is not overwritten,
+ * and what differs is said when it is taken in. */
+static enum weft_status keep_beside(struct writer *writer, struct shared_row *row,
+                                    struct shared_row_tally *tally, struct weft_error *why) {
+    if (!merge_visible(&row->clock, &writer->shared->order))
+        return shadow_keep(writer, row, SHADOW_HIDDEN, NULL, why);
+    tally->parked += row->kind != SHADOW_PARKED;
+    return shadow_keep(writer, row, SHADOW_PARKED,
+                       "a row of the same key stands in the table, which has not entered sync yet",
+                       why);
+}
+
 enum weft_status shared_row_place(struct writer *writer, struct shared_row *row, bool strict,
                                   struct shared_row_tally *tally, struct weft_error *why) {
     char reason[SHARED_REASON] = "";
     enum shadow_kind kind = SHADOW_PARKED;
     enum weft_status status = WEFT_OK;
+    if (newest(&row->clock) == 0)
+        return shadow_drop(writer, row, why); /* Nothing is known of it. */
+    if (row->bare && !strict) return keep_beside(writer, row, tally, why);
     if (!merge_visible(&row->clock, &writer->shared->order)) {
         status = leave_table(writer, row, why);
         return status == WEFT_OK ? shadow_keep(writer, row, SHADOW_HIDDEN, NULL, why) : status;
@@ -353,7 +370,7 @@ static enum weft_status is_idle(struct writer *writer, const struct shared_row *
     char reason[SHARED_REASON];
     bool found = false, older = false;
     *idle = row->model == NULL && row->kind == SHADOW_PARKED;
-    if (row->kind == SHADOW_EXTRA) *idle = !shared_row_came(row);
+    if (row->kind == SHADOW_EXTRA) *idle = row->in_table && !shared_row_came(row);
     if (row->kind != SHADOW_RIVAL || !fits(row, reason)) return WEFT_OK;
     const enum weft_status status =
         find_rival(writer, row, &writer->shared->rival, &found, &older, why);

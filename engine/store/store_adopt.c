@@ -19,8 +19,7 @@
  *      not opened.
  *   3. Owners come before what they own, so a reference to a row just taken in counts.
  *   4. A table that has rows stays what it is, owned or shared.
- * Not here: records, which take in the rows of shared tables: they are signed, so the log writes
- * them. */
+ * Not here: records, which take in the rows of shared tables: adopt_shared.c writes them. */
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 #include "engine/store/statement.h"
@@ -156,12 +155,15 @@ static enum weft_status adopt_owners(struct adoption *adoption, int64_t total) {
 static enum weft_status adopt_judge(const struct adoption *adoption, sqlite3_stmt *row,
                                     struct weft_error *why) {
     const struct model *model = adoption->model;
+    /* A shared row travels in a record, with the names of its columns. */
+    const bool shared = model->kind == MODEL_SHARED;
+    const size_t most = shared ? LIMIT_RECORD - 512 : LIMIT_ROW_BYTES;
     size_t bytes = 0;
     for (uint32_t c = 0; c < model->column_count; c++) {
         struct weft_value value = statement_value(row, (int)c);
         enum weft_status status = model_accepts(model, c, &value, why);
         if (status != WEFT_OK) return status;
-        bytes += 9 + value.size;
+        bytes += (shared ? 14 + strlen(model->columns[c].name) : 9) + value.size;
         if (!model->columns[c].node || value.type == WEFT_NULL) continue;
         if (memcmp(value.as.bytes, adoption->store->device.bytes, WEFT_ID_SIZE) == 0) continue;
         return status_fail(why, WEFT_SCHEMA, 0,
@@ -169,9 +171,9 @@ static enum weft_status adopt_judge(const struct adoption *adoption, sqlite3_stm
                            "as which the row is taken in; make it NULL, or take @node off",
                            model->columns[c].name);
     }
-    if (bytes <= LIMIT_ROW_BYTES) return WEFT_OK;
-    return status_fail(why, WEFT_LIMIT, 0, "a row takes %zu bytes, more than the %u allowed", bytes,
-                       LIMIT_ROW_BYTES);
+    if (bytes <= most) return WEFT_OK;
+    return status_fail(why, WEFT_LIMIT, 0, "a row takes %zu bytes, more than the %zu allowed",
+                       bytes, most);
 }
 
 /* Refuses rows that weft_put() would have refused. */
