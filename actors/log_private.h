@@ -204,6 +204,9 @@ void log_attested(struct log *log, struct instant now, const Weft__Attested *att
  * record that says so. Errors: WEFT_DENIED (this device is not a member), and those of writing. */
 enum weft_status log_write_shared(struct log *log, Weft__Commit *commit, struct arena *arena,
                                   struct weft_error *why);
+/* Whether every stamp in a record is later than that of its origin's record before: or a device
+ * could write later what others take for long known. */
+bool log_stamps_follow(const struct record *record, uint64_t before);
 /* Applies what a record that stands at `place` says of rows, or puts it into the quarantine. */
 enum weft_status log_apply_rows(struct log *log, struct instant now, const struct record *record,
                                 uint64_t place, struct weft_error *why);

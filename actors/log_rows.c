@@ -92,6 +92,21 @@ static enum weft_status apply_ops(struct log *log, const struct record *record,
     return status;
 }
 
+bool log_stamps_follow(const struct record *record, uint64_t before) {
+    struct record_op op;
+    if (record->hlc <= before) return false;
+    for (size_t at = 0; record_next(record, &at, &op);) {
+        struct change_reader reader;
+        struct change_row row;
+        if (op.kind != RECORD_OP_CHANGE || !change_sound(op.body, record->hlc)) continue;
+        change_open(&reader, op.body);
+        while (change_next(&reader, &row)) {
+            if (row.back >= record->hlc - before) return false;
+        }
+    }
+    return true;
+}
+
 static bool has_changes(const struct record *record) {
     struct record_op op;
     for (size_t at = 0; record_next(record, &at, &op);) {

@@ -429,7 +429,7 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     if (head == &none && !origin_fits(log, &record.origin)) return pass_over(taking, &record);
     bool forks = record.seq == head->seq || memcmp(record.prev, head->hash, RECORD_HASH) != 0;
     if (forks) return freeze(taking, head, &record, bytes, why);
-    if (head != &none && record.hlc <= head->hlc) {
+    if (head != &none && !log_stamps_follow(&record, head->hlc)) {
         return refuse(&record, WEFT_DENIED, "it is not later than the one before it", why);
     }
     taking->appended++;

@@ -42,3 +42,30 @@ CREATE INDEX _weft_quarantine_origin ON _weft_quarantine (origin);
 -- Records up to here have been forgotten, but for those about members; the stamp of the last one.
 ALTER TABLE _weft_origin ADD COLUMN pruned INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE _weft_origin ADD COLUMN pruned_hlc INTEGER NOT NULL DEFAULT 0;
+
+-- Rows that have left the shadow for their tables, in this order: whoever reads all shared rows in
+-- several transactions, tables first, looks at them again (engine/store/snapshot_walk.h). Only the
+-- newest are kept. A number is never given out again. A row that is forgotten for good need not be
+-- noted: it is given the kind 0 before it is deleted.
+CREATE TABLE _weft_moved (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    model TEXT NOT NULL COLLATE NOCASE,
+    key BLOB NOT NULL
+);
+CREATE TRIGGER _weft_shadow_left AFTER DELETE ON _weft_shadow WHEN old.kind > 1 BEGIN
+    INSERT INTO _weft_moved(model, key) VALUES (old.model, old.key);
+END;
+CREATE TRIGGER _weft_shadow_extra BEFORE INSERT ON _weft_shadow WHEN new.kind = 1 BEGIN
+    INSERT INTO _weft_moved(model, key) SELECT model, key FROM _weft_shadow
+        WHERE model = new.model AND key = new.key AND kind <> 1;
+END;
+CREATE TRIGGER _weft_moved_trim AFTER INSERT ON _weft_moved BEGIN
+    DELETE FROM _weft_moved WHERE id = new.id - 65536;
+END;
+
+-- Rows that the snapshot which is being taken has named: the others go at its end.
+CREATE TABLE _weft_seen (
+    model TEXT NOT NULL COLLATE NOCASE,
+    key BLOB NOT NULL,                    -- packed, engine/store/packed.h
+    PRIMARY KEY (model, key)
+) WITHOUT ROWID;

@@ -46,6 +46,11 @@
 #define LIMIT_REKEY_BYTES (1u << 30)   /* ... and their bytes */
 #define LIMIT_RECORD (256u << 10)      /* one record of the shared log, as it is signed */
 #define LIMIT_ATTEST (128u << 10)      /* a statement of what a device holds, as it is signed */
+/* Rows of one table in a chunk of a snapshot. A key and a value came in one record; with them go
+ * the names and stamps of all fields of the row. */
+#define LIMIT_SNAPSHOT (512u << 10)
+#define LIMIT_SNAPSHOT_ORIGINS 512u /* whose stamps are in it: those of one row, twice */
+#define LIMIT_MOVED 65536u          /* rows known to have left the shadow: schema/003_rows.sql */
 
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u

@@ -10,6 +10,7 @@
  *   writer_tables.c   the small tables
  *   writer_shared.c   the shared log
  *   shared_row*.c     rows that everybody may write
+ *   snapshot_*.c      ... as they come from another device, whole
  *
  * Every statement about a synced table numbers its parameters the same way, so that one row can be
  * bound to any of them:   ?1 owner │ ?(2 + column) cells │ ?(2 + column_count) version
@@ -100,6 +101,9 @@ enum writer_fixed {
     FIXED_QUARANTINE,
     FIXED_QUARANTINE_NEXT,
     FIXED_QUARANTINE_DROP,
+    FIXED_SEEN_ADD,
+    FIXED_SEEN_LOOK,
+    FIXED_SEEN_FORGET,
     FIXED_COUNT
 };
 

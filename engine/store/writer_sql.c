@@ -419,4 +419,8 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                               "JOIN shared_changes AS s ON s.place = q.place "
                               "ORDER BY q.hlc LIMIT 1",
     [FIXED_QUARANTINE_DROP] = "DELETE FROM _weft_quarantine WHERE place = ?1",
+    [FIXED_SEEN_ADD] = "INSERT OR IGNORE INTO _weft_seen(model, key) VALUES (?1, ?2)",
+    [FIXED_SEEN_LOOK] = "SELECT 1 FROM _weft_seen WHERE model = ?1 AND key = ?2",
+    [FIXED_SEEN_FORGET] = "DELETE FROM _weft_seen WHERE (model, key) IN (SELECT model, key "
+                          "FROM _weft_seen LIMIT ?1)",
 };

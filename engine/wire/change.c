@@ -10,30 +10,30 @@
 
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/wire/change_private.h"
 
 /* ---- reading ---- */
 
-static bool name_sound(struct bytes name) {
+bool change_name_sound(struct bytes name) {
     if (name.size == 0 || name.size > LIMIT_NAME) return false;
     return utf8_valid(name.data, name.size) && memchr(name.data, 0, name.size) == NULL;
 }
 
-static bool read_name(struct cursor *cursor, struct bytes *out) {
+bool change_read_name(struct cursor *cursor, struct bytes *out) {
     uint8_t size = 0;
     if (!cursor_byte(cursor, &size)) return false;
     *out = (struct bytes){cursor_take(cursor, size), size};
-    return out->data != NULL && name_sound(*out);
+    return out->data != NULL && change_name_sound(*out);
 }
 
-/* A varint in its shortest form. */
-static bool read_number(struct cursor *cursor, uint64_t *out) {
+bool change_read_number(struct cursor *cursor, uint64_t *out) {
     const uint8_t *from = cursor->at;
     return cursor_varint(cursor, out) && varint_size(*out) == (size_t)(cursor->at - from);
 }
 
 static bool read_body(struct cursor *cursor, enum weft_type type, struct weft_value *out) {
     uint64_t size = 0;
-    if (!read_number(cursor, &size) || size > cursor_left(cursor)) return false;
+    if (!change_read_number(cursor, &size) || size > cursor_left(cursor)) return false;
     const uint8_t *data = cursor_take(cursor, (size_t)size);
     *out = type == WEFT_TEXT ? weft_text((const char *)data, (size_t)size)
                              : weft_blob(data, (size_t)size);
@@ -51,8 +51,8 @@ static bool read_real(struct cursor *cursor, struct weft_value *out) {
     return out->as.real == out->as.real && load_u64(at) != NEGATIVE_ZERO;
 }
 
-/* One value; `*node` (NULL: there may be none) says that it is NODE. */
-static bool read_value(struct cursor *cursor, struct weft_value *out, bool *node) {
+bool change_read_value(struct cursor *cursor, struct weft_value *out, bool *special,
+                       uint8_t special_type) {
     uint8_t type = 0;
     uint64_t bits = 0;
     if (!cursor_byte(cursor, &type)) return false;
@@ -61,7 +61,7 @@ static bool read_value(struct cursor *cursor, struct weft_value *out, bool *node
     case WEFT_NULL:
         return true;
     case WEFT_INTEGER:
-        if (!read_number(cursor, &bits)) return false;
+        if (!change_read_number(cursor, &bits)) return false;
         *out = weft_integer((int64_t)varint_unzigzag(bits));
         return true;
     case WEFT_REAL:
@@ -69,40 +69,42 @@ static bool read_value(struct cursor *cursor, struct weft_value *out, bool *node
     case WEFT_TEXT:
     case WEFT_BLOB:
         return read_body(cursor, (enum weft_type)type, out);
-    case CHANGE_NODE:
-        if (node == NULL) return false;
-        *node = true;
-        return true;
     default:
-        return false;
+        if (special == NULL || type != special_type) return false;
+        *special = true;
+        return true;
     }
 }
 
-static bool read_key(struct change_reader *reader, struct change_row *row) {
-    const uint8_t *from = reader->rest.at;
-    for (uint32_t k = 0; k < reader->key_count; k++) {
-        if (!read_value(&reader->rest, &row->key[k], NULL)) return false;
-        if (row->key[k].type == WEFT_NULL || row->key[k].type == WEFT_REAL) return false;
+bool change_read_key(struct cursor *cursor, uint32_t count, struct weft_value *key,
+                     struct bytes *bytes) {
+    const uint8_t *from = cursor->at;
+    CHECK(count <= LIMIT_KEY_COLUMNS);
+    for (uint32_t k = 0; k < count; k++) {
+        if (!change_read_value(cursor, &key[k], NULL, 0)) return false;
+        if (key[k].type == WEFT_NULL || key[k].type == WEFT_REAL) return false;
     }
-    row->key_bytes = (struct bytes){from, (size_t)(reader->rest.at - from)};
+    *bytes = (struct bytes){from, (size_t)(cursor->at - from)};
     return true;
 }
 
 static bool read_writes(struct change_reader *reader, struct change_row *row) {
     uint64_t count = 0, seen[LIMIT_FIELDS / 64] = {0};
-    if (!read_number(&reader->rest, &count) || count > LIMIT_FIELDS) return false;
+    if (!change_read_number(&reader->rest, &count) || count > LIMIT_FIELDS) return false;
     for (row->count = 0; row->count < count; row->count++) {
         uint64_t field = 0;
         bool node = false;
-        if (!read_number(&reader->rest, &field) || field > reader->field_count) return false;
+        if (!change_read_number(&reader->rest, &field) || field > reader->field_count) return false;
         if (field == reader->field_count) {
             if (field == LIMIT_FIELDS) return false;
-            if (!read_name(&reader->rest, &reader->fields[reader->field_count++])) return false;
+            if (!change_read_name(&reader->rest, &reader->fields[reader->field_count++]))
+                return false;
         }
         if (seen[field / 64] >> (field % 64) & 1) return false;
         seen[field / 64] |= UINT64_C(1) << (field % 64);
         row->fields[row->count] = (uint32_t)field;
-        if (!read_value(&reader->rest, &row->values[row->count], &node)) return false;
+        if (!change_read_value(&reader->rest, &row->values[row->count], &node, CHANGE_NODE))
+            return false;
         if (node) row->nodes[row->count / 64] |= UINT64_C(1) << (row->count % 64);
     }
     return true;
@@ -115,7 +117,9 @@ static bool read_row(struct change_reader *reader, struct change_row *row) {
     row->what = (enum change_what)what;
     row->count = 0;
     memset(row->nodes, 0, sizeof row->nodes);
-    if (!read_number(&reader->rest, &row->back) || !read_key(reader, row)) return false;
+    if (!change_read_number(&reader->rest, &row->back) ||
+        !change_read_key(&reader->rest, reader->key_count, row->key, &row->key_bytes))
+        return false;
     if (what == CHANGE_DELETE) return true;
     return read_writes(reader, row) && (what == CHANGE_CREATE || row->count > 0);
 }
@@ -124,7 +128,7 @@ static bool read_head(struct change_reader *reader, struct bytes body) {
     uint8_t count = 0;
     reader->rest = cursor_begin(body, "a change of shared rows", NULL);
     reader->field_count = 0;
-    if (!read_name(&reader->rest, &reader->table) || !cursor_byte(&reader->rest, &count))
+    if (!change_read_name(&reader->rest, &reader->table) || !cursor_byte(&reader->rest, &count))
         return false;
     reader->key_count = count;
     return count >= 1 && count <= LIMIT_KEY_COLUMNS;
@@ -134,19 +138,18 @@ static uint8_t in_lower_case(uint8_t byte) {
     return byte >= 'A' && byte <= 'Z' ? (uint8_t)(byte | 0x20) : byte;
 }
 
-/* Whether two fields have one name, as SQLite compares names of columns: ASCII letters of either
- * case are the same. They are brought into one case before any are compared: comparing takes
- * the square of their number. */
-static bool has_twins(const struct change_reader *reader) {
+/* They are brought into one case before any are compared: comparing takes the square of their
+ * number. */
+bool change_has_twins(const struct bytes *fields, uint32_t count) {
     uint8_t names[LIMIT_FIELDS][LIMIT_NAME];
-    CHECK(reader->field_count <= LIMIT_FIELDS);
-    for (uint32_t a = 0; a < reader->field_count; a++) {
-        const struct bytes name = reader->fields[a];
+    CHECK(count <= LIMIT_FIELDS);
+    for (uint32_t a = 0; a < count; a++) {
+        const struct bytes name = fields[a];
         CHECK(name.size <= LIMIT_NAME);
         for (size_t i = 0; i < name.size; i++)
             names[a][i] = in_lower_case(name.data[i]);
         for (uint32_t b = 0; b < a; b++) {
-            if (reader->fields[b].size == name.size && memcmp(names[a], names[b], name.size) == 0)
+            if (fields[b].size == name.size && memcmp(names[a], names[b], name.size) == 0)
                 return true;
         }
     }
@@ -162,7 +165,7 @@ bool change_sound(struct bytes body, uint64_t hlc) {
     for (; cursor_left(&reader.rest) > 0; rows++) {
         if (!read_row(&reader, &row) || row.back >= hlc) return false;
     }
-    return rows > 0 && !has_twins(&reader);
+    return rows > 0 && !change_has_twins(reader.fields, reader.field_count);
 }
 
 void change_open(struct change_reader *reader, struct bytes body) {
@@ -196,7 +199,7 @@ static uint8_t *room(struct change_builder *builder, size_t size) {
 }
 
 static void put_name(struct change_builder *builder, struct bytes name) {
-    CHECK(name_sound(name));
+    CHECK(change_name_sound(name));
     uint8_t *at = room(builder, 1 + name.size);
     if (at == NULL) return;
     *at++ = (uint8_t)name.size;
@@ -209,27 +212,40 @@ static void put_number(struct change_builder *builder, uint64_t number) {
     if (at != NULL) sink_wrote(&builder->sink, varint_put(at, number));
 }
 
-static void put_value(struct change_builder *builder, const struct weft_value *value) {
-    const bool body = value != NULL && (value->type == WEFT_TEXT || value->type == WEFT_BLOB);
-    CHECK(value == NULL || (unsigned)value->type <= WEFT_BLOB);
-    if (body && value->type == WEFT_TEXT && builder->status == WEFT_OK &&
-        !utf8_valid(value->as.bytes, value->size))
-        builder->status = WEFT_NOT_UTF8;
-    uint8_t *at = room(builder, 1 + VARINT_MAX + (body ? value->size : 0));
-    if (at == NULL) return;
-    *at++ = value == NULL ? CHANGE_NODE : (uint8_t)value->type;
-    if (body) {
+size_t change_value_room(const struct weft_value *value) {
+    const bool body = value->type == WEFT_TEXT || value->type == WEFT_BLOB;
+    return 1 + VARINT_MAX + (body ? value->size : 0);
+}
+
+uint8_t *change_lay_value(uint8_t *at, const struct weft_value *value) {
+    CHECK((unsigned)value->type <= WEFT_BLOB);
+    *at++ = (uint8_t)value->type;
+    if (value->type == WEFT_TEXT || value->type == WEFT_BLOB) {
         at = varint_put(at, value->size);
         if (value->size > 0) memcpy(at, value->as.bytes, value->size);
         at += value->size;
-    } else if (value != NULL && value->type == WEFT_INTEGER) {
+    } else if (value->type == WEFT_INTEGER) {
         at = varint_put(at, varint_zigzag((uint64_t)value->as.integer));
-    } else if (value != NULL && value->type == WEFT_REAL) {
+    } else if (value->type == WEFT_REAL) {
         const double real = value->as.real == 0 ? 0.0 : value->as.real;
         CHECK(real == real);
         memcpy(at, &real, 8);
         at += 8;
     }
+    return at;
+}
+
+bool change_value_sound(const struct weft_value *value) {
+    return value->type != WEFT_TEXT || utf8_valid(value->as.bytes, value->size);
+}
+
+static void put_value(struct change_builder *builder, const struct weft_value *value) {
+    if (value != NULL && builder->status == WEFT_OK && !change_value_sound(value))
+        builder->status = WEFT_NOT_UTF8;
+    uint8_t *at = room(builder, value == NULL ? 1 + VARINT_MAX : change_value_room(value));
+    if (at == NULL) return;
+    if (value == NULL) *at++ = CHANGE_NODE;
+    if (value != NULL) at = change_lay_value(at, value);
     sink_wrote(&builder->sink, at);
 }
 
