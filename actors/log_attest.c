@@ -15,7 +15,18 @@
 
 #define ATTEST_DELAY_US 1000000u /* statements gather what has come until then */
 
+/* Whether the commit under way has brought anything that a statement says: of its own rows a device
+ * need not say that it holds them. */
+static bool says_more(const struct log *log) {
+    if (log->place != log->told_place) return true;
+    for (uint32_t i = 0; i < log->moved.count; i++) {
+        if (!id_equal(&log->moved.entries[i].stream.owner, &log->settings->device)) return true;
+    }
+    return false;
+}
+
 void log_attest_wait(struct log *log, struct instant now) {
+    if (!says_more(log)) return;
     if (log->attest_due_us == DUE_NEVER) log->attest_due_us = now.mono_us + ATTEST_DELAY_US;
 }
 
@@ -64,6 +75,10 @@ void log_attest(struct log *log, struct instant now, struct outbox *out) {
     struct mail *mail = NULL;
     CHECK(!log->open);
     log->attest_due_us = DUE_NEVER;
+    if (log_reload_shared(log, NULL) != WEFT_OK) {
+        log->attest_due_us = now.mono_us + LIMIT_RETRY_US;
+        return;
+    }
     if (!roster_has(&log->roster, &log->settings->device)) return;
     arena_init(&arena, log->pool);
     if (write_statement(log, &arena, &statement) == WEFT_OK) {
@@ -82,50 +97,67 @@ void log_attest(struct log *log, struct instant now, struct outbox *out) {
 /* Merges what a member says; whether any of it was news. */
 static bool merge(struct log *log, struct member *member, const struct attest *attest) {
     const struct models *models = log->settings->models;
+    uint32_t model_of[ATTEST_TABLES] = {0}; /* 0: no such table here */
     bool news = false;
+    for (uint32_t t = 0; t < attest->table_count; t++) {
+        const struct bytes name = attest->tables[t];
+        const struct model *model = models_owned_named(models, (const char *)name.data, name.size);
+        if (model != NULL) model_of[t] = model->id;
+    }
     for (uint32_t i = 0; i < attest->head_count; i++) {
         const struct attest_head head = attest_head_at(attest, i);
         news = log_holds_shared(log, member, &head.origin, head.seq) || news;
     }
     for (uint32_t i = 0; i < attest->place_count; i++) {
         const struct attest_place place = attest_place_at(attest, i);
-        const struct model *model =
-            models_owned_named(models, (const char *)place.table.data, place.table.size);
-        if (model == NULL) continue;
-        const struct stream stream = {place.owner, model->id};
+        const struct stream stream = {place.owner, model_of[place.table]};
+        if (stream.model == 0) continue;
         news = log_holds(log, member, &stream, place.position) || news;
     }
     return news;
 }
 
+struct taking {
+    struct log *log;
+    bool taken[LIMIT_ROSTER]; /* by seat: of each device at most one of a mail */
+    bool news;
+};
+
 /* Whether a statement is to be passed on: it says more than the last one of its device. That what
- * it says is known already, from the device itself, does not matter: others may not know it. */
-static bool take(struct log *log, struct bytes bytes, bool *news) {
+ * it says is known already, from the device itself, does not matter: others may not know it. What
+ * costs most is done last. */
+static bool take(struct taking *taking, struct bytes bytes) {
+    struct log *log = taking->log;
     struct attest attest;
     if (!attest_read(bytes, &attest)) return false;
     struct member *member = log_member(log, &attest.origin.device);
     const struct roster_member *known = roster_find(&log->roster, &attest.origin.device);
     if (member == NULL || known == NULL || member->state != BOARD_MEMBER) return false;
+    bool *taken = &taking->taken[member - log->members];
     const uint64_t incarnation = attest.origin.incarnation;
     const struct attest_sum sum = attest_total(&attest);
-    if (incarnation < member->attested_in) return false;
-    if (incarnation == member->attested_in && attest_sum_compare(&sum, &member->sum) <= 0)
+    if (*taken || incarnation < member->attested_in) return false;
+    if (incarnation == member->attested_in && attest_sum_compare(&sum, &member->sum) <= 0) {
         return false;
+    }
     if (!attest_signed_by(&attest, &log->settings->library, known->public.id_pk)) return false;
-    *news = merge(log, member, &attest) || *news;
+    taking->news = merge(log, member, &attest) || taking->news;
     member->attested_in = incarnation;
     member->sum = sum;
+    *taken = true;
     return true;
 }
 
 void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
                   struct outbox *out) {
+    struct taking taking = {.log = log};
     struct mail *mail = NULL;
-    bool news = false;
+    /* Who is a member is not known now; statements come again with the next session. */
+    if (log->reload_due && (log->open || log_reload_shared(log, NULL) != WEFT_OK)) return;
     Weft__Attested *onward = new_mail(out, attested->n_statements, &mail);
     for (size_t i = 0; i < attested->n_statements; i++) {
         const struct bytes bytes = {attested->statements[i].data, attested->statements[i].len};
-        if (!take(log, bytes, &news)) continue;
+        if (!take(&taking, bytes)) continue;
         CHECK(mail_bytes(mail, &onward->statements[onward->n_statements], bytes.data, bytes.size));
         onward->n_statements++;
     }
@@ -134,7 +166,7 @@ void log_attested(struct log *log, struct instant now, const Weft__Attested *att
     } else {
         outbox_send(out, ACTOR_SHARE, &mail);
     }
-    if (!news) return;
+    if (!taking.news) return;
     log_acks_wait(log, now);
     log_tell_host(out);
 }

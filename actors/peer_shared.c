@@ -8,7 +8,7 @@
 #include "engine/wire/record.h"
 
 #define ATTEST_US 500000u /* a message of statements in so long, but for a few at once */
-#define ATTEST_BURST 4u
+#define ATTEST_BURST 16u  /* ... as come at once after a stalled link */
 
 /* ---- the Hello ---- */
 
@@ -142,7 +142,7 @@ static enum weft_status on_attest(struct peer *peer, const Weft__Wire__Attest *a
         mail_drop(&mail);
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for received statements");
     }
-    outbox_send(out, ACTOR_LOG, &mail);
+    peer_emit(peer, ACTOR_LOG, &mail, out);
     return WEFT_OK;
 }
 

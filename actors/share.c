@@ -17,8 +17,8 @@
 #define SHARE_TAIL_BYTES (1u << 20)
 #define SHARE_TAIL_RECORDS 1024u
 #define SHARE_NOWHERE UINT64_MAX
-#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
-#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
+#define SHARE_ATTEST_US 1000000u   /* between two mails of statements to one peer */
+#define SHARE_BACKOFF 6u           /* doublings of the pause before a remote is asked again */
 
 /* Heads, sorted by origin. */
 struct heads {

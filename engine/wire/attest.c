@@ -11,10 +11,17 @@
 
 #define CONTEXT "weft/held"
 #define FORMAT 1u
+#define HASH 32u
 #define HEAD 28u        /* magic, format, flags, device, incarnation */
 #define HEAD_ENTRY 32u  /* device, incarnation, seq */
 #define PLACE_ENTRY 25u /* owner, table, position */
 #define NUMBER_MAX (UINT64_MAX >> 1)
+#define TAIL (2u + SIGN_SIZE) /* what stands behind the heads at least */
+
+_Static_assert(HEAD + 1 + ATTEST_TABLES * (1 + LIMIT_NAME) + 2 + TAIL <= LIMIT_ATTEST,
+               "all names of tables fit");
+_Static_assert(LIMIT_ORIGINS <= UINT16_MAX && LIMIT_ATTEST / PLACE_ENTRY <= UINT16_MAX,
+               "entries are counted with 16 bits");
 
 /* ---- reading ---- */
 
@@ -61,19 +68,23 @@ bool attest_read(struct bytes bytes, struct attest *out) {
     out->origin.incarnation = load_u64(head + 20);
     if (out->origin.incarnation > NUMBER_MAX || !read_tables(&cursor, out)) return false;
     out->heads = read_list(&cursor, HEAD_ENTRY, &out->head_count);
-    if (out->heads == NULL) return false;
+    if (out->heads == NULL || out->head_count > LIMIT_ORIGINS) return false;
     out->places = read_list(&cursor, PLACE_ENTRY, &out->place_count);
     if (out->places == NULL || cursor_left(&cursor) != SIGN_SIZE) return false;
+    out->said = (struct bytes){bytes.data, bytes.size - SIGN_SIZE};
     out->signature = cursor.at;
-    CHECK(crypto_generichash_blake2b(out->hash, sizeof out->hash, bytes.data,
-                                     bytes.size - SIGN_SIZE, NULL, 0) == 0);
     return entries_sound(out);
+}
+
+static void hash_of(struct bytes said, uint8_t hash[HASH]) {
+    CHECK(crypto_generichash_blake2b(hash, HASH, said.data, said.size, NULL, 0) == 0);
 }
 
 bool attest_signed_by(const struct attest *attest, const struct id *library,
                       const uint8_t id_pk[IDENTITY_KEY]) {
-    const struct bytes parts[] = {{library->bytes, sizeof library->bytes},
-                                  {attest->hash, sizeof attest->hash}};
+    uint8_t hash[HASH];
+    hash_of(attest->said, hash);
+    const struct bytes parts[] = {{library->bytes, sizeof library->bytes}, {hash, sizeof hash}};
     return sign_check(CONTEXT, parts, 2, id_pk, attest->signature);
 }
 
@@ -88,7 +99,7 @@ struct attest_head attest_head_at(const struct attest *attest, uint32_t i) {
 struct attest_place attest_place_at(const struct attest *attest, uint32_t i) {
     CHECK(i < attest->place_count);
     const uint8_t *at = attest->places + (size_t)i * PLACE_ENTRY;
-    struct attest_place place = {.table = attest->tables[at[16]], .position = load_u64(at + 17)};
+    struct attest_place place = {.table = at[16], .position = load_u64(at + 17)};
     memcpy(place.owner.bytes, at, WEFT_ID_SIZE);
     return place;
 }
@@ -114,10 +125,9 @@ int attest_sum_compare(const struct attest_sum *a, const struct attest_sum *b) {
 
 /* ---- writing ---- */
 
-/* Room for `size` bytes; NULL when there is none, which is only said when memory is short. */
+/* Room for `size` bytes; NULL when the arena has none. */
 static uint8_t *room(struct attest_builder *builder, size_t size) {
     if (builder->status != WEFT_OK) return NULL;
-    if (builder->sink.size + size + 2 + SIGN_SIZE > LIMIT_ATTEST) return NULL;
     uint8_t *at = sink_room(&builder->sink, size);
     if (at == NULL) builder->status = WEFT_NO_MEMORY;
     return at;
@@ -126,15 +136,16 @@ static uint8_t *room(struct attest_builder *builder, size_t size) {
 static void begin_list(struct attest_builder *builder) {
     uint8_t *at = room(builder, 2);
     builder->count = 0;
+    builder->lists++;
     if (at == NULL) return;
     builder->count_at = (size_t)(at - builder->sink.data);
     store_u16(at, 0);
     sink_wrote(&builder->sink, at + 2);
 }
 
-/* The place of an entry, counted. */
+/* The place of an entry, counted; NULL when it is to be left out. */
 static uint8_t *entry(struct attest_builder *builder, size_t size) {
-    if (builder->count == UINT16_MAX) return NULL;
+    if (builder->sink.size + size + TAIL > LIMIT_ATTEST) return NULL;
     uint8_t *at = room(builder, size);
     if (at == NULL) return NULL;
     sink_wrote(&builder->sink, at + size);
@@ -146,7 +157,7 @@ void attest_begin(struct attest_builder *builder, struct arena *arena,
                   const struct record_origin *origin, const struct bytes *tables,
                   uint32_t table_count) {
     CHECK(table_count <= ATTEST_TABLES && origin->incarnation <= NUMBER_MAX);
-    *builder = (struct attest_builder){.status = WEFT_OK};
+    *builder = (struct attest_builder){.status = WEFT_OK, .table_count = table_count};
     if (!sink_begin(&builder->sink, arena, 1024)) builder->status = WEFT_NO_MEMORY;
     uint8_t *at = room(builder, HEAD + 1 + table_count * (1u + LIMIT_NAME));
     if (at == NULL) return;
@@ -169,6 +180,8 @@ void attest_begin(struct attest_builder *builder, struct arena *arena,
 
 void attest_add_head(struct attest_builder *builder, const struct attest_head *head) {
     CHECK(head->origin.incarnation <= NUMBER_MAX && head->seq <= NUMBER_MAX);
+    CHECK(builder->lists == 1 || builder->status != WEFT_OK);
+    if (builder->count == LIMIT_ORIGINS) return;
     uint8_t *at = entry(builder, HEAD_ENTRY);
     if (at == NULL) return;
     memcpy(at, head->origin.device.bytes, WEFT_ID_SIZE);
@@ -177,12 +190,14 @@ void attest_add_head(struct attest_builder *builder, const struct attest_head *h
 }
 
 void attest_begin_places(struct attest_builder *builder) {
+    CHECK(builder->lists == 1 || builder->status != WEFT_OK);
     begin_list(builder);
 }
 
 void attest_add_place(struct attest_builder *builder, const struct id *owner, uint32_t table,
                       uint64_t position) {
-    CHECK(table < ATTEST_TABLES && position <= NUMBER_MAX);
+    CHECK(builder->lists == 2 || builder->status != WEFT_OK);
+    CHECK(table < builder->table_count && position <= NUMBER_MAX);
     uint8_t *at = entry(builder, PLACE_ENTRY);
     if (at == NULL) return;
     memcpy(at, owner->bytes, WEFT_ID_SIZE);
@@ -192,13 +207,13 @@ void attest_add_place(struct attest_builder *builder, const struct id *owner, ui
 
 enum weft_status attest_end(struct attest_builder *builder, const struct identity *identity,
                             struct bytes *out) {
-    uint8_t hash[32];
+    uint8_t hash[HASH];
     *out = (struct bytes){NULL, 0};
-    if (builder->status != WEFT_OK) return builder->status;
-    uint8_t *at = sink_room(&builder->sink, SIGN_SIZE);
-    if (at == NULL) return WEFT_NO_MEMORY;
+    uint8_t *at = room(builder, SIGN_SIZE);
+    if (at == NULL) return builder->status;
+    CHECK(builder->lists == 2);
     const struct sink *sink = &builder->sink;
-    CHECK(crypto_generichash_blake2b(hash, sizeof hash, sink->data, sink->size, NULL, 0) == 0);
+    hash_of((struct bytes){sink->data, sink->size}, hash);
     const struct bytes parts[] = {{identity->library.bytes, sizeof identity->library.bytes},
                                   {hash, sizeof hash}};
     sign_make(CONTEXT, parts, 2, identity->id_sk, at);

@@ -8,8 +8,8 @@
  *                | signature 64
  *   signature := Sign(id_sk, "weft/held\0" ‖ library ‖ BLAKE2b-256(all before it))
  *
- * What a device holds only grows, so statements are merged by maximum; of a device that was set
- * back those of the greater incarnation count. Little-endian.
+ * What a device holds only grows, so what statements say is merged by maximum. Of one device those
+ * of a greater incarnation are the newer ones. Little-endian.
  * Source: docs/protocol.md, "Statements". */
 #ifndef WEFT_WIRE_ATTEST_H
 #define WEFT_WIRE_ATTEST_H
@@ -18,7 +18,7 @@
 #include "engine/wire/record.h"
 #include "engine/wire/sink.h"
 
-#define ATTEST_TABLES 64u
+#define ATTEST_TABLES LIMIT_MODELS
 
 struct attest_head {
     struct record_origin origin;
@@ -27,7 +27,7 @@ struct attest_head {
 
 struct attest_place {
     struct id owner;
-    struct bytes table; /* its name */
+    uint32_t table; /* its place in the list of tables */
     uint64_t position;
 };
 
@@ -40,21 +40,22 @@ struct attest {
     struct bytes tables[ATTEST_TABLES];
     uint32_t head_count, place_count;
     const uint8_t *heads, *places;
-    uint8_t hash[32];
+    struct bytes said; /* what is signed */
     const uint8_t *signature;
 };
 
 /* Nothing is believed: sizes, names of 1 to LIMIT_NAME bytes of UTF-8, numbers below 2^63, tables
- * that are there. False when the bytes are no statement, or longer than LIMIT_ATTEST. */
+ * that are there. False when the bytes are no statement, longer than LIMIT_ATTEST, or name more
+ * than LIMIT_ORIGINS heads. Who signed it is not looked at. */
 bool attest_read(struct bytes bytes, struct attest *out);
-/* Whether the holder of this key has signed it. */
+/* Whether the holder of this key has signed it. Costs a hash of all of it, and a signature. */
 bool attest_signed_by(const struct attest *attest, const struct id *library,
                       const uint8_t id_pk[IDENTITY_KEY]);
 struct attest_head attest_head_at(const struct attest *attest, uint32_t i);
 struct attest_place attest_place_at(const struct attest *attest, uint32_t i);
 
-/* All that a statement says, as one number: of two by one device in one incarnation the greater one
- * says more. */
+/* The sum of all numbers that a statement says: of two by one device in one incarnation the greater
+ * one is the newer. */
 struct attest_sum {
     uint64_t high, low;
 };
@@ -68,7 +69,9 @@ int attest_sum_compare(const struct attest_sum *a, const struct attest_sum *b);
 struct attest_builder {
     struct sink sink;
     enum weft_status status;
-    size_t count_at; /* of the list under way */
+    uint32_t table_count;
+    uint32_t lists;  /* begun so far */
+    size_t count_at; /* of the one under way */
     uint32_t count;
 };
 void attest_begin(struct attest_builder *builder, struct arena *arena,
@@ -80,6 +83,7 @@ void attest_begin_places(struct attest_builder *builder);
 /* `table` is the place in the list of tables. */
 void attest_add_place(struct attest_builder *builder, const struct id *owner, uint32_t table,
                       uint64_t position);
+/* Signs it. The bytes are the arena's. */
 enum weft_status attest_end(struct attest_builder *builder, const struct identity *identity,
                             struct bytes *out);
 

@@ -14,6 +14,8 @@
 #include "tests/lib/solo_peer.h"
 
 #define SECOND 1000000u
+#define ATTEST_US 500000u /* as peer_shared.c has them */
+#define ATTEST_BURST 16u
 #define WIRE(kind) WEFT__WIRE__WIRE__BODY_##kind
 #define MAIL(kind) WEFT__MAIL__BODY_##kind
 
@@ -169,6 +171,159 @@ static void a_fault_that_share_found_is_told_to_the_remote(void **state) {
     assert_non_null(error);
     assert_int_equal(error->error->code, -WEFT_PROTOCOL);
     assert_string_equal(error->error->text, "a record that its device did not sign");
+}
+
+/* ---- statements ------------------------------------------------------------------------------ */
+
+/* The remote says `count` statements of 100 bytes, that are none; they are not carried. */
+static void prepare_statements(struct solo_peer *stage, size_t count) {
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__Attest attest = WEFT__WIRE__ATTEST__INIT;
+    attest.n_statements = count;
+    attest.statements = arena_zero(&stage->arena, (count + 1) * sizeof *attest.statements);
+    assert_non_null(attest.statements);
+    for (size_t i = 0; i < count; i++) {
+        attest.statements[i].len = 100;
+        attest.statements[i].data = arena_zero(&stage->arena, 100);
+        assert_non_null(attest.statements[i].data);
+        memset(attest.statements[i].data, (int)i + 1, 100);
+    }
+    wire.body_case = WIRE(ATTEST);
+    wire.attest = &attest;
+    solo_peer_prepare(stage, &wire);
+}
+
+static void say_statements(struct solo_peer *stage, size_t count) {
+    prepare_statements(stage, count);
+    solo_peer_carry(stage, SIZE_MAX);
+}
+
+/* How many mails of statements the log is given. */
+static uint32_t statements_taken(struct solo_peer *stage) {
+    for (uint32_t count = 0;;) {
+        struct mail *mail = solo_take(&stage->solo, ACTOR_LOG, MAIL(ATTESTED));
+        if (mail == NULL) return count;
+        count += mail->body.body_case == MAIL(ATTESTED);
+        mail_drop(&mail);
+    }
+}
+
+static void statements_reach_the_log_as_they_came(void **state) {
+    struct solo_peer *stage = live(state);
+    say_statements(stage, LIMIT_ROSTER);
+    struct mail *mail = solo_take(&stage->solo, ACTOR_LOG, MAIL(ATTESTED));
+    assert_non_null(mail);
+    assert_int_equal(mail->body.body_case, MAIL(ATTESTED));
+    const Weft__Attested *attested = mail->body.attested;
+    assert_int_equal(attested->n_statements, LIMIT_ROSTER);
+    for (unsigned i = 0; i < LIMIT_ROSTER; i++) {
+        assert_int_equal(attested->statements[i].len, 100);
+        assert_int_equal(attested->statements[i].data[0], i + 1);
+        assert_int_equal(attested->statements[i].data[99], i + 1);
+    }
+    mail_drop(&mail);
+}
+
+static void more_statements_than_there_may_be_devices_end_the_session(void **state) {
+    struct solo_peer *stage = live(state);
+    say_statements(stage, LIMIT_ROSTER + 1);
+    solo_peer_expect_end(stage, WEFT_PROTOCOL);
+    assert_int_equal(statements_taken(stage), 0);
+}
+
+static void of_a_flood_of_statements_some_and_then_two_a_second_are_read(void **state) {
+    struct solo_peer *stage = live(state);
+    solo_peer_wait(stage, ATTEST_BURST * ATTEST_US);
+    for (unsigned i = 0; i < 50; i++)
+        prepare_statements(stage, 1);
+    solo_peer_carry(stage, SIZE_MAX);
+    assert_int_equal(statements_taken(stage), ATTEST_BURST);
+    for (unsigned i = 0; i < 10; i++) {
+        solo_peer_wait(stage, ATTEST_US - 1);
+        say_statements(stage, 1);
+        assert_int_equal(statements_taken(stage), 0);
+        solo_peer_wait(stage, 1);
+        say_statements(stage, 1);
+        say_statements(stage, 1);
+        assert_int_equal(statements_taken(stage), 1);
+    }
+    solo_peer_wait(stage, 20 * SECOND); /* What is not used is saved up to a point. */
+    for (unsigned i = 0; i < 50; i++)
+        say_statements(stage, 1);
+    assert_int_equal(statements_taken(stage), ATTEST_BURST);
+    assert_int_equal(stage->link.closes, 0);
+}
+
+static void a_new_session_saves_up_no_faster(void **state) {
+    struct solo_peer *stage = live(state);
+    solo_peer_wait(stage, ATTEST_BURST * ATTEST_US);
+    for (unsigned i = 0; i < 50; i++)
+        say_statements(stage, 1);
+    assert_int_equal(statements_taken(stage), ATTEST_BURST);
+    solo_peer_break(stage, WEFT_NET);
+    solo_peer_cleared(stage);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_live(stage, false);
+    say_statements(stage, 1);
+    assert_int_equal(statements_taken(stage), 0);
+}
+
+/* All that one step may be given at once fits on its edges. */
+static void statements_among_acknowledgements_are_all_passed_on(void **state) {
+    struct solo_peer *stage = live(state);
+    static uint8_t device[WEFT_ID_SIZE], hash[RECORD_HASH];
+    Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
+    Weft__Wire__AckSharedChanges held = WEFT__WIRE__ACK_SHARED_CHANGES__INIT;
+    Weft__Wire__Head head = WEFT__WIRE__HEAD__INIT, *heads[] = {&head};
+    head.device = (ProtobufCBinaryData){WEFT_ID_SIZE, device};
+    head.hash = (ProtobufCBinaryData){RECORD_HASH, hash};
+    held.heads = heads;
+    held.n_heads = 1;
+    wire.body_case = WIRE(ACK_SHARED_CHANGES);
+    wire.ack_shared_changes = &held;
+    solo_peer_wait(stage, ATTEST_BURST * ATTEST_US);
+    for (unsigned i = 0; i < 50; i++) {
+        if (i % 2 == 0) prepare_statements(stage, 1);
+        head.incarnation = head.seq = i + 1;
+        solo_peer_prepare(stage, &wire);
+    }
+    solo_peer_carry(stage, SIZE_MAX);
+    uint32_t statements = 0, acks = 0;
+    for (unsigned turn = 0; turn < 50; turn++) { /* The log and share are slow. */
+        struct mail *mail = NULL;
+        while ((mail = solo_take(&stage->solo, ACTOR_LOG, MAIL(ATTESTED))) != NULL) {
+            statements += mail->body.body_case == MAIL(ATTESTED);
+            acks += mail->body.body_case == MAIL(SHARED_ACKED);
+            mail_drop(&mail);
+        }
+        while ((mail = solo_peer_to_share(stage, MAIL(SHARED_ACKED))) != NULL)
+            mail_drop(&mail);
+        solo_turn(&stage->solo);
+    }
+    assert_int_equal(statements, ATTEST_BURST);
+    assert_int_equal(acks, 50);
+}
+
+/* What share passes on. */
+static void statements_of_share_are_said_and_their_note_may_be_used_again(void **state) {
+    struct solo_peer *stage = live(state);
+    Weft__Attested *attested = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(ATTESTED), &attested);
+    attested->statements = arena_zero(&mail->arena, 2 * sizeof *attested->statements);
+    assert_non_null(attested->statements);
+    attested->n_statements = 2;
+    assert_true(mail_bytes(mail, &attested->statements[0], "one", 3));
+    assert_true(mail_bytes(mail, &attested->statements[1], "two!", 4));
+    stage->granted_shared_notes = 0;
+    solo_tell(&stage->solo, ACTOR_SHARE, mail);
+    solo_turn(&stage->solo);
+    const Weft__Wire__Wire *wire = solo_peer_heard_kind(stage, WIRE(ATTEST));
+    assert_non_null(wire);
+    assert_int_equal(wire->attest->n_statements, 2);
+    assert_int_equal(wire->attest->statements[1].len, 4);
+    assert_memory_equal(wire->attest->statements[1].data, "two!", 4);
+    assert_null(solo_peer_to_share(stage, MAIL(LEFT)));
+    assert_int_equal(stage->granted_shared_notes, 1);
 }
 
 /* ---- to the remote --------------------------------------------------------------------------- */
@@ -358,6 +513,12 @@ int main(void) {
         PEER_TEST(an_empty_request_asks_for_everything),
         PEER_TEST(a_head_that_cannot_be_ends_the_session),
         PEER_TEST(a_fault_that_share_found_is_told_to_the_remote),
+        PEER_TEST(statements_reach_the_log_as_they_came),
+        PEER_TEST(more_statements_than_there_may_be_devices_end_the_session),
+        PEER_TEST(of_a_flood_of_statements_some_and_then_two_a_second_are_read),
+        PEER_TEST(a_new_session_saves_up_no_faster),
+        PEER_TEST(statements_among_acknowledgements_are_all_passed_on),
+        PEER_TEST(statements_of_share_are_said_and_their_note_may_be_used_again),
         PEER_TEST(records_are_said_on_their_lane_by_how_the_receiver_stands),
         PEER_TEST(what_share_asks_and_holds_is_said),
         PEER_TEST(no_shipment_is_sent_beyond_the_remote_s_window),

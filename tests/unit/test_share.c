@@ -7,9 +7,11 @@
 
 #include <cmocka.h>
 
+#include "engine/wire/attest.h"
 #include "tests/lib/solo_share.h"
 
 #define SESSION SOLO_SHARE_SESSION
+#define ATTEST_US 1000000u /* as share.c has it */
 
 /* A shipment says these records, named by author and number. */
 static void ships(struct solo_share *stage, uint32_t peer, const char *records) {
@@ -224,6 +226,157 @@ static void what_is_held_is_told_when_it_has_grown(void **state) {
     assert_int_equal(solo_share_notes(stage, 0).helds, 0);
 }
 
+/* ---- statements ------------------------------------------------------------------------------ */
+
+#define ATTESTED WEFT__MAIL__BODY_ATTESTED
+
+/* Devices whose statements occur: those behind the peers, and two that are elsewhere. */
+static struct id device_of(char name) {
+    if (name >= '0' && name <= '9') return (struct id){{0x77, (uint8_t)(name - '0')}};
+    return (struct id){{(uint8_t)name}};
+}
+
+/* What the log passes on: a statement of each of these devices, that says `seq` and has so many
+ * places. */
+static void attests(struct solo_share *stage, const char *names, uint64_t seq, uint32_t places) {
+    const struct bytes table = {(const uint8_t *)"entry", 5};
+    struct arena *arena = &stage->scene->arena;
+    Weft__Attested *attested = NULL;
+    struct mail *mail = solo_mail(&stage->solo, ATTESTED, &attested);
+    attested->statements = arena_zero(&mail->arena, strlen(names) * sizeof *attested->statements);
+    assert_non_null(attested->statements);
+    for (; *names != 0; names++) {
+        const struct record_origin origin = {device_of(*names), 1};
+        struct attest_builder builder;
+        struct bytes bytes;
+        attest_begin(&builder, arena, &origin, &table, 1);
+        attest_add_head(&builder, &(struct attest_head){origin, seq});
+        attest_begin_places(&builder);
+        for (uint32_t i = 0; i < places; i++)
+            attest_add_place(&builder, &origin.device, 0, i);
+        assert_int_equal(attest_end(&builder, &stage->scene->ann.identity, &bytes), WEFT_OK);
+        assert_true(mail_bytes(mail, &attested->statements[attested->n_statements++], bytes.data,
+                               bytes.size));
+    }
+    mail = mail_repack(&mail, stage->solo.pool, NULL);
+    assert_non_null(mail);
+    solo_tell(&stage->solo, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
+/* The next mail of statements to a peer, of these devices in this order, says `seq`. */
+static void passes_on(struct solo_share *stage, uint32_t peer, const char *names, uint64_t seq) {
+    struct mail *mail = solo_take(&stage->solo, ACTOR_PEER + peer, ATTESTED);
+    assert_non_null(mail);
+    assert_int_equal(mail->body.body_case, ATTESTED);
+    const Weft__Attested *attested = mail->body.attested;
+    assert_int_equal(attested->n_statements, strlen(names));
+    for (size_t i = 0; i < attested->n_statements; i++) {
+        const struct bytes bytes = {attested->statements[i].data, attested->statements[i].len};
+        const struct id device = device_of(names[i]);
+        struct attest attest;
+        assert_true(attest_read(bytes, &attest));
+        assert_true(id_equal(&attest.origin.device, &device));
+        assert_int_equal(attest_head_at(&attest, 0).seq, seq);
+    }
+    mail_drop(&mail);
+}
+
+static void passes_nothing_on(struct solo_share *stage, uint32_t peer) {
+    struct mail *mail = solo_take(&stage->solo, ACTOR_PEER + peer, ATTESTED);
+    const bool none = mail == NULL;
+    mail_drop(&mail);
+    assert_true(none);
+}
+
+/* Peers 0 and 1 have a session, of which two notes are granted and none is to be said. */
+static struct solo_share *both_joined(void **state) {
+    struct solo_share *stage = talked(state);
+    for (uint32_t peer = 0; peer < 2; peer++) {
+        solo_share_join(stage, peer, 2);
+        const struct solo_notes notes = solo_share_notes(stage, peer);
+        solo_share_grant(stage, peer, 0, notes.requests + notes.helds);
+    }
+    return stage;
+}
+
+static void later(struct solo_share *stage, uint64_t us) {
+    stage->solo.now.mono_us += us;
+    solo_turn(&stage->solo);
+}
+
+static void a_statement_goes_once_to_every_peer_but_its_device(void **state) {
+    struct solo_share *stage = both_joined(state);
+    attests(stage, "a0b", 1, 0);
+    passes_on(stage, 0, "ab", 1);
+    passes_on(stage, 1, "a0b", 1);
+    for (unsigned i = 0; i < 3; i++) {
+        later(stage, ATTEST_US);
+        passes_nothing_on(stage, 0);
+        passes_nothing_on(stage, 1);
+    }
+    attests(stage, "0", 2, 0);
+    passes_nothing_on(stage, 0);
+    passes_on(stage, 1, "0", 2);
+}
+
+static void of_statements_one_mail_a_second_goes_out_with_the_last_of_each(void **state) {
+    struct solo_share *stage = both_joined(state);
+    attests(stage, "a", 1, 0);
+    passes_on(stage, 0, "a", 1);
+    attests(stage, "ab", 2, 0);
+    later(stage, ATTEST_US / 2);
+    attests(stage, "ba", 3, 0);
+    later(stage, ATTEST_US / 2 - 1);
+    passes_nothing_on(stage, 0);
+    later(stage, 1);
+    passes_on(stage, 0, "ba", 3);
+    passes_nothing_on(stage, 0);
+    later(stage, ATTEST_US);
+    passes_nothing_on(stage, 0);
+}
+
+static void a_statement_waits_for_a_note(void **state) {
+    struct solo_share *stage = both_joined(state);
+    for (uint64_t seq = 1; seq <= 2; seq++) {
+        attests(stage, "a", seq, 0);
+        passes_on(stage, 0, "a", seq);
+        later(stage, ATTEST_US);
+    }
+    attests(stage, "a", 3, 0);
+    later(stage, 10 * ATTEST_US);
+    passes_nothing_on(stage, 0);
+    solo_share_grant(stage, 0, 0, 1);
+    passes_on(stage, 0, "a", 3);
+}
+
+static void a_new_session_is_sent_all_statements(void **state) {
+    struct solo_share *stage = both_joined(state);
+    attests(stage, "ab01", 1, 0);
+    passes_on(stage, 0, "ab1", 1);
+    solo_share_leave(stage, 0);
+    assert_int_equal(solo_share_notes(stage, 0).lefts, 1);
+    attests(stage, "a", 2, 0);
+    later(stage, ATTEST_US);
+    passes_nothing_on(stage, 0);
+    attests(stage, "b1", 2, 0);
+    solo_share_join(stage, 0, 2);
+    (void)solo_share_notes(stage, 0);
+    solo_share_grant(stage, 0, 0, 2);
+    passes_on(stage, 0, "ab1", 2);
+}
+
+static void large_statements_go_out_by_and_by(void **state) {
+    struct solo_share *stage = both_joined(state);
+    attests(stage, "abcd", 1, LIMIT_ATTEST / 25);
+    passes_on(stage, 0, "ab", 1);
+    passes_nothing_on(stage, 0);
+    later(stage, ATTEST_US);
+    passes_on(stage, 0, "cd", 1);
+    later(stage, ATTEST_US);
+    passes_nothing_on(stage, 0);
+}
+
 /* ---- records in ------------------------------------------------------------------------------ */
 
 /* A session of peer 0, both notes of which are granted and none is to be said. */
@@ -398,6 +551,11 @@ int main(void) {
         share_test(who_is_far_behind_catches_up_while_the_log_grows),
         share_test(a_new_session_is_told_what_is_held_here_and_asked_for_the_rest),
         share_test(what_is_held_is_told_when_it_has_grown),
+        share_test(a_statement_goes_once_to_every_peer_but_its_device),
+        share_test(of_statements_one_mail_a_second_goes_out_with_the_last_of_each),
+        share_test(a_statement_waits_for_a_note),
+        share_test(a_new_session_is_sent_all_statements),
+        share_test(large_statements_go_out_by_and_by),
         share_test(records_go_to_the_log_as_they_came_with_the_greatest_stamp),
         share_test(bytes_that_are_no_record_are_the_peer_s_fault),
         share_test(what_the_log_calls_a_lie_is_the_peer_s_fault),
