@@ -411,6 +411,12 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     if (head->frozen || record.seq < head->seq || (record.seq == head->seq && same)) return WEFT_OK;
     if (head == &none && record.seq > 1 && !origin_fits(log, &record.origin)) return WEFT_OK;
     if (record.seq > head->seq + 1) {
+        /* Of a removed device it may be those that were passed over; the pin that lets them in may
+         * stand behind it. */
+        if (roster_judge(&log->roster, &record) == ROSTER_REMOVED) {
+            note_refused(&taking->unsaid, &record.origin.device);
+            return WEFT_OK;
+        }
         return refuse(&record, WEFT_NOT_FOUND, "those before it have not come", why);
     }
     switch (roster_judge(&log->roster, &record)) {

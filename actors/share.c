@@ -9,22 +9,18 @@
 
 #include <stdlib.h>
 
+#include "actors/share_private.h"
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/crdt/hlc.h"
 #include "engine/store/shared.h"
 #include "engine/wire/attest.h"
 
 #define SHARE_TAIL_BYTES (1u << 20)
 #define SHARE_TAIL_RECORDS 1024u
 #define SHARE_NOWHERE UINT64_MAX
-#define SHARE_ATTEST_US 1000000u   /* between two mails of statements to one peer */
-#define SHARE_BACKOFF 6u           /* doublings of the pause before a remote is asked again */
-
-/* Heads, sorted by origin. */
-struct heads {
-    struct shared_head *list;
-    uint32_t count, capacity;
-};
+#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
+#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
 
 /* What a device has said that it holds. */
 struct statement {
@@ -71,82 +67,6 @@ struct share {
     uint32_t statement_count;
     uint64_t statement_version;
 };
-
-/* ---- heads ---- */
-
-static struct shared_head *heads_find(const struct heads *heads, const struct record_origin *origin,
-                                      uint32_t *at) {
-    uint32_t low = 0, high = heads->count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = record_origin_compare(&heads->list[middle].origin, origin);
-        if (order == 0) return &heads->list[middle];
-        if (order < 0) low = middle + 1;
-        if (order > 0) high = middle;
-    }
-    *at = low;
-    return NULL;
-}
-
-/* A head's entry, added with seq 0 if there is none; NULL without memory, or when there are as many
- * as there may be. */
-static struct shared_head *heads_add(struct heads *heads, const struct record_origin *origin) {
-    uint32_t at = 0;
-    struct shared_head *head = heads_find(heads, origin, &at);
-    if (head != NULL) return head;
-    if (heads->count == LIMIT_ORIGINS) return NULL;
-    if (heads->count == heads->capacity) {
-        uint32_t capacity = heads->capacity == 0 ? 16 : heads->capacity * 2;
-        struct shared_head *grown = realloc(heads->list, capacity * sizeof *grown);
-        if (grown == NULL) return NULL;
-        heads->list = grown;
-        heads->capacity = capacity;
-    }
-    memmove(heads->list + at + 1, heads->list + at, (heads->count - at) * sizeof *heads->list);
-    heads->count++;
-    heads->list[at] = (struct shared_head){.origin = *origin};
-    return &heads->list[at];
-}
-
-static uint64_t heads_seq(const struct heads *heads, const struct record_origin *origin) {
-    uint32_t at = 0;
-    const struct shared_head *head = heads_find(heads, origin, &at);
-    return head == NULL ? 0 : head->seq;
-}
-
-static void heads_free(struct heads *heads) {
-    free(heads->list);
-    *heads = (struct heads){0};
-}
-
-/* Raises heads by those of a mail. Ones that cannot be are passed over: they only serve to leave
- * out what need not be sent. */
-static void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        struct record_origin origin = {.incarnation = list[i]->incarnation};
-        if (!id_read(&origin.device, list[i]->device.data, list[i]->device.len)) continue;
-        struct shared_head *head = heads_add(heads, &origin);
-        if (head == NULL || list[i]->seq <= head->seq) continue;
-        head->seq = list[i]->seq;
-        if (list[i]->hash.len == RECORD_HASH) {
-            memcpy(head->hash, list[i]->hash.data, RECORD_HASH);
-        }
-    }
-}
-
-static Weft__Head **heads_mail(const struct heads *heads, struct mail *mail, size_t *count) {
-    Weft__Head **list = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, heads->count);
-    CHECK(list != NULL || heads->count == 0);
-    *count = heads->count;
-    for (uint32_t i = 0; i < heads->count; i++) {
-        const struct shared_head *head = &heads->list[i];
-        CHECK(mail_bytes(mail, &list[i]->device, head->origin.device.bytes, WEFT_ID_SIZE));
-        CHECK(mail_bytes(mail, &list[i]->hash, head->hash, RECORD_HASH));
-        list[i]->incarnation = head->origin.incarnation;
-        list[i]->seq = head->seq;
-    }
-    return list;
-}
 
 /* ---- records out ---- */
 
@@ -375,7 +295,8 @@ static void blame(struct share_peer *peer, uint32_t session, const char *text) {
     peer->fault[size] = 0;
 }
 
-static void on_arrived(struct share *share, struct mail **in, struct outbox *out) {
+static void on_arrived(struct share *share, struct instant now, struct mail **in,
+                       struct outbox *out) {
     Weft__Records *records = (*in)->body.records;
     CHECK(records->peer < share->settings->peers);
     struct share_peer *peer = &share->peers[records->peer];
@@ -386,7 +307,9 @@ static void on_arrived(struct share *share, struct mail **in, struct outbox *out
         struct record record;
         struct bytes bytes = {records->records[i].data, records->records[i].len};
         status = record_read(&share->settings->library, bytes, &record, &why);
-        if (status == WEFT_OK && record.hlc > records->hlc) records->hlc = record.hlc;
+        /* The clock passes all that will be applied; one that has to wait must not keep it. */
+        bool waits = hlc_ms(record.hlc) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS;
+        if (status == WEFT_OK && !waits && record.hlc > records->hlc) records->hlc = record.hlc;
     }
     if (status != WEFT_OK) {
         blame(peer, records->session, why.text);
@@ -486,7 +409,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
         break;
     case WEFT__MAIL__BODY_RECORDS:
         if (body->records->stamp == 0) {
-            on_arrived(share, in, out);
+            on_arrived(share, now, in, out);
         } else {
             on_taken(share, now, body->records, out);
         }
@@ -557,6 +480,7 @@ struct head_load {
 
 static void load_head(void *context, const struct shared_head *head) {
     struct head_load *load = context;
+    if (head->seq == 0) return; /* An origin with a number in the file, and without a record. */
     struct shared_head *mine = heads_add(&load->share->heads, &head->origin);
     if (mine == NULL) load->failed = true;
     if (mine != NULL) *mine = *head;

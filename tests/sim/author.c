@@ -16,6 +16,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/device.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/trace.h"
 
 #define HOT_ROWS 4u
@@ -27,7 +28,8 @@ static struct step *new_step(struct author *author) {
     step->kind = STEP_TX;
     step->ticket = step->scan = 0;
     step->may_fail = step->told = false;
-    step->op_count = 0;
+    step->op_count = step->shared_count = 0;
+    step->judged = step->recorded = false;
     return step;
 }
 
@@ -145,14 +147,65 @@ static bool try_invalid_calls(struct device *device, weft_tx *tx) {
     return true;
 }
 
+/* ---- what everybody may write ---- */
+
+static uint32_t draw_shared_row(struct author *author, const struct plan *plan) {
+    static const enum commons_table tables[] = {COMMONS_TAG, COMMONS_TAG, COMMONS_OBJECT,
+                                                COMMONS_LINK};
+    const struct commons_shape *shape = &commons_shapes[tables[rng_below(&author->rng, 4)]];
+    bool hot = rng_chance(&author->rng, plan->shared_hot);
+    return shape->first_row + (uint32_t)rng_below(&author->rng, hot ? 2 : shape->row_count);
+}
+
+static enum weft_status add_shared_op(struct device *device, weft_tx *tx, struct step *step) {
+    struct world *world = device->world;
+    struct author *author = &device->author;
+    struct cells *cells = world->cells;
+    const struct plan *plan = &world->plan;
+    CHECK(step->shared_count < STEP_SHARED_MAX);
+    struct shared_op *op = &step->shared[step->shared_count++];
+    uint64_t drawn = rng_below(&author->rng, 1000);
+    *op = (struct shared_op){.kind = OP_PUT, .row = draw_shared_row(author, plan)};
+    if (drawn < plan->shared_deletes)
+        op->kind = OP_DELETE;
+    else if (drawn < plan->shared_deletes + plan->shared_sets)
+        op->kind = OP_SET;
+    /* Mostly one that can be, or hardly any transaction would go through. */
+    if (op->kind == OP_SET && !ledger_shows(device, op->row) && !rng_chance(&author->rng, 50))
+        op->kind = OP_PUT;
+    enum commons_table table = commons_table_of(op->row);
+    int model = device->commons_id[table] - 1;
+    commons_draw(cells, &world->cast, op->row, &author->rng);
+    if (op->kind == OP_SET) op->column = commons_settable(cells, table, &author->rng);
+    memcpy(op->hash, cells->hash, sizeof op->hash);
+    const struct commons_shape *shape = &commons_shapes[table];
+    if (op->kind == OP_PUT) return weft_put(tx, model, cells->value, shape->column_count);
+    if (op->kind == OP_DELETE) return weft_delete(tx, model, cells->value, shape->key_count);
+    return weft_set(tx, model, cells->value, shape->key_count, (int)op->column,
+                    &cells->value[op->column]);
+}
+
+/* Whether the next operation is on a shared row. While a rescan is open none is: any may fail. */
+static bool wants_shared(struct author *author, const struct plan *plan, const struct step *step,
+                         bool wrong) {
+    if (wrong || author->scan || step->shared_count == STEP_SHARED_MAX) return false;
+    return author->shared_only || rng_chance(&author->rng, plan->shared);
+}
+
 static bool fill_transaction(struct device *device, weft_tx *tx, struct step *step) {
     struct world *world = device->world;
     struct author *author = &device->author;
     const struct plan *plan = &world->plan;
     uint32_t count = (uint32_t)rng_between(&author->rng, 1, plan->ops_max);
-    bool wrong = author->scan == 0 && rng_chance(&author->rng, plan->wrong);
+    bool wrong = author->scan == 0 && !author->shared_only && rng_chance(&author->rng, plan->wrong);
+    if (author->shared_only && count > STEP_SHARED_MAX) count = STEP_SHARED_MAX;
     uint32_t wrong_at = (uint32_t)rng_below(&author->rng, count);
     for (uint32_t i = 0; i < count; i++) {
+        if (wants_shared(author, plan, step, wrong)) {
+            if (add_shared_op(device, tx, step) == WEFT_OK) continue;
+            return world_fail(world, "device %u: a valid call on a shared row was refused: %s",
+                              device->number, weft_tx_why(tx)->text);
+        }
         uint32_t row = draw_row(author, plan);
         bool refused = wrong && i == wrong_at;
         if (refused && !try_invalid_calls(device, tx)) return false;
@@ -283,7 +336,7 @@ void author_begin(struct device *device) {
     struct author *author = &device->author;
     author->scan = 0;
     author->scans_spoiled = 0;
-    author->last_ticket = 0;
+    author->last_ticket = author->last_shared = 0;
     author->order_count = 0;
     author->next_us = next_step_us(device);
 }
@@ -296,6 +349,10 @@ uint64_t author_due_us(const struct device *device) {
 static void take_step(struct device *device) {
     struct author *author = &device->author;
     const struct plan *plan = &device->world->plan;
+    if (author->shared_only) {
+        if (author->located && !author->scan && plan->shared) submit_transaction(device);
+        return;
+    }
     if (author->scan && author->scan_steps == 0) {
         end_scan(device);
         return;
@@ -336,7 +393,16 @@ static bool answered(struct device *device, const struct step *step, enum weft_s
                 author->model.scan[s].id = 0;
         return true;
     }
-    enum weft_status wanted = model_apply(&author->model, step);
+    if (!step->judged && step->shared_count > 0 && status == WEFT_OK)
+        return world_fail(device->world,
+                          "device %u: ticket %llu was answered before it was written",
+                          device->number, (unsigned long long)step->ticket);
+    /* Own rows are written first, so what is wrong with them is the answer. */
+    struct model after = author->model;
+    enum weft_status wanted = model_apply(&after, step);
+    if (step->shared_count > 0 && step->judged && wanted == WEFT_OK && status != WEFT_OK)
+        return true;
+    author->model = after;
     if (wanted != status)
         return world_fail(device->world, "device %u: ticket %llu was answered %s (%s), not %s",
                           device->number, (unsigned long long)step->ticket,
@@ -389,8 +455,10 @@ void author_observe(struct device *device, const Weft__Answered *told) {
     for (size_t i = 0; i < told->n_outcomes; i++) {
         const Weft__Outcome *outcome = told->outcomes[i];
         if (!note_told(device, outcome->ticket)) return;
-        if (outcome->status != WEFT_OK || outcome->n_versions == 0) continue;
+        if (outcome->status != WEFT_OK) continue;
+        if (outcome->n_versions == 0 && outcome->shared_seq == 0) continue;
         author->last_ticket = outcome->ticket;
+        author->last_shared = outcome->shared_seq;
         memset(author->last_version, 0, sizeof author->last_version);
         for (size_t v = 0; v < outcome->n_versions; v++)
             for (uint32_t t = 0; t < TABLE_COUNT; t++)
@@ -416,7 +484,11 @@ static bool mask_possible(const struct device *device, uint32_t mask) {
         const struct step *step = &author->pending[i];
         bool written = (mask >> i & 1) != 0;
         if (written && end) return false;
-        if (!written && !step->may_fail) {
+        if (step->shared_count > 0 && step->judged && written != (step->answer == WEFT_OK))
+            return false;
+        if (step->recorded && !written) return false;
+        /* What others wrote may have had the engine refuse it. */
+        if (!written && !step->may_fail && step->shared_count == 0) {
             if (device->closed_well) return false;
             end = true;
         }
@@ -476,6 +548,13 @@ bool author_agrees(struct device *device, const uint64_t digest[ROWS]) {
     bool agrees = explain(device, digest, &model, &located);
     device->closed_well = well;
     return agrees || cannot_explain(device, digest);
+}
+
+void author_restored(struct device *device) {
+    struct author *author = &device->author;
+    for (uint32_t i = 0; i < author->pending_count; i++)
+        CHECK(author->pending[i].op_count == 0 && author->pending[i].kind == STEP_TX);
+    author->pending_count = 0;
 }
 
 bool author_settle(struct device *device, const uint64_t digest[ROWS]) {

@@ -15,6 +15,9 @@ bool author_poll(struct device *device);
  * after some of the pending steps: all that were answered, and of the others a first part (all,
  * when the engine was closed well). The model follows. */
 bool author_settle(struct device *device, const uint64_t digest[ROWS]);
+/* An older disk has taken the place of the device's: pending steps, none of which wrote own rows,
+ * have gone with the other. */
+void author_restored(struct device *device);
 /* Whether own rows, as read, are what the model says, pending steps left open. */
 bool author_agrees(struct device *device, const uint64_t digest[ROWS]);
 /* The engine has told the outcome of a ticket: the versions it gave. */

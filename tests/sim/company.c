@@ -334,14 +334,20 @@ uint64_t company_due_us(const struct company *company) {
 
 /* ---- restored disks -------------------------------------------------------------------------- */
 
-/* Whether `heads` has all that `wanted` has of each device. */
-static bool covers(const struct heads heads[DEVICES_MAX], const struct heads wanted[DEVICES_MAX]) {
-    for (uint32_t of = 0; of < DEVICES_MAX; of++)
-        for (uint32_t i = 0; i < wanted[of].count; i++) {
-            const struct head *head = heads_find(&heads[of], wanted[of].head[i].incarnation);
-            if (!head || head->seq < wanted[of].head[i].seq) return false;
+/* The first thing of `wanted` that `heads` lacks, of each device; NULL: nothing. */
+static const struct head *lacking(const struct heads heads[DEVICES_MAX],
+                                  const struct heads wanted[DEVICES_MAX], uint32_t *of) {
+    for (*of = 0; *of < DEVICES_MAX; ++*of)
+        for (uint32_t i = 0; i < wanted[*of].count; i++) {
+            const struct head *head = heads_seek(&heads[*of], wanted[*of].head[i].incarnation);
+            if (!head || head->seq < wanted[*of].head[i].seq) return &wanted[*of].head[i];
         }
-    return true;
+    return NULL;
+}
+
+static bool covers(const struct heads heads[DEVICES_MAX], const struct heads wanted[DEVICES_MAX]) {
+    uint32_t of;
+    return lacking(heads, wanted, &of) == NULL;
 }
 
 void company_backed_up(struct company *company, const struct device *device) {
@@ -396,11 +402,17 @@ void company_mail(struct device *device, const struct edge *edge, const Weft__Ma
     }
 }
 
+bool company_said(const struct device *device, uint32_t of, const struct head *head) {
+    const struct company *company = device->world->company;
+    const struct head *said = heads_seek(&company->said[device->number][of], head->incarnation);
+    return said && said->seq >= head->seq;
+}
+
 static bool on_shared_ack(void *context, uint32_t from, uint32_t of, const struct head *head) {
     struct device *device = context;
     struct company *company = device->world->company;
     struct head *before = heads_at(&company->acked[device->number][from][of], head->incarnation);
-    const struct head *said = heads_find(&company->said[from][of], head->incarnation);
+    const struct head *said = heads_seek(&company->said[from][of], head->incarnation);
     if (head->seq >= before->seq && said && head->seq <= said->seq) {
         before->seq = head->seq;
         return true;
@@ -414,10 +426,14 @@ static bool on_shared_ack(void *context, uint32_t from, uint32_t of, const struc
 
 static bool records_are_kept(struct device *device, const struct heads heads[DEVICES_MAX]) {
     const struct company *company = device->world->company;
-    if (covers(heads, company->owed[device->number])) return true;
+    uint32_t of;
+    const struct head *owed = lacking(heads, company->owed[device->number], &of);
+    if (!owed) return true;
     return world_fail(device->world,
-                      "device %u: holds fewer records of the shared log than it told its peers",
-                      device->number);
+                      "device %u: does not hold record %llu of device %u, incarnation %llu, as it "
+                      "told its peers",
+                      device->number, (unsigned long long)owed->seq, of,
+                      (unsigned long long)owed->incarnation);
 }
 
 /* Nothing newer than the parting has come over, in either direction. */
@@ -430,7 +446,7 @@ static bool kept_apart(struct device *device, const struct snapshot *file,
         bool newer = false;
         for (uint32_t i = 0; i < heads[of].count; i++) {
             const struct head *head = &heads[of].head[i];
-            const struct head *then = heads_find(&company->records[of], head->incarnation);
+            const struct head *then = heads_seek(&company->records[of], head->incarnation);
             newer = newer || !then || head->seq > then->seq;
         }
         for (uint32_t t = 0; t < TABLE_COUNT; t++)

@@ -47,6 +47,8 @@ void company_started(struct company *company, struct device *device);
 
 /* A mail of a device that is up. */
 void company_mail(struct device *device, const struct edge *edge, const Weft__Mail *body);
+/* Whether the device ever told a peer that it holds this much of another's log. */
+bool company_said(const struct device *device, uint32_t of, const struct head *head);
 /* Everything that can be said of membership in one device's file, of which `file` was just read. */
 bool company_check(struct device *device, const struct snapshot *file);
 /* Whether all who are members, all of them up, agree. As oracle_converged(). */

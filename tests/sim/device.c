@@ -30,6 +30,10 @@ static struct instant device_now(void *self) {
                                 (uint64_t)(EPOCH_MS + device->wall_offset_ms + wall_us / 1000)};
 }
 
+uint64_t device_wall_ms(const struct device *device) {
+    return device_now((void *)(uintptr_t)device).wall_ms;
+}
+
 void device_make(struct world *world, uint32_t number) {
     struct device *device = &world->device[number];
     char name[32];
@@ -99,7 +103,7 @@ void device_back_up(struct device *device) {
     world_note(device->world, device, "backed up", 0, 0);
     disk_back_up(device->disk);
     company_backed_up(device->world->company, device);
-    device->author.silent = true;
+    device->author.shared_only = true;
 }
 
 void device_restore(struct device *device, uint64_t up_us) {
@@ -137,10 +141,10 @@ static bool check_incarnation(struct device *device) {
 static enum weft_status open_engine(struct device *device, struct weft_error *why) {
     struct world *world = device->world;
     const struct plan *plan = &world->plan;
-    static const uint8_t library[WEFT_ID_SIZE] = "simulated weft";
+    static const uint8_t library[WEFT_ID_SIZE] = LIBRARY_NAME;
     struct time_port time = {.self = device, .now = device_now};
     struct weft_config config = {.path = device->path,
-                                 .schema = tables_schema,
+                                 .schema = commons_schema(&plan->rules),
                                  .library = library,
                                  .threads = WEFT_THREADS_NONE,
                                  .invite = device->invite[0] ? device->invite : NULL,
@@ -174,6 +178,13 @@ static bool identify(struct device *device) {
             return world_fail(world, "device %u: no model \"%s\"", device->number,
                               table_shapes[t].name);
         device->model_id[t] = model + 1;
+    }
+    for (int t = 0; t < COMMONS_COUNT; t++) {
+        int model = weft_model(device->engine, commons_shapes[t].name);
+        if (model < 0)
+            return world_fail(world, "device %u: no model \"%s\"", device->number,
+                              commons_shapes[t].name);
+        device->commons_id[t] = model + 1;
     }
     device->actor_count = engine_topology(device->engine)->actor_count;
     return true;
@@ -290,7 +301,8 @@ void device_events(struct device *device) {
             world_fail(world, "device %u: says that it was restored, and was not", device->number);
         if (event.kind == WEFT_EVENT_RESTORED) device->tells = false;
         if (event.kind == WEFT_EVENT_JOINING) company_asked(world->company, device, &event);
-        if (event.kind == WEFT_EVENT_PARKED)
+        bool may_park = world->plan.rules.unique || world->plan.rules.checked;
+        if (event.kind == WEFT_EVENT_PARKED && !may_park)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
         if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&
             event.error.status == WEFT_NET)

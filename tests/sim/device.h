@@ -19,7 +19,8 @@ void device_talk(struct device *device);
 void device_kill(struct device *device, enum disk_survival survival, bool silent, uint64_t up_us);
 /* Closes the engine well. */
 void device_close(struct device *device, uint64_t up_us);
-/* Backs up its disk, and lets it write nothing that the backup would lack. */
+/* Backs up its disk, and lets it write no own rows that the backup would lack; what it writes of
+ * everybody's comes back from others, as far as they have heard of it. */
 void device_back_up(struct device *device);
 /* Power is lost, and the backup takes the place of its disk. */
 void device_restore(struct device *device, uint64_t up_us);
@@ -29,6 +30,8 @@ bool device_dead(const struct device *device);
 bool device_turn(struct device *device, uint32_t actor);
 /* When an actor of it is due, UINT64_MAX if none ever is. */
 uint64_t device_due_us(const struct device *device);
+/* What its wall clock says now. */
+uint64_t device_wall_ms(const struct device *device);
 /* Takes the host's events. */
 void device_events(struct device *device);
 

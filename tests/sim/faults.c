@@ -112,6 +112,8 @@ static void fill_disk(struct faults *faults, struct device *device) {
 
 static void set_clock(struct faults *faults, struct device *device) {
     device->wall_offset_ms = (int64_t)rng_below(&faults->rng, 30001) - 15000;
+    if (faults->world->plan.far_clocks && rng_chance(&faults->rng, 600))
+        device->wall_offset_ms += (int64_t)rng_between(&faults->rng, 30000, 120000);
 }
 
 /* A backup now, and its return later. What it must not lack is on the disk by then: a device's own
@@ -139,7 +141,7 @@ static void restore(struct faults *faults, struct device *device) {
         faults->restore_us[device->number] = draw_end(faults);
         return;
     }
-    device->author.silent = false;
+    device->author.shared_only = false;
     if (!company_may_restore(company, device)) return;
     faults->fired[FAULT_RESTORE]++;
     device_restore(device, draw_end(faults));

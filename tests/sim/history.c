@@ -288,7 +288,7 @@ bool snapshot_heads(struct device *device, struct heads heads[DEVICES_MAX]) {
     return query_done(device, statement, code, "reading heads of the shared log");
 }
 
-const struct head *heads_find(const struct heads *heads, uint64_t incarnation) {
+const struct head *heads_seek(const struct heads *heads, uint64_t incarnation) {
     for (uint32_t i = 0; i < heads->count; i++)
         if (heads->head[i].incarnation == incarnation) return &heads->head[i];
     return NULL;

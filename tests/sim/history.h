@@ -65,7 +65,7 @@ struct heads {
  * more incarnations of a device than disks of it were restored. */
 bool snapshot_heads(struct device *device, struct heads heads[DEVICES_MAX]);
 /* The head of an incarnation; NULL: nothing of it is held. */
-const struct head *heads_find(const struct heads *heads, uint64_t incarnation);
+const struct head *heads_seek(const struct heads *heads, uint64_t incarnation);
 /* Which incarnation of the device the file is. */
 bool snapshot_incarnation(struct device *device, uint64_t *out);
 /* Calls `visit` for every acknowledgement of the shared log that the device has stored. */

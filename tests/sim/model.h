@@ -3,10 +3,11 @@
 #ifndef SIM_MODEL_H
 #define SIM_MODEL_H
 
-#include "tests/sim/tables.h"
+#include "tests/sim/commons.h"
 
 #define MODEL_SCANS 2u
 #define STEP_OPS_MAX 24u
+#define STEP_SHARED_MAX 12u
 
 struct model_row {
     bool there;
@@ -37,6 +38,14 @@ struct op {
     enum weft_status refused;   /* what the engine must say to this one; WEFT_OK: nothing wrong */
 };
 
+/* One on a row of the commons. */
+struct shared_op {
+    enum op_kind kind;
+    uint32_t row;
+    uint32_t column;                /* SET */
+    uint64_t hash[COMMONS_COLUMNS]; /* PUT: all; SET: that column */
+};
+
 enum step_kind { STEP_TX, STEP_SCAN_BEGIN, STEP_SCAN_END };
 
 /* One thing submitted to an engine. */
@@ -51,6 +60,12 @@ struct step {
     uint64_t scope;
     uint32_t op_count;
     struct op op[STEP_OPS_MAX];
+    /* What it does to the commons, and what is known of that (ledger.c). */
+    uint32_t shared_count;
+    struct shared_op shared[STEP_SHARED_MAX];
+    bool judged;             /* its answer has been seen and is right ... */
+    enum weft_status answer; /* ... this one */
+    bool recorded;           /* its record has been seen, and no answer */
 };
 
 /* Applies a step, all of it or nothing; returns what the engine must answer. */

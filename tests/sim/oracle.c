@@ -22,6 +22,7 @@
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/history.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/trace.h"
 
 struct oracle {
@@ -139,9 +140,10 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
         on_committed(device, body->commit);
     else if (edge->from == ACTOR_BULK && body->body_case == WEFT__MAIL__BODY_HELD)
         on_held(device, body->held);
-    else if (body->body_case == WEFT__MAIL__BODY_ANSWERED)
+    else if (body->body_case == WEFT__MAIL__BODY_ANSWERED) {
         author_observe(device, body->answered);
-    else if (body->body_case == WEFT__MAIL__BODY_FORGOTTEN && body->forgotten->count > 0)
+        if (!device->world->failed) ledger_answered(device, body->answered);
+    } else if (body->body_case == WEFT__MAIL__BODY_FORGOTTEN && body->forgotten->count > 0)
         on_forgotten(device, body->forgotten->upto);
 }
 
@@ -263,13 +265,19 @@ static bool on_stored_ack(void *context, uint32_t from, uint32_t owner, enum tab
 static bool holds_newest(struct device *other, struct device *writer, bool *holds) {
     const struct oracle *oracle = other->world->oracle;
     struct snapshot *file = &other->world->oracle->scratch[other->number];
-    *holds = true;
+    const uint64_t record = writer->author.last_shared;
+    const struct head said = {writer->incarnation, record, {0}};
+    *holds = record == 0 || company_said(other, writer->number, &said);
     for (uint32_t t = 0; t < TABLE_COUNT && other->restores > 0; t++)
         if (oracle->promised[other->number][writer->number][t] < writer->author.last_version[t])
             *holds = false;
     if (other->restores > 0 && *holds) return true;
     *holds = true;
     if (!other->engine) return true; /* It cannot be asked. */
+    struct heads heads[DEVICES_MAX];
+    if (!snapshot_heads(other, heads)) return false;
+    const struct head *head = heads_seek(&heads[writer->number], writer->incarnation);
+    if (record != 0 && (!head || head->seq < record)) *holds = false;
     if (!snapshot_positions(other, file)) return false;
     for (uint32_t t = 0; t < TABLE_COUNT; t++)
         if (file->position[writer->number][t] < writer->author.last_version[t]) *holds = false;
@@ -350,7 +358,7 @@ void oracle_listen(struct device *device) {
 bool oracle_attach(struct device *device) {
     struct snapshot *file = &device->world->oracle->scratch[device->number];
     oracle_listen(device);
-    return snapshot_begin(device) && snapshot_read(device, file) &&
+    return snapshot_begin(device) && ledger_attach(device) && snapshot_read(device, file) &&
            author_settle(device, file->digest[device->number]) && complete_history(device, file) &&
            copies_are_sound(device, file) && promises_are_kept(device, file) &&
            company_check(device, file);
@@ -361,14 +369,19 @@ void oracle_restored(struct device *device) {
     uint32_t me = device->number;
     memset(oracle->owed[me], 0, sizeof oracle->owed[me]);
     memset(oracle->acked[me], 0, sizeof oracle->acked[me]);
+    ledger_restored(device);
+    author_restored(device);
 }
 
 void oracle_detach(struct device *device) {
-    if (device->db) snapshot_end(device);
+    if (!device->db) return;
+    ledger_detach(device);
+    snapshot_end(device);
 }
 
 bool oracle_turned(struct device *device) {
     struct oracle *oracle = device->world->oracle;
+    if (!ledger_turned(device)) return false;
     if (!oracle->incomplete[device->number] || disk_is_down(device->disk)) return true;
     oracle->incomplete[device->number] = false;
     struct snapshot *file = &oracle->scratch[device->number];
@@ -381,8 +394,9 @@ bool oracle_check(struct device *device) {
     return oracle_turned(device) && author_poll(device) && snapshot_read(device, file) &&
            author_agrees(device, file->digest[device->number]) &&
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&
-           promises_are_kept(device, file) && snapshot_acks(device, device, on_stored_ack) &&
-           replication_is_true(device) && everywhere_is_true(device) && company_check(device, file);
+           promises_are_kept(device, file) && ledger_check(device) &&
+           snapshot_acks(device, device, on_stored_ack) && replication_is_true(device) &&
+           everywhere_is_true(device) && company_check(device, file);
 }
 
 /* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack
@@ -438,5 +452,6 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
         for (uint32_t of = 0; of < count; of++)
             if (d != of && !company_out(world->company, d) && differs_from_owner(world, d, of, why))
                 return true;
+    if (!ledger_agrees(world, equal, why) || !*equal) return !world->failed;
     return company_agrees(world->company, equal, why);
 }

@@ -121,6 +121,16 @@ static void draw_writers(struct plan *plan, struct rng *rng) {
     plan->wrong = rng_chance(rng, 700) ? (uint32_t)rng_between(rng, 10, 150) : 0;
 }
 
+static void draw_commons(struct plan *plan, struct rng *rng) {
+    plan->rules.unique = rng_chance(rng, 500);
+    plan->rules.checked = rng_chance(rng, 400);
+    plan->shared = rng_chance(rng, 100) ? 0 : (uint32_t)rng_between(rng, 50, 800);
+    plan->shared_hot = (uint32_t)rng_between(rng, 200, 1000);
+    plan->shared_deletes = (uint32_t)rng_below(rng, 400);
+    plan->shared_sets = (uint32_t)rng_below(rng, 600);
+    plan->far_clocks = plan->fault_mean_us[FAULT_CLOCK] && rng_chance(rng, 600);
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_COUNT; f++) {
@@ -148,4 +158,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_writers(plan, &rng);
     draw_faults(plan, &rng);
     draw_company(plan, &rng);
+    draw_commons(plan, &rng);
 }

@@ -3,6 +3,7 @@
 #ifndef SIM_PLAN_H
 #define SIM_PLAN_H
 
+#include "tests/sim/commons.h"
 #include "tests/sim/net.h"
 #include "tests/sim/rng.h"
 
@@ -61,6 +62,11 @@ struct plan {
     /* The writers; rates in permille of their steps. */
     uint64_t step_mean_us[NET_DEVICES];
     uint32_t ops_max, hot, deletes, sets, scans, wrong;
+
+    /* What everybody may write. */
+    struct commons_rules rules;
+    uint32_t shared, shared_hot, shared_deletes, shared_sets;
+    bool far_clocks; /* they are set so far ahead that others do not believe them */
 
     /* Mean time between two faults of a kind; 0: it never happens. Calm: no kind ever does. */
     bool calm;

@@ -17,18 +17,6 @@
 
 #include "engine/base/check.h"
 
-const char tables_schema[] =
-    "CREATE TABLE IF NOT EXISTS location ( -- @owned(owner: device_id)\n"
-    "  id BLOB PRIMARY KEY, device_id BLOB NOT NULL, path TEXT NOT NULL );\n"
-    "CREATE TABLE IF NOT EXISTS entry ( -- @owned(owner: location_id)\n"
-    "  id BLOB PRIMARY KEY, location_id BLOB NOT NULL REFERENCES location(id),\n"
-    "  name TEXT, size INTEGER CHECK (size IS NULL OR size >= 0), mtime INTEGER, hash BLOB );\n"
-    "CREATE TABLE IF NOT EXISTS sample ( -- @owned(owner: device_id)\n"
-    "  device_id BLOB NOT NULL, name TEXT NOT NULL, serial INTEGER NOT NULL, ratio REAL,\n"
-    "  note TEXT NOT NULL, body BLOB, total INTEGER, anything,\n"
-    "  PRIMARY KEY (device_id, name, serial) ) WITHOUT ROWID;\n"
-    "CREATE TABLE IF NOT EXISTS scratch ( x ); -- @local\n";
-
 const struct table_shape table_shapes[TABLE_COUNT] = {
     [TABLE_LOCATION] = {"location", "r.id, r.device_id, r.path", 3, 1, {0}, 0, LOCATIONS},
     [TABLE_ENTRY] = {"entry",

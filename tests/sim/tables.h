@@ -20,7 +20,20 @@ enum table { TABLE_LOCATION, TABLE_ENTRY, TABLE_SAMPLE, TABLE_COUNT };
 #define CELL_TEXT 96u
 #define CELL_LONG 6000u
 
-extern const char tables_schema[];
+/* The tables of which each device owns its own rows; the others are in commons.c. */
+#define TABLES_OWNED                                                                             \
+    "CREATE TABLE IF NOT EXISTS location ( -- @owned(owner: device_id)\n"                        \
+    "  id BLOB PRIMARY KEY, device_id BLOB NOT NULL, path TEXT NOT NULL );\n"                    \
+    "CREATE TABLE IF NOT EXISTS entry ( -- @owned(owner: location_id)\n"                         \
+    "  id BLOB PRIMARY KEY, location_id BLOB NOT NULL REFERENCES location(id),\n"                \
+    "  name TEXT, size INTEGER CHECK (size IS NULL OR size >= 0), mtime INTEGER, hash BLOB );\n" \
+    "CREATE TABLE IF NOT EXISTS sample ( -- @owned(owner: device_id)\n"                          \
+    "  device_id BLOB NOT NULL, name TEXT NOT NULL, serial INTEGER NOT NULL, ratio REAL,\n"      \
+    "  note TEXT NOT NULL, body BLOB, total INTEGER, anything,\n"                                \
+    "  PRIMARY KEY (device_id, name, serial) ) WITHOUT ROWID;\n"                                 \
+    "CREATE TABLE IF NOT EXISTS scratch ( x ); -- @local\n"
+
+#define LIBRARY_NAME "simulated weft" /* its id, as bytes */
 
 /* What the tables look like, in table order. */
 struct table_shape {

@@ -23,6 +23,13 @@ static void print_places(const struct cast *cast, Weft__Place **places, size_t c
                (unsigned long long)places[i]->position, places[i]->sweep ? "s" : "");
 }
 
+static void print_heads(const struct cast *cast, Weft__Head **heads, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        printf(" %u.%llx:%llu", device_of(cast, heads[i]->device),
+               (unsigned long long)heads[i]->incarnation & 0xffff,
+               (unsigned long long)heads[i]->seq);
+}
+
 static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
     printf(" %u/%u (%llx,%llx] %u rows%s", device_of(cast, rows->owner), rows->model,
            (unsigned long long)rows->after, (unsigned long long)rows->upto, rows->count,
@@ -77,6 +84,20 @@ static void print_peer_mail(const struct cast *cast, const Weft__Mail *body) {
     case WEFT__MAIL__BODY_ACKED:
         print_places(cast, body->acked->places, body->acked->n_places);
         break;
+    case WEFT__MAIL__BODY_GROWN:
+        print_heads(cast, body->grown->heads, body->grown->n_heads);
+        break;
+    case WEFT__MAIL__BODY_SHARED_HELD:
+        print_heads(cast, body->shared_held->heads, body->shared_held->n_heads);
+        break;
+    case WEFT__MAIL__BODY_SHARED_ACKED:
+        print_heads(cast, body->shared_acked->heads, body->shared_acked->n_heads);
+        break;
+    case WEFT__MAIL__BODY_RECORDS:
+        printf(" %zu upto %llx stamp %llx status %d %s", body->records->n_records,
+               (unsigned long long)body->records->hlc, (unsigned long long)body->records->stamp,
+               body->records->status, body->records->text);
+        break;
     case WEFT__MAIL__BODY_FORGOTTEN:
         print_places(cast, &body->forgotten->upto, 1);
         printf(" %u", body->forgotten->count);
@@ -99,6 +120,8 @@ void trace_step(const struct step *step) {
     for (uint32_t i = 0; i < step->op_count; i++)
         printf(" %s%s %u", kinds[step->op[i].kind], step->op[i].refused ? " (wrong)" : "",
                step->op[i].row);
+    for (uint32_t i = 0; i < step->shared_count; i++)
+        printf(" shared %s %u", kinds[step->shared[i].kind], step->shared[i].row);
     printf("\n");
 }
 

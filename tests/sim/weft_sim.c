@@ -37,6 +37,7 @@ struct options {
 struct tally {
     atomic_ullong next, done, failed;
     atomic_ullong virtual_us, turns, lives, steps, rows;
+    atomic_ullong seen[SEEN_COUNT];
     atomic_ullong faults[FAULT_COUNT];
     uint64_t running[WORKERS];
     struct {
@@ -74,6 +75,9 @@ static void print_outcome(const struct options *options, uint64_t seed, const st
         for (int f = 0; f < FAULT_COUNT; f++)
             printf("%s\"%s\":%llu", f ? "," : "", fault_names[f],
                    (unsigned long long)out->faults[f]);
+        printf("},\"shared\":{");
+        for (int e = 0; e < SEEN_COUNT; e++)
+            printf("%s\"%s\":%llu", e ? "," : "", seen_names[e], (unsigned long long)out->seen[e]);
         printf("}}\n");
         return;
     }
@@ -83,6 +87,9 @@ static void print_outcome(const struct options *options, uint64_t seed, const st
            (unsigned long long)out->steps, (unsigned long long)out->rows);
     for (int f = 0; f < FAULT_COUNT; f++)
         printf("%s%s %llu", f ? ", " : "", fault_names[f], (unsigned long long)out->faults[f]);
+    printf("\nshared: ");
+    for (int e = 0; e < SEEN_COUNT; e++)
+        printf("%s%s %llu", e ? ", " : "", seen_names[e], (unsigned long long)out->seen[e]);
     printf("\n");
 }
 
@@ -122,6 +129,8 @@ static void work(const struct options *options, struct tally *tally, uint32_t wo
         atomic_fetch_add(&tally->lives, out.lives);
         atomic_fetch_add(&tally->steps, out.steps);
         atomic_fetch_add(&tally->rows, out.rows);
+        for (int e = 0; e < SEEN_COUNT; e++)
+            atomic_fetch_add(&tally->seen[e], out.seen[e]);
         for (int f = 0; f < FAULT_COUNT; f++)
             atomic_fetch_add(&tally->faults[f], out.faults[f]);
         if (out.failed) {
@@ -195,6 +204,9 @@ static int run_many(const struct options *options) {
            atomic_load(&tally->rows));
     for (int f = 0; f < FAULT_COUNT; f++)
         printf("%s%s %llu", f ? ", " : "", fault_names[f], atomic_load(&tally->faults[f]));
+    printf("\nshared: ");
+    for (int e = 0; e < SEEN_COUNT; e++)
+        printf("%s%s %llu", e ? ", " : "", seen_names[e], atomic_load(&tally->seen[e]));
     printf("\n");
     for (uint64_t i = 0; i < failed && i < FAILURES_MAX; i++)
         printf("FAILED seed %llu %s\n", (unsigned long long)tally->failure[i].seed,

@@ -21,6 +21,7 @@
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/oracle.h"
 
 #define HEAL_MAX_US (UINT64_C(300) * 1000000) /* dead after 45 s, dialled after up to 64 s, hops */
@@ -193,6 +194,7 @@ static void world_open(struct world *world, const struct plan *plan, bool trace)
     world->cast.seed = plan->seed;
     world->cast.device_count = plan->device_count;
     world->oracle = oracle_open(world);
+    world->ledger = ledger_open(world);
     world->company = company_open(world);
     for (uint32_t a = 0; a < plan->device_count; a++)
         device_make(world, a);
@@ -249,6 +251,7 @@ static void world_close(struct world *world) {
     faults_close(world->faults);
     company_close(world->company);
     oracle_close(world->oracle);
+    ledger_close(world->ledger);
     keyring_close(world->keyring);
     net_close(world->net);
     free(world->cells);
@@ -271,6 +274,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->lives = world->lives;
     out->steps = world->steps;
     out->rows = oracle_rows(world->oracle);
+    memcpy(out->seen, ledger_seen(world->ledger), sizeof out->seen);
     if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
     world_close(world);
     if (!out->failed) free(world);

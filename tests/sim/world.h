@@ -2,6 +2,7 @@
  *
  *     plan ──► world ──► device ──► engine (real), disk, vault, author
  *                │          └────► oracle: history of every row, what was promised
+ *                ├──► ledger: what everybody wrote, and what follows from it
  *                ├──► company: who belongs to the library
  *                ├──► net
  *                └──► faults
@@ -31,6 +32,7 @@
 
 struct world;
 struct oracle;
+struct ledger;
 
 /* The program that writes on one device. */
 struct author {
@@ -47,7 +49,9 @@ struct author {
     uint64_t content[ROWS]; /* what the newest put of each row was drawn from; 0: none yet */
     bool located;           /* the locations are written, so entries have an owner */
     bool silent;            /* writes nothing now */
-    uint64_t last_ticket;   /* the newest one that was answered WEFT_OK */
+    bool shared_only;       /* ... or nothing of its own */
+    uint64_t last_ticket;   /* the newest one that was answered WEFT_OK, and wrote anything */
+    uint64_t last_shared;   /* its record; 0: none */
     uint64_t last_version[TABLE_COUNT];
     uint64_t orders[ORDERS_MAX]; /* tickets of this life that are no transactions */
     uint32_t order_count;
@@ -65,6 +69,7 @@ struct device {
     bool known;                /* its id is */
     uint32_t lives;            /* begun */
     int model_id[TABLE_COUNT]; /* as the engine's mails number them */
+    int commons_id[COMMONS_COUNT];
     uint32_t actor_count;
     uint64_t turned[TURNED_MAX]; /* turns by actor */
     /* Time. */
@@ -103,6 +108,7 @@ struct world {
     struct keyring *keyring;
     struct device device[DEVICES_MAX];
     struct oracle *oracle;
+    struct ledger *ledger;
     struct company *company;
     struct faults *faults;
     struct cells *cells; /* scratch */
@@ -113,12 +119,36 @@ struct world {
     char failure[FAILURE_TEXT];
 };
 
+/* What happened to shared rows: how often was each seen. */
+#define SEEN_LIST(X)                                                        \
+    X(RECORD, "record")           /* a transaction with a record */         \
+    X(SILENT, "silent")           /* ... that changed nothing */            \
+    X(NOT_FOUND, "not-found")     /* ... that was refused */                \
+    X(CONSTRAINT, "constraint")   /* ... */                                 \
+    X(DENIED, "denied")           /* ... */                                 \
+    X(UNANSWERED, "unanswered")   /* ... found on a disk after a crash */   \
+    X(BEATEN, "beaten")           /* something said that changed nothing */ \
+    X(QUARANTINED, "quarantined") /* a record that had to wait */           \
+    X(RELEASED, "released")       /* ... and whose time came */             \
+    X(BEHIND, "behind")           /* a row seen to stand behind another */  \
+    X(REFUSED, "refused")         /* ... that a CHECK keeps out */          \
+    X(LOST, "lost")               /* a record that went with its disk */
+
+enum seen {
+#define SEEN_MEMBER(name, text) SEEN_##name,
+    SEEN_LIST(SEEN_MEMBER)
+#undef SEEN_MEMBER
+        SEEN_COUNT
+};
+extern const char *const seen_names[SEEN_COUNT];
+
 /* What came of it. */
 struct outcome {
     bool failed;
     char failure[FAILURE_TEXT];
     uint64_t hash;
     uint64_t virtual_us, turns, lives, steps, rows;
+    uint64_t seen[SEEN_COUNT];
     uint64_t faults[FAULT_COUNT];
 };
 

@@ -1,0 +1,372 @@
+/* See ledger.h. Every answer is held against what the fold of the records before it foresees; every
+ * file against the fold of all that are in it.
+ * Deliberately not here: who is a member (company.c). */
+#include "tests/sim/ledger.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "tests/sim/company.h"
+#include "tests/sim/ledger_private.h"
+
+const char *const seen_names[SEEN_COUNT] = {
+#define SEEN_NAME(name, text) [SEEN_##name] = text,
+    SEEN_LIST(SEEN_NAME)
+#undef SEEN_NAME
+};
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static struct step *pending_step(struct device *device, uint64_t ticket) {
+    struct author *author = &device->author;
+    for (uint32_t i = 0; i < author->pending_count; i++)
+        if (author->pending[i].ticket == ticket) return &author->pending[i];
+    return NULL;
+}
+
+static bool wrong_answer(struct device *device, const struct step *step, const char *what,
+                         const struct foresight *sight) {
+    return world_fail(device->world,
+                      "device %u: ticket %llu, of %u shared operations: %s (%u rows to be told, "
+                      "not found %d, constraint %d)",
+                      device->number, (unsigned long long)step->ticket, step->shared_count, what,
+                      sight->said, sight->not_found, sight->constraint);
+}
+
+/* A step was written, and its record is the one with this number. */
+static bool judge_record(struct device *device, struct step *step, uint64_t seq) {
+    struct file *file = ledger_file(device);
+    struct ledger *ledger = device->world->ledger;
+    uint64_t place = 0;
+    for (;;) {
+        if (!ledger_peek(device, &place)) return false;
+        if (place == 0)
+            return world_fail(device->world, "device %u: ticket %llu has no record %llu",
+                              device->number, (unsigned long long)step->ticket,
+                              (unsigned long long)seq);
+        if (ledger_is_own(device)) break;
+        if (!ledger_take(device, place)) return false;
+    }
+    const struct foresight sight = fold_foresee(&file->fold, step, device->number, &file->next);
+    if (file->next.seq != seq) return wrong_answer(device, step, "the record is another's", &sight);
+    if (!sight.matches && !file->released)
+        return wrong_answer(device, step, "the record does not say what it did", &sight);
+    for (uint32_t i = 0; i < file->next.count; i++)
+        if (file->next.said[i].mark.hlc <= file->newest)
+            return world_fail(device->world,
+                              "device %u: ticket %llu is stamped %llx, before what was there: %llx",
+                              device->number, (unsigned long long)step->ticket,
+                              (unsigned long long)file->next.said[i].mark.hlc,
+                              (unsigned long long)file->newest);
+    struct promise *promise = ledger_promise(ledger, device->number, file->own);
+    CHECK(seq < SEQ_MAX && seq > promise->upto);
+    promise->upto = seq;
+    promise->hash[seq] = ledger_hash(&file->next);
+    ledger->seen[SEEN_RECORD]++;
+    return ledger_take(device, place);
+}
+
+/* A step was answered WEFT_OK, and there is no record: it changed nothing at the time. */
+static bool judge_silence(struct device *device, struct step *step) {
+    struct file *file = ledger_file(device);
+    uint64_t place = 0;
+    for (;;) {
+        const struct foresight sight = fold_foresee(&file->fold, step, device->number, NULL);
+        if (sight.said == 0 && !sight.refused) {
+            device->world->ledger->seen[SEEN_SILENT]++;
+            return true;
+        }
+        if (!ledger_peek(device, &place)) return false;
+        if (file->released) return true;
+        if (place == 0 || ledger_is_own(device))
+            return wrong_answer(device, step, "there is no record", &sight);
+        if (!ledger_take(device, place)) return false;
+    }
+}
+
+/* A step was refused. Why its own rows may have been the cause is for the author to know. */
+static bool judge_refusal(struct device *device, struct step *step, enum weft_status status) {
+    struct file *file = ledger_file(device);
+    bool members[DEVICES_MAX], member;
+    if (!ledger_take_all(device) || !snapshot_members(device, members)) return false;
+    member = members[device->number] && !device->outside;
+    const struct foresight sight = fold_foresee(&file->fold, step, device->number, NULL);
+    bool right = (status == WEFT_DENIED && !member) ||
+                 (status == WEFT_NOT_FOUND && sight.not_found) ||
+                 (status == WEFT_CONSTRAINT && sight.constraint) || file->released;
+    /* Else the author looks whether own rows explain it. */
+    step->judged = right;
+    enum seen seen = status == WEFT_DENIED      ? SEEN_DENIED
+                     : status == WEFT_NOT_FOUND ? SEEN_NOT_FOUND
+                                                : SEEN_CONSTRAINT;
+    if (right) device->world->ledger->seen[seen]++;
+    return true;
+}
+
+static bool judge(struct device *device, struct step *step, const Weft__Outcome *outcome) {
+    step->answer = (enum weft_status)outcome->status;
+    step->judged = outcome->status == WEFT_OK;
+    if (outcome->status == WEFT_OK && outcome->shared_seq)
+        return judge_record(device, step, outcome->shared_seq);
+    if (outcome->status == WEFT_OK) return judge_silence(device, step);
+    return judge_refusal(device, step, step->answer);
+}
+
+void ledger_answered(struct device *device, const Weft__Answered *told) {
+    if (!device->db || disk_is_down(device->disk)) return;
+    for (size_t i = 0; i < told->n_outcomes; i++) {
+        const Weft__Outcome *outcome = told->outcomes[i];
+        struct step *step = pending_step(device, outcome->ticket);
+        if (!step || step->shared_count == 0) continue;
+        if (!judge(device, step, outcome)) return;
+    }
+    ledger_file(device)->released = false;
+}
+
+/* ---- when ------------------------------------------------------------------------------------ */
+
+struct ledger *ledger_open(struct world *world) {
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    CHECK(ledger != NULL);
+    ledger->world = world;
+    return ledger;
+}
+
+void ledger_close(struct ledger *ledger) {
+    for (uint32_t d = 0; d < DEVICES_MAX; d++)
+        for (uint32_t i = 0; i < INCARNATIONS; i++)
+            free(ledger->promise[d][i].hash);
+    free(ledger);
+}
+
+const uint64_t *ledger_seen(const struct ledger *ledger) {
+    return ledger->seen;
+}
+
+bool ledger_shows(const struct device *device, uint32_t row) {
+    enum stand stands[COMMONS_ROWS];
+    fold_stands(&device->world->ledger->file[device->number].fold, stands);
+    return stands[row] == STAND_SHOWN;
+}
+
+/* Finds the pending step whose record was peeked at, not before `*from`. */
+static bool recognise(struct device *device, uint32_t *from) {
+    struct author *author = &device->author;
+    struct file *file = ledger_file(device);
+    struct ledger *ledger = device->world->ledger;
+    struct promise *promise = ledger_promise(ledger, device->number, file->own);
+    if (file->next.seq <= promise->upto) return true;
+    for (; *from < author->pending_count; ++*from) {
+        struct step *step = &author->pending[*from];
+        if (step->shared_count == 0 || step->judged) continue;
+        if (!fold_foresee(&file->fold, step, device->number, &file->next).matches) continue;
+        step->recorded = true;
+        ledger->seen[SEEN_UNANSWERED]++;
+        promise->upto = file->next.seq;
+        promise->hash[promise->upto] = ledger_hash(&file->next);
+        ++*from;
+        return true;
+    }
+    return file->waiting_count > 0 ||
+           world_fail(device->world, "device %u: after a restart record %llu is of no pending step",
+                      device->number, (unsigned long long)file->next.seq);
+}
+
+bool ledger_attach(struct device *device) {
+    struct world *world = device->world;
+    struct file *file = ledger_file(device);
+    uint64_t place = 0;
+    uint32_t from = 0;
+    memset(file, 0, sizeof *file);
+    fold_begin(&file->fold, &world->cast, &world->plan.rules);
+    if (!ledger_prepare(device) || !snapshot_incarnation(device, &file->own)) return false;
+    for (;;) {
+        if (!ledger_peek(device, &place)) return false;
+        if (place == 0) break;
+        if (ledger_is_own(device) && !recognise(device, &from)) return false;
+        if (!ledger_take(device, place)) return false;
+    }
+    file->begun = true;
+    return ledger_check(device);
+}
+
+void ledger_detach(struct device *device) {
+    struct file *file = ledger_file(device);
+    for (int q = 0; q < LEDGER_QUERIES; q++) {
+        sqlite3_finalize(file->query[q]);
+        file->query[q] = NULL;
+    }
+}
+
+bool ledger_turned(struct device *device) {
+    if (!device->world->plan.far_clocks || disk_is_down(device->disk) || !device->db) return true;
+    return ledger_take_all(device);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static bool rows_follow(struct device *device, enum commons_table table,
+                        const enum stand stands[COMMONS_ROWS]) {
+    const struct commons_shape *shape = &commons_shapes[table];
+    const struct file *file = ledger_file(device);
+    sqlite3_stmt *statement = file->query[QUERY_ROWS + table];
+    const char *fault = NULL;
+    uint32_t row = 0, shown = 0, column = 0;
+    int code;
+    while (!fault && (code = sqlite3_step(statement)) == SQLITE_ROW) {
+        uint64_t hash[COMMONS_COLUMNS];
+        for (uint32_t c = 0; c < shape->column_count; c++) {
+            const struct weft_value value = value_of_column(statement, (int)c);
+            hash[c] = value_hash(&value);
+        }
+        shown++;
+        if (!commons_find(&device->world->cast, table, hash, &row))
+            fault = "is nobody's";
+        else if (stands[row] != STAND_SHOWN)
+            fault = "should not be there";
+        for (column = shape->key_count; !fault && column < shape->column_count; column++)
+            if (hash[column] != fold_cell(&file->fold, row, column)) fault = "has another value";
+    }
+    sqlite3_reset(statement);
+    if (!fault && code != SQLITE_DONE) return ledger_broken(device, "reading shared rows");
+    for (uint32_t r = shape->first_row; !fault && r < shape->first_row + shape->row_count; r++) {
+        row = r;
+        if (stands[r] == STAND_SHOWN && shown-- == 0) fault = "or one before it is missing";
+    }
+    return !fault || world_fail(device->world,
+                                "device %u: shared rows do not follow from the log: table %s row "
+                                "%u %s (column %u; it stands as %d, created %llx by %u, deleted "
+                                "%llx by %u)",
+                                device->number, shape->name, row, fault, column - 1, stands[row],
+                                (unsigned long long)file->fold.row[row].created.hlc,
+                                file->fold.row[row].created.device,
+                                (unsigned long long)file->fold.row[row].deleted.hlc,
+                                file->fold.row[row].deleted.device);
+}
+
+/* What the tables do not show is kept for what it is. */
+static bool shadow_follows(struct device *device, const enum stand stands[COMMONS_ROWS]) {
+    static const enum stand kinds[] = {STAND_NOWHERE, STAND_NOWHERE, STAND_GONE, STAND_REFUSED,
+                                       STAND_BEHIND};
+    sqlite3_stmt *statement = ledger_file(device)->query[QUERY_SHADOW];
+    uint32_t kept[5] = {0};
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        kept[sqlite3_column_int(statement, 0) % 5] = (uint32_t)sqlite3_column_int(statement, 1);
+    sqlite3_reset(statement);
+    if (code != SQLITE_DONE) return ledger_broken(device, "reading the shadow");
+    for (uint32_t kind = 1; kind < 5; kind++) {
+        uint32_t wanted = 0;
+        for (uint32_t r = 0; r < COMMONS_ROWS; r++)
+            wanted += stands[r] != STAND_NOWHERE && stands[r] == kinds[kind];
+        if (kept[kind] != wanted)
+            return world_fail(device->world,
+                              "device %u: the shadow keeps %u rows of kind %u, and not %u",
+                              device->number, kept[kind], kind, wanted);
+    }
+    return true;
+}
+
+static bool heads_follow(struct device *device) {
+    struct file *file = ledger_file(device);
+    struct heads heads[DEVICES_MAX];
+    if (!snapshot_heads(device, heads)) return false;
+    for (uint32_t of = 0; of < DEVICES_MAX; of++) {
+        bool same = heads[of].count == file->chains[of];
+        for (uint32_t i = 0; i < file->chains[of] && same; i++) {
+            const struct chain *chain = &file->chain[of][i];
+            const struct head *head = heads_seek(&heads[of], chain->incarnation);
+            same = head && head->seq == chain->seq && memcmp(head->hash, chain->hash, 32) == 0;
+        }
+        if (!same)
+            return world_fail(device->world,
+                              "device %u: the head of device %u's log is not its last record",
+                              device->number, of);
+    }
+    return true;
+}
+
+/* What was answered is in the device's own log. */
+static bool holds_own(struct device *device) {
+    const struct file *file = ledger_file(device);
+    for (uint32_t i = 0; i < INCARNATIONS; i++) {
+        const struct promise *promise = &device->world->ledger->promise[device->number][i];
+        if (!promise->hash || promise->incarnation != file->own || promise->upto == 0) continue;
+        const struct chain *chain = ledger_chain(file, device->number, promise->incarnation);
+        if (chain && chain->seq >= promise->upto) continue;
+        return world_fail(device->world, "device %u: has lost record %llu of its own",
+                          device->number, (unsigned long long)promise->upto);
+    }
+    return true;
+}
+
+static bool check_all(struct device *device) {
+    struct file *file = ledger_file(device);
+    enum stand stands[COMMONS_ROWS];
+    if (!ledger_take_all(device)) return false;
+    fold_stands(&file->fold, stands);
+    for (uint32_t r = 0; r < COMMONS_ROWS; r++) {
+        device->world->ledger->seen[SEEN_BEHIND] += stands[r] == STAND_BEHIND;
+        device->world->ledger->seen[SEEN_REFUSED] += stands[r] == STAND_REFUSED;
+    }
+    for (int t = 0; t < COMMONS_COUNT; t++)
+        if (!rows_follow(device, (enum commons_table)t, stands)) return false;
+    return shadow_follows(device, stands) && heads_follow(device) && holds_own(device);
+}
+
+bool ledger_check(struct device *device) {
+    if (sqlite3_exec(device->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
+        return ledger_broken(device, "beginning to read");
+    bool good = check_all(device);
+    if (sqlite3_exec(device->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK && good)
+        return ledger_broken(device, "ending to read");
+    return good;
+}
+
+/* ---- restored disks, and the end ------------------------------------------------------------- */
+
+void ledger_restored(struct device *device) {
+    struct world *world = device->world;
+    struct ledger *ledger = world->ledger;
+    for (uint32_t of = 0; of < world->cast.device_count; of++)
+        for (uint32_t i = 0; i < INCARNATIONS; i++) {
+            struct promise *promise = &ledger->promise[of][i];
+            uint64_t held = 0;
+            if (!promise->hash) continue;
+            for (uint32_t d = 0; d < world->cast.device_count; d++) {
+                if (d == device->number || (d == world->plan.victim && d != of)) continue;
+                const struct chain *chain =
+                    ledger_chain(&ledger->file[d], of, promise->incarnation);
+                if (chain && chain->seq > held) held = chain->seq;
+            }
+            for (; promise->upto > held; promise->upto--)
+                ledger->seen[SEEN_LOST] += promise->hash[promise->upto] != 0;
+        }
+}
+
+bool ledger_agrees(struct world *world, bool *equal, char *why) {
+    *equal = false;
+    for (uint32_t d = 0; d < world->cast.device_count; d++) {
+        struct device *device = &world->device[d];
+        struct file *file = &world->ledger->file[d];
+        if (!ledger_check(device)) return false;
+        if (company_out(world->company, d)) continue;
+        snprintf(why, FAILURE_TEXT, "on device %u %u records wait for their time", d,
+                 file->waiting_count);
+        if (file->waiting_count > 0) return true;
+        for (uint32_t of = 0; of < world->cast.device_count; of++)
+            for (uint32_t i = 0; i < INCARNATIONS && !company_out(world->company, of); i++) {
+                const struct promise *promise = &world->ledger->promise[of][i];
+                if (!promise->hash || promise->upto == 0) continue;
+                const struct chain *chain = ledger_chain(file, of, promise->incarnation);
+                snprintf(why, FAILURE_TEXT,
+                         "device %u lacks record %llu of device %u, which was answered", d,
+                         (unsigned long long)promise->upto, of);
+                if (!chain || chain->seq < promise->upto) return true;
+            }
+    }
+    *equal = true;
+    return true;
+}
