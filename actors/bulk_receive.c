@@ -197,6 +197,7 @@ static void refuse(struct bulk *bulk, struct bulk_peer *peer, struct source *sou
         bulk_notice(bulk, (int)source->stream.model - 1, &source->stream.owner, why, out);
         return;
     }
+    peer->faulty = true;
     memcpy(peer->fault, why->text, sizeof peer->fault);
     peer->fault[sizeof peer->fault - 1] = 0;
     bulk->notes_due = true;
@@ -212,6 +213,11 @@ void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *pack
     struct mail *mail = NULL;
     struct arena scratch;
     (void)now;
+    if (peer->live && peer->session == packed->session && peer->faulty &&
+        packed->raw_bytes > LIMIT_BATCH_RAW) {
+        done(bulk, peer, packed->session, packed->wire_bytes); /* Its end is under way. */
+        return;
+    }
     arena_init(&scratch, bulk->pool);
     enum weft_status status = open_message(bulk, packed, &scratch, &sent, &why);
     if (status == WEFT_OK) source = find_source(bulk, packed->peer, sent);

@@ -31,7 +31,7 @@
 
 /* ---- the wire ---- */
 #define LIMIT_MESSAGE_WIRE (1u << 20) /* a message as it travels */
-#define LIMIT_MESSAGE_RAW (4u << 20)  /* ... as it is packed */
+#define LIMIT_MESSAGE_RAW (2u << 20)  /* ... as it is packed: a batch, and one row more */
 #define LIMIT_BATCH_RAW (768u << 10)  /* raw bytes at which a batch is closed */
 #define LIMIT_RATIO 64u               /* raw to wire, above which a message is refused */
 #define LIMIT_ZSTD_WINDOW_LOG 20

@@ -30,7 +30,7 @@ struct shared_row {
     struct weft_value values[LIMIT_FIELDS];
     bool in_table;
     bool touched; /* its age, or a value of a unique index, is not what it was when it was loaded */
-    bool bare; /* in the table, without a clock: no record says it yet (adopt_shared.h) */
+    bool bare;    /* in the table, without a clock: no record says it yet (adopt_shared.h) */
     enum shadow_kind kind;
     /* What values point into. */
     struct packed packed_key;
