@@ -38,7 +38,7 @@ struct bulk_peer {
     uint32_t done_bytes;
     uint32_t under_way; /* received ones between clock and log; kept beyond the session's end */
     struct mail *left;  /* the session's end, to be answered when none is under way */
-    bool faulty; /* it has broken the protocol: nothing large of this session is unpacked any more */
+    bool faulty; /* it broke the protocol: nothing large of this session is unpacked any more */
     char fault[LIMIT_ERROR_BYTES];
 };
 
