@@ -335,6 +335,7 @@ struct taking {
     struct instant now;
     struct outbox *out;
     uint32_t appended;
+    bool broken; /* a record was appended whose rows could not be written: nothing may be kept */
     struct log_unsaid unsaid;
     uint32_t frozen_count; /* origins frozen, of which is told when that is committed */
     const struct shared_head *frozen[FROZEN_TOLD];
@@ -441,7 +442,9 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     taking->appended++;
     log_note_keys(log, &record, &taking->unsaid);
     status = log_append_record(log, &record, bytes, why);
-    return status == WEFT_OK ? log_apply_rows(log, taking->now, &record, log->place, why) : status;
+    if (status == WEFT_OK) status = log_apply_rows(log, taking->now, &record, log->place, why);
+    taking->broken = status != WEFT_OK;
+    return status;
 }
 
 static void go_home(struct mail **in, enum weft_status status, const struct weft_error *why,
@@ -472,6 +475,7 @@ void log_records(struct log *log, struct instant now, struct mail **in, struct o
     bool kept = stop.status == WEFT_OK || stop.status == WEFT_NOT_FOUND ||
                 stop.status == WEFT_DENIED || stop.status == WEFT_LIMIT ||
                 stop.status == WEFT_PROTOCOL;
+    kept = kept && !taking.broken;
     if (!kept) status = stop.status;
     why = stop;
     if (kept && (taking.appended != 0 || taking.unsaid.refused_count != 0)) {
