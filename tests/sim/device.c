@@ -292,15 +292,13 @@ uint64_t device_due_us(const struct device *device) {
     return due < device->paused_until_us ? device->paused_until_us : due;
 }
 
-/* Whether another session with a device stands, or is being made: of two that began at once one is
- * given up. */
+/* Whether another session with a device stands: of two that began at once one is given up. */
 static bool has_another(const struct device *device, const uint8_t of[WEFT_ID_SIZE]) {
     struct weft_peer peers[DEVICES_MAX * 2];
     unsigned count = weft_peers(device->engine, peers, DEVICES_MAX * 2);
     for (unsigned i = 0; i < count && i < DEVICES_MAX * 2; i++) {
-        bool made = peers[i].state == WEFT_PEER_DIALLING || peers[i].state == WEFT_PEER_GREETING;
-        bool stands = peers[i].state == WEFT_PEER_LIVE;
-        if (made || (stands && memcmp(peers[i].device, of, WEFT_ID_SIZE) == 0)) return true;
+        if (peers[i].state == WEFT_PEER_LIVE && memcmp(peers[i].device, of, WEFT_ID_SIZE) == 0)
+            return true;
     }
     return false;
 }
