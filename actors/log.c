@@ -377,6 +377,7 @@ static void on_stop(struct log *log, struct outbox *out) {
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
+    if (log->started_ms == 0) log->started_ms = now.wall_ms;
     CHECK(log->lost.status == WEFT_OK); /* The step that met it was the last. */
     switch ((*in)->body.body_case) {
     case WEFT__MAIL__BODY_COMMIT:
@@ -448,6 +449,8 @@ static void log_stop(void *self) {
     }
     log_scan_free(log);
     log_free_members(log);
+    log_free_taking(log);
+    log_prune_free(log);
     log_free_shared(log);
     free(log->sweeps);
     vector_free(&log->positions);
@@ -470,6 +473,8 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);
     if (status == WEFT_OK) status = log_load_shared(log, why);
     if (status == WEFT_OK) status = log_load_members(log, why);
+    if (status == WEFT_OK) status = log_load_taking(log, why);
+    if (status == WEFT_OK) status = log_prune_start(log, why);
     if (status == WEFT_OK) status = log_load_sweeps(log, why);
     if (status == WEFT_OK) status = writer_begin(log->writer, why);
     if (status == WEFT_OK) {

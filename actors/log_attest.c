@@ -80,6 +80,7 @@ void log_attest(struct log *log, struct instant now, struct outbox *out) {
         return;
     }
     if (!roster_has(&log->roster, &log->settings->device)) return;
+    if (log->taking != NULL) return; /* It is said when the snapshot is whole. */
     arena_init(&arena, log->pool);
     if (write_statement(log, &arena, &statement) == WEFT_OK) {
         Weft__Attested *attested = new_mail(out, 1, &mail);
@@ -119,6 +120,7 @@ static bool merge(struct log *log, struct member *member, const struct attest *a
 
 struct taking {
     struct log *log;
+    struct instant now;
     bool taken[LIMIT_ROSTER]; /* by seat: of each device at most one of a mail */
     bool news;
 };
@@ -142,6 +144,7 @@ static bool take(struct taking *taking, struct bytes bytes) {
     }
     if (!attest_signed_by(&attest, &log->settings->library, known->public.id_pk)) return false;
     taking->news = merge(log, member, &attest) || taking->news;
+    log_heard(log, taking->now, member);
     member->attested_in = incarnation;
     member->sum = sum;
     *taken = true;
@@ -150,7 +153,7 @@ static bool take(struct taking *taking, struct bytes bytes) {
 
 void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
                   struct outbox *out) {
-    struct taking taking = {.log = log};
+    struct taking taking = {.log = log, .now = now};
     struct mail *mail = NULL;
     /* Who is a member is not known now; statements come again with the next session. */
     if (log->reload_due && (log->open || log_reload_shared(log, NULL) != WEFT_OK)) return;

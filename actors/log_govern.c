@@ -3,6 +3,7 @@
  *   add    ─► ADD, and the current key sealed to the newcomer
  *   remove ─► REMOVE with what was accepted of the device, and a new key sealed to all who stay
  *   a removal of others that leaves something unsaid (docs/decisions/008-removal.md) ─► REMOVE
+ *   silent for long ─► AWAY; others say so of this device ─► BACK
  *
  * Invariant: a record of this device is written only while it is a member, in a transaction of its
  * own, chained to its head. */
@@ -165,6 +166,14 @@ static void add_lacking(struct log *log, const struct log_unsaid *unsaid, struct
     }
 }
 
+/* Others think that this device is away. */
+static void add_back(const struct log *log, struct record_ops *ops, uint32_t *said) {
+    const struct id *self = &log->settings->device;
+    if (!roster_away(&log->roster, self)) return;
+    record_ops_back(ops, roster_find(&log->roster, self)->away_hlc);
+    ++*said;
+}
+
 enum weft_status log_say_members(struct log *log, const struct log_unsaid *unsaid, uint64_t hlc,
                                  struct weft_error *why) {
     struct record_ops ops;
@@ -176,6 +185,7 @@ enum weft_status log_say_members(struct log *log, const struct log_unsaid *unsai
     record_ops_begin(&ops, &arena);
     bool room = add_removals(log, unsaid, &ops, &said);
     add_lacking(log, unsaid, &ops, &said);
+    add_back(log, &ops, &said);
     enum weft_status status = room ? record_ops_end(&ops, &bytes) : WEFT_NO_MEMORY;
     if (status != WEFT_OK) (void)status_fail(why, status, 0, "no room for a record about members");
     if (status == WEFT_OK && said != 0) status = log_append_own(log, bytes, hlc, &arena, why);
@@ -245,7 +255,23 @@ static enum weft_status write_remove(struct log *log, const Weft__Govern *govern
     return WEFT_OK;
 }
 
-static enum weft_status write_order(struct log *log, const Weft__Govern *govern,
+/* A member is silent for long: nothing is to wait for it any more. */
+static enum weft_status write_away(const struct log *log, struct instant now,
+                                   const Weft__Govern *govern, struct record_ops *ops,
+                                   bool *nothing) {
+    struct id device;
+    CHECK(id_read(&device, govern->device.data, govern->device.len));
+    *nothing = true;
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        /* It may have been heard of since it was asked for. */
+        if (!id_equal(&log->members[m].device, &device) || !log_silent(log, now, m)) continue;
+        record_ops_away(ops, &device);
+        *nothing = false;
+    }
+    return WEFT_OK;
+}
+
+static enum weft_status write_order(struct log *log, struct instant now, const Weft__Govern *govern,
                                     struct weft_error *why) {
     struct arena arena;
     struct record_ops ops;
@@ -257,7 +283,8 @@ static enum weft_status write_order(struct log *log, const Weft__Govern *govern,
     }
     arena_init(&arena, log->pool);
     record_ops_begin(&ops, &arena);
-    enum weft_status status = govern->remove
+    enum weft_status status = govern->away ? write_away(log, now, govern, &ops, &nothing)
+                              : govern->remove
                                   ? write_remove(log, govern, &arena, &ops, &nothing, why)
                                   : write_add(log, govern, &ops, &nothing, why);
     if (status == WEFT_OK && !nothing) {
@@ -278,7 +305,7 @@ void log_govern(struct log *log, struct instant now, const Weft__Govern *govern,
     enum weft_status status = log_reload_shared(log, &why);
     if (status == WEFT_OK) status = log_begin(log, &why);
     if (status == WEFT_OK) {
-        status = write_order(log, govern, &why);
+        status = write_order(log, now, govern, &why);
         status = log_settle_shared(log, now, status, &why, out);
     }
     if (govern->ticket != 0) {

@@ -1,4 +1,4 @@
-/* The log's members: who they are, what they hold, and the questions of prune.
+/* The log's members: who they are, what they hold, and when they were last heard of.
  * Invariants
  *   1. Who is a member is what the roster says, and nothing else.
  *   2. What a member holds only grows, here and in the table.
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "actors/log_private.h"
+#include "engine/store/horizon.h"
 
 #define ACKS_DELAY_US 1000000u /* an acknowledgement waits that long for a commit to ride on */
 
@@ -35,10 +36,6 @@ static struct member *add_member(struct log *log, const struct id *device) {
     return member;
 }
 
-static bool is_member(const struct log *log, uint32_t m) {
-    return log->members[m].state == BOARD_MEMBER;
-}
-
 static void show_name(_Atomic uint64_t cells[8], const char *name) {
     char text[65] = {0};
     utf8_plain(name, strlen(name), text, sizeof text);
@@ -59,14 +56,14 @@ static void set_state(struct log *log, struct member *member, enum board_member 
 
 /* Whether rows of an owner may exist: it is in the roster. What is said of others is remembered and
  * no more, or a member that lies could have every commit store what it makes up. */
-static bool may_own(const struct log *log, const struct id *owner) {
+bool log_may_own(const struct log *log, const struct id *owner) {
     return id_equal(owner, &log->settings->device) || roster_find(&log->roster, owner) != NULL;
 }
 
 static uint32_t unknown_held(const struct log *log, const struct member *member) {
     uint32_t count = 0;
     for (uint32_t i = 0; i < member->held.count; i++)
-        count += !may_own(log, &member->held.entries[i].stream.owner);
+        count += !log_may_own(log, &member->held.entries[i].stream.owner);
     return count;
 }
 
@@ -89,6 +86,8 @@ void log_follow_roster(struct log *log, struct instant now, struct outbox *tell)
         member->unknown = unknown_held(log, member);
         if (member->state == state) continue;
         set_state(log, member, state, entry->name);
+        /* One that never comes is silent from when it was let in. */
+        if (now.wall_ms != 0) log_heard(log, now, member);
         if (member->unsaved.count != 0) log->acks_due_us = now.mono_us;
         if (tell == NULL) continue;
         log_notice(log, entry->removed ? WEFT_EVENT_REMOVED : WEFT_EVENT_MEMBER, -1, 0,
@@ -114,14 +113,40 @@ static void load_ack(void *context, const struct id *device, const struct stream
     if (load->status == WEFT_OK) show(load->log, member, stream);
 }
 
+static void load_heard(void *context, const struct id *device, uint64_t wall_ms) {
+    struct load *load = context;
+    struct member *member = log_member(load->log, device);
+    if (member != NULL) member->heard_ms = member->heard_saved_ms = wall_ms;
+}
+
 enum weft_status log_load_members(struct log *log, struct weft_error *why) {
     struct load load = {log, WEFT_OK};
     const struct writer_visit visit = {.context = &load, .ack = load_ack};
     log_follow_roster(log, (struct instant){0}, NULL);
     enum weft_status status = writer_visit(log->writer, &visit, why);
+    if (status == WEFT_OK) status = horizon_load_heard(log->writer, &load, load_heard, why);
     if (status == WEFT_OK && load.status != WEFT_OK) {
         status = status_fail(why, load.status, 0, "no memory for what the members hold");
     }
+    return status;
+}
+
+/* Often enough for days of silence, and seldom enough to cost nothing. */
+#define HEARD_SAVE_MS 3600000u
+
+void log_heard(struct log *log, struct instant now, struct member *member) {
+    if (now.wall_ms <= member->heard_ms) return;
+    member->heard_ms = now.wall_ms;
+    if (member->state != BOARD_MEMBER) return;
+    const uint64_t often = log->settings->patience_ms / 64 + 1;
+    if (now.wall_ms - member->heard_saved_ms >= (often < HEARD_SAVE_MS ? often : HEARD_SAVE_MS))
+        log_acks_wait(log, now);
+}
+
+static enum weft_status save_heard(struct log *log, struct member *member, struct weft_error *why) {
+    if (member->state != BOARD_MEMBER || member->heard_ms == member->heard_saved_ms) return WEFT_OK;
+    enum weft_status status = horizon_heard(log->writer, &member->device, member->heard_ms, why);
+    if (status == WEFT_OK) member->heard_saved_ms = member->heard_ms;
     return status;
 }
 
@@ -131,7 +156,7 @@ void log_acks_wait(struct log *log, struct instant now) {
 
 bool log_holds(struct log *log, struct member *member, const struct stream *stream,
                uint64_t position) {
-    bool raised = false, known = may_own(log, &stream->owner);
+    bool raised = false, known = log_may_own(log, &stream->owner);
     bool added = vector_find(&member->held, stream) == NULL;
     /* No clock gives a greater version, and no commit that tried to store it would succeed. */
     if (position > INT64_MAX) return false;
@@ -153,6 +178,7 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
     struct member *member = log_member(log, &device);
     if (member == NULL) member = add_member(log, &device);
     if (member == NULL) return; /* As many as there may be, and this is none of them. */
+    log_heard(log, now, member);
     for (size_t i = 0; i < acked->n_places; i++) {
         const Weft__Place *place = acked->places[i];
         struct stream stream = {.model = place->model};
@@ -173,98 +199,9 @@ enum weft_status log_save_acks(struct log *log, struct weft_error *why) {
             status = writer_ack(log->writer, &member->device, &entry->stream, entry->position, why);
         }
         if (status == WEFT_OK) status = log_save_shared_acks(log, member, why);
+        if (status == WEFT_OK) status = save_heard(log, member, why);
     }
     return status;
-}
-
-/* ---- prune's questions ---- */
-
-static void fill_place(struct mail *mail, Weft__Place *place, const struct stream *stream,
-                       uint64_t position) {
-    CHECK(mail_bytes(mail, &place->owner, stream->owner.bytes, sizeof stream->owner.bytes));
-    place->model = stream->model;
-    place->position = position;
-}
-
-struct oldest {
-    struct mail *mail;
-    Weft__Surveyed *surveyed;
-    size_t capacity;
-};
-
-static void visit_oldest(void *context, const struct stream *stream, uint64_t version) {
-    struct oldest *oldest = context;
-    Weft__Surveyed *surveyed = oldest->surveyed;
-    if (surveyed->n_oldest == oldest->capacity) return; /* The next survey sees the others. */
-    fill_place(oldest->mail, surveyed->oldest[surveyed->n_oldest++], stream, version);
-}
-
-void log_survey(struct log *log, struct instant now, struct outbox *out) {
-    struct weft_error why = {0};
-    Weft__Surveyed *surveyed = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEYED, &surveyed);
-    struct oldest oldest = {mail, surveyed, 256};
-    const struct writer_visit visit = {.context = &oldest, .oldest_tombstone = visit_oldest};
-    surveyed->oldest =
-        (Weft__Place **)mail_messages(mail, &weft__place__descriptor, oldest.capacity);
-    surveyed->members = (Weft__SurveyedMember **)mail_messages(
-        mail, &weft__surveyed_member__descriptor, log->member_count);
-    CHECK(surveyed->oldest != NULL && (surveyed->members != NULL || log->member_count == 0));
-    for (uint32_t m = 0; m < log->member_count; m++) {
-        const struct member *member = &log->members[m];
-        if (!is_member(log, m)) continue;
-        Weft__SurveyedMember *entry = surveyed->members[surveyed->n_members++];
-        CHECK(mail_bytes(mail, &entry->device, member->device.bytes, sizeof member->device.bytes));
-        entry->acks =
-            (Weft__Place **)mail_messages(mail, &weft__place__descriptor, member->held.count);
-        for (uint32_t i = 0; i < member->held.count; i++) {
-            const struct vector_entry *held = &member->held.entries[i];
-            if (!may_own(log, &held->stream.owner)) continue;
-            fill_place(mail, entry->acks[entry->n_acks++], &held->stream, held->position);
-        }
-    }
-    if (writer_visit(log->writer, &visit, &why) != WEFT_OK) {
-        /* Reading may have had to write (a page spilled to a full disk), and that failure ends the
-         * open transaction: the group is applied again. */
-        surveyed->n_oldest = 0;
-        (void)log_save_group(log, now, &why, out);
-    }
-    outbox_send(out, ACTOR_PRUNE, &mail);
-}
-
-/* What this device, which holds `upto`, and every member but the owner hold. A member may have
- * joined since the survey on which prune decided. */
-static uint64_t held_by_all(const struct log *log, const struct stream *stream, uint64_t upto) {
-    for (uint32_t m = 0; m < log->member_count; m++) {
-        if (!is_member(log, m) || id_equal(&log->members[m].device, &stream->owner)) continue;
-        uint64_t held = vector_get(&log->members[m].held, stream);
-        if (held < upto) upto = held;
-    }
-    return upto;
-}
-
-void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
-                struct outbox *out) {
-    struct weft_error why = {0};
-    struct stream stream = {.model = forget->upto->model};
-    uint32_t count = 0;
-    CHECK(id_read(&stream.owner, forget->upto->owner.data, forget->upto->owner.len));
-    uint64_t upto = held_by_all(log, &stream, log_position(log, &stream));
-    if (forget->upto->position < upto) upto = forget->upto->position;
-    enum weft_status status = log_begin(log, &why);
-    if (status == WEFT_OK) {
-        status = writer_forget(log->writer, &stream, upto, LIMIT_FORGET_ROWS, &count, &why);
-        if (status != WEFT_OK) (void)log_save_group(log, now, &why, out);
-    }
-    Weft__Forgotten *forgotten = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_FORGOTTEN, &forgotten);
-    forgotten->upto = mail_message(mail, &weft__place__descriptor);
-    CHECK(forgotten->upto != NULL);
-    fill_place(mail, forgotten->upto, &stream, upto);
-    forgotten->count = count;
-    forgotten->more = status == WEFT_OK && count == LIMIT_FORGET_ROWS;
-    board_add(log->board->tombstones_pruned, count);
-    outbox_send(out, ACTOR_PRUNE, &mail);
 }
 
 void log_free_members(struct log *log) {

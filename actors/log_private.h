@@ -7,9 +7,12 @@
 #include "engine/crdt/vector.h"
 #include "engine/runtime/actor.h"
 #include "engine/store/shared.h"
+#include "engine/store/shared_row.h"
 #include "engine/wire/attest.h"
 
 struct scan; /* an open rescan */
+struct log_settling;
+struct log_taking;
 
 /* Another device that this one has heard of. What one holds that is no member yet is kept in
  * memory: the roster that makes it one may still be on its way. */
@@ -23,6 +26,8 @@ struct member {
     uint32_t shared_count, shared_room;
     uint64_t attested_in;  /* incarnation of its last statement that was passed on */
     struct attest_sum sum; /* ... and how much it was */
+    uint64_t heard_ms;     /* wall time when it was last heard of; 0: it is not known yet */
+    uint64_t heard_saved_ms;
 };
 
 /* What a member holds of an origin. */
@@ -78,7 +83,11 @@ struct log {
     struct shared_head own_head; /* as committed, should a group be rolled back */
     uint64_t own_place;
     uint32_t own_heads;
-    bool marked;            /* the three above are of the open group */
+    bool marked;               /* the three above are of the open group */
+    bool horizon_moved;        /* share is to know */
+    struct log_taking *taking; /* a snapshot that is being taken; NULL: none */
+    struct log_settling *settling;
+    uint64_t started_ms;    /* wall time of the first step; 0: before it */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
     struct scan *scans[LIMIT_SCANS];
@@ -134,7 +143,7 @@ void log_scan_seen(void *context, const struct model *model, const Weft__Rows *r
 void log_scan_give_up(struct log *log, const struct mail *mail);
 void log_scan_free(struct log *log);
 
-/* ---- log_member.c: members, acknowledgements, and what prune asks ---- */
+/* ---- log_member.c: members, acknowledgements ---- */
 
 enum weft_status log_load_members(struct log *log, struct weft_error *why);
 void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, struct outbox *out);
@@ -143,16 +152,40 @@ bool log_holds(struct log *log, struct member *member, const struct stream *stre
                uint64_t position);
 /* Writes unsaved acknowledgements within the open transaction. */
 enum weft_status log_save_acks(struct log *log, struct weft_error *why);
-void log_survey(struct log *log, struct instant now, struct outbox *out);
-void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
-                struct outbox *out);
 void log_free_members(struct log *log);
 /* The roster has changed: members are who it says. `tell`: the host hears of new ones. */
 void log_follow_roster(struct log *log, struct instant now, struct outbox *tell);
 /* The entry of a device heard of; NULL when there is none. */
 struct member *log_member(struct log *log, const struct id *device);
+/* Whether rows of an owner may exist: it is in the roster. What is said of others is remembered and
+ * no more, or a member that lies could have every commit store what it makes up. */
+bool log_may_own(const struct log *log, const struct id *owner);
+/* Something came of a member, by whatever way. */
+void log_heard(struct log *log, struct instant now, struct member *member);
 /* Acknowledgements are to be stored with the next commit, or by one of their own a little later. */
 void log_acks_wait(struct log *log, struct instant now);
+
+/* ---- log_prune.c: what prune asks, and forgets ---- */
+
+enum weft_status log_prune_start(struct log *log, struct weft_error *why);
+void log_prune_free(struct log *log);
+void log_survey(struct log *log, struct instant now, struct outbox *out);
+void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
+                struct outbox *out);
+/* Whether a member has not been heard of for so long that nothing is to wait for it any more. */
+bool log_silent(const struct log *log, struct instant now, uint32_t m);
+
+/* ---- log_snapshot.c: taking a snapshot ---- */
+
+enum weft_status log_load_taking(struct log *log, struct weft_error *why);
+void log_free_taking(struct log *log);
+/* Deals with a slice of a chunk, and sends the mail back. */
+void log_chunk(struct log *log, struct instant now, struct mail **in, struct outbox *out);
+/* Looks whether a snapshot has become whole by what the open transaction appends; log_settled() is
+ * called when that is committed. */
+enum weft_status log_follow_snapshot(struct log *log, struct weft_error *why);
+/* What the open transaction said of a snapshot is committed, or rolled back. */
+void log_settled_snapshot(struct log *log, bool committed);
 
 /* ---- log_shared.c: records of the shared log, and what they say about members ---- */
 
@@ -170,6 +203,12 @@ void log_mark_heads(struct log *log);
 void log_restore_heads(struct log *log);
 /* Tells share that the log has grown, if it has, and the host which shared tables have changed. */
 void log_tell_place(struct log *log, struct outbox *out);
+/* Its number in what a member says it holds. */
+uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin);
+/* Whether an origin's device has not as many incarnations as it may have. */
+bool log_origin_fits(const struct log *log, const struct record_origin *origin);
+/* A new origin's head; NULL when there may be no more. */
+struct shared_head *log_add_head(struct log *log, const struct record_origin *origin);
 /* What is held of an origin; NULL: nothing. */
 struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
 /* The same of the shared log. */
@@ -188,6 +227,10 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
 enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
                                    struct weft_error *why);
 
+/* Applies what a record says of members, and stores it. */
+enum weft_status log_apply_members(struct log *log, const struct record *record,
+                                   struct weft_error *why);
+
 /* ---- log_attest.c: statements of what devices hold ---- */
 
 /* Something is held that was not before: it is to be said a little later. */
@@ -204,6 +247,8 @@ void log_attested(struct log *log, struct instant now, const Weft__Attested *att
  * record that says so. Errors: WEFT_DENIED (this device is not a member), and those of writing. */
 enum weft_status log_write_shared(struct log *log, Weft__Commit *commit, struct arena *arena,
                                   struct weft_error *why);
+/* Counts what was written for others. */
+void log_add_remote(struct log *log, const struct shared_row_tally *tally);
 /* Whether every stamp in a record is later than that of its origin's record before: or a device
  * could write later what others take for long known. */
 bool log_stamps_follow(const struct record *record, uint64_t before);

@@ -69,7 +69,7 @@ enum weft_status log_write_shared(struct log *log, Weft__Commit *commit, struct 
 
 /* ---- records of others ---- */
 
-static void add_remote(struct log *log, const struct shared_row_tally *tally) {
+void log_add_remote(struct log *log, const struct shared_row_tally *tally) {
     log->remote.written += tally->written;
     log->remote.parked += tally->parked;
     log->changed_models |= tally->models;
@@ -88,7 +88,7 @@ static enum weft_status apply_ops(struct log *log, const struct record *record,
         status = shared_row_apply(log->writer, op.body, record->hlc, origin, &record->origin.device,
                                   &tally, why);
     }
-    add_remote(log, &tally);
+    log_add_remote(log, &tally);
     return status;
 }
 

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "actors/log_private.h"
+#include "engine/store/horizon.h"
 
 /* ---- memory ---- */
 
@@ -24,8 +25,7 @@ struct shared_head *log_head(const struct log *log, const struct record_origin *
     return NULL;
 }
 
-/* Whether a new origin's device has not as many incarnations as it may have. */
-static bool origin_fits(const struct log *log, const struct record_origin *origin) {
+bool log_origin_fits(const struct log *log, const struct record_origin *origin) {
     uint32_t incarnations = 0;
     for (uint32_t i = 0; i < log->head_count; i++) {
         incarnations += id_equal(&log->heads[i].origin.device, &origin->device);
@@ -33,9 +33,8 @@ static bool origin_fits(const struct log *log, const struct record_origin *origi
     return incarnations < LIMIT_INCARNATIONS && log->head_count < LIMIT_ORIGINS;
 }
 
-/* A new origin's head; NULL when there may be no more. */
-static struct shared_head *add_head(struct log *log, const struct record_origin *origin) {
-    if (!origin_fits(log, origin)) return NULL;
+struct shared_head *log_add_head(struct log *log, const struct record_origin *origin) {
+    if (!log_origin_fits(log, origin)) return NULL;
     log->heads[log->head_count] = (struct shared_head){.origin = *origin};
     return &log->heads[log->head_count++];
 }
@@ -64,8 +63,16 @@ void log_restore_heads(struct log *log) {
 
 static void load_head(void *context, const struct shared_head *head) {
     struct log *log = context;
-    struct shared_head *mine = head->seq == 0 ? NULL : add_head(log, &head->origin);
+    struct shared_head *mine = head->seq == 0 ? NULL : log_add_head(log, &head->origin);
     if (mine != NULL) *mine = *head;
+}
+
+uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin) {
+    for (uint32_t i = 0; i < member->shared_count; i++) {
+        if (record_origin_compare(&member->shared[i].origin, origin) == 0)
+            return member->shared[i].seq;
+    }
+    return 0;
 }
 
 static struct shared_ack *acks_grow(struct member *member) {
@@ -175,7 +182,9 @@ static void send_grown(struct log *log, struct outbox *out) {
         CHECK(mail_bytes(mail, &grown->heads[i]->hash, head->hash, sizeof head->hash));
         grown->heads[i]->incarnation = head->origin.incarnation;
         grown->heads[i]->seq = head->seq;
+        grown->heads[i]->pruned = head->pruned;
     }
+    grown->taking = log->taking != NULL;
     outbox_send(out, ACTOR_SHARE, &mail);
 }
 
@@ -185,8 +194,9 @@ void log_tell_place(struct log *log, struct outbox *out) {
         log_notice(log, WEFT_EVENT_CHANGED, (int)m, 0, NULL, NULL, out);
     }
     log->changed_models = 0;
-    if (log->place != log->told_place) send_grown(log, out);
+    if (log->place != log->told_place || log->horizon_moved) send_grown(log, out);
     log->told_place = log->place;
+    log->horizon_moved = false;
 }
 
 static void fill_roster(const struct roster *roster, struct mail *mail, Weft__Roster *message) {
@@ -239,6 +249,7 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
     CHECK(id_read(&device, acked->device.data, acked->device.len));
     struct member *member = log_member(log, &device);
     if (member == NULL) return;
+    log_heard(log, now, member);
     for (size_t i = 0; i < acked->n_heads; i++) {
         const Weft__Head *head = acked->heads[i];
         struct record_origin origin = {.incarnation = head->incarnation};
@@ -281,12 +292,18 @@ static void save_key(void *context, const struct roster_key *key) {
     saving->status = shared_save_key(saving->log->writer, key, saving->why);
 }
 
-enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
+enum weft_status log_apply_members(struct log *log, const struct record *record,
                                    struct weft_error *why) {
     struct saving saving = {log, WEFT_OK, why};
     const struct roster_change change = {&saving, save_member, save_key};
+    (void)roster_apply(&log->roster, record, &change); /* One device too many is passed over. */
+    return saving.status;
+}
+
+enum weft_status log_append_record(struct log *log, const struct record *record, struct bytes bytes,
+                                   struct weft_error *why) {
     struct shared_head *head = log_head(log, &record->origin);
-    if (head == NULL) head = add_head(log, &record->origin);
+    if (head == NULL) head = log_add_head(log, &record->origin);
     if (head == NULL) {
         return status_fail(why, WEFT_LIMIT, 0,
                            "a device has begun more than %u incarnations, that is, was restored or "
@@ -299,8 +316,7 @@ enum weft_status log_append_record(struct log *log, const struct record *record,
     head->seq = record->seq;
     head->hlc = record->hlc;
     memcpy(head->hash, record->hash, sizeof head->hash);
-    (void)roster_apply(&log->roster, record, &change); /* One device too many is passed over. */
-    return saving.status;
+    return log_apply_members(log, record, why);
 }
 
 enum weft_status log_settle_shared(struct log *log, struct instant now, enum weft_status status,
@@ -315,11 +331,14 @@ enum weft_status log_settle_shared(struct log *log, struct instant now, enum wef
         log_rollback(log);
         log_note_lost(log, why);
     }
+    log_settled_snapshot(log, status == WEFT_OK);
     if (status != WEFT_OK) {
         log->reload_due = true;
         (void)log_reload_shared(log, NULL);
         return status;
     }
+    /* After a snapshot heads have moved without a record; and it may just have become whole. */
+    if (log->horizon_moved) log_tell_place(log, out);
     log_follow_roster(log, now, out);
     tell_listener(log, out);
     log_tell_host(out);
@@ -410,7 +429,7 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     if (head == NULL) head = &none;
     bool same = memcmp(head->hash, record.hash, RECORD_HASH) == 0;
     if (head->frozen || record.seq < head->seq || (record.seq == head->seq && same)) return WEFT_OK;
-    if (head == &none && record.seq > 1 && !origin_fits(log, &record.origin)) return WEFT_OK;
+    if (head == &none && record.seq > 1 && !log_origin_fits(log, &record.origin)) return WEFT_OK;
     if (record.seq > head->seq + 1) {
         /* Of a removed device it may be those that were passed over; the pin that lets them in may
          * stand behind it. */
@@ -433,7 +452,7 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     case ROSTER_ADMITS:
         break;
     }
-    if (head == &none && !origin_fits(log, &record.origin)) return pass_over(taking, &record);
+    if (head == &none && !log_origin_fits(log, &record.origin)) return pass_over(taking, &record);
     bool forks = record.seq == head->seq || memcmp(record.prev, head->hash, RECORD_HASH) != 0;
     if (forks) return freeze(taking, head, &record, bytes, why);
     if (head != &none && !log_stamps_follow(&record, head->hlc)) {
@@ -447,6 +466,37 @@ static enum weft_status take_record(struct taking *taking, struct bytes bytes,
     return status;
 }
 
+/* A record that is never forgotten, out of the order of numbers. */
+static enum weft_status take_kept(struct taking *taking, struct bytes bytes,
+                                  struct weft_error *why) {
+    struct log *log = taking->log;
+    struct record record;
+    uint64_t place = 0;
+    enum weft_status status = record_read(&log->settings->library, bytes, &record, why);
+    if (status != WEFT_OK) return status;
+    const struct shared_head *head = log_head(log, &record.origin);
+    if (!record_lasting(&record) || (head != NULL && record.seq <= head->seq)) return WEFT_OK;
+    switch (roster_judge(&log->roster, &record)) {
+    case ROSTER_UNKNOWN:
+        return refuse(&record, WEFT_NOT_FOUND, "nobody has added that device yet", why);
+    case ROSTER_FORGED:
+        return refuse(&record, WEFT_DENIED, "its signature is not that device's", why);
+    case ROSTER_REMOVED:
+        return WEFT_OK;
+    case ROSTER_ADMITS:
+        break;
+    }
+    if (head == NULL && !log_origin_fits(log, &record.origin)) return WEFT_OK;
+    status = horizon_keep(log->writer, &record, bytes, &place, why);
+    if (status == WEFT_OK && place != 0) {
+        log->place = place;
+        status = log_apply_members(log, &record, why);
+    }
+    taking->broken = status != WEFT_OK;
+    taking->appended += place != 0;
+    return status;
+}
+
 static void go_home(struct mail **in, enum weft_status status, const struct weft_error *why,
                     struct outbox *out) {
     Weft__Records *records = (*in)->body.records;
@@ -457,6 +507,10 @@ static void go_home(struct mail **in, enum weft_status status, const struct weft
 
 void log_records(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
     const Weft__Records *records = (*in)->body.records;
+    if (records->chunk != NULL) {
+        log_chunk(log, now, in, out);
+        return;
+    }
     struct weft_error why = {0}, stop = {0};
     struct taking taking = {.log = log, .now = now, .out = out};
     arena_adopt(&(*in)->arena, log->pool);
@@ -469,7 +523,8 @@ void log_records(struct log *log, struct instant now, struct mail **in, struct o
     }
     for (size_t i = 0; i < records->n_records && stop.status == WEFT_OK; i++) {
         struct bytes bytes = {records->records[i].data, records->records[i].len};
-        (void)take_record(&taking, bytes, &stop);
+        (void)(records->kept ? take_kept(&taking, bytes, &stop)
+                             : take_record(&taking, bytes, &stop));
     }
     /* What came before a gap or a forgery is kept; what a disk refused is not. */
     bool kept = stop.status == WEFT_OK || stop.status == WEFT_NOT_FOUND ||
@@ -481,6 +536,7 @@ void log_records(struct log *log, struct instant now, struct mail **in, struct o
     if (kept && (taking.appended != 0 || taking.unsaid.refused_count != 0)) {
         status = log_say_members(log, &taking.unsaid, records->stamp, &why);
     }
+    if (status == WEFT_OK && taking.appended != 0) status = log_follow_snapshot(log, &why);
     /* What this device writes next is later than what it has seen, after a restart as well. */
     if (taking.appended != 0 && records->stamp > log->group_stamp) {
         log->group_stamp = records->stamp;

@@ -322,6 +322,12 @@ static void on_share(struct peer *peer, struct instant now, struct mail **in, st
             peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a statement", out);
         }
         break;
+    case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
+        peer->grant_shared_notes++;
+        if (peer_say_snapshot_wanted(peer, body->snapshot_wanted) != WEFT_OK) {
+            peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a request", out);
+        }
+        break;
     default:
         on_shared_held(peer, now, body->shared_held, out);
         break;
@@ -496,6 +502,7 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
     case WEFT__MAIL__BODY_SHARED_REQUEST:
     case WEFT__MAIL__BODY_SHARED_HELD:
     case WEFT__MAIL__BODY_ATTESTED:
+    case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
         on_bulk(peer, now, in, out);
         break;
     case WEFT__MAIL__BODY_READY:

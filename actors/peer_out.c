@@ -222,13 +222,60 @@ enum weft_status peer_say_attested(struct peer *peer, const Weft__Attested *atte
     return parcel_send(peer, parcel);
 }
 
+enum weft_status peer_say_snapshot_wanted(struct peer *peer, const Weft__SnapshotWanted *wanted) {
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__SnapshotRequest message = WEFT__WIRE__SNAPSHOT_REQUEST__INIT;
+    message.cursor = wanted->cursor;
+    message.records = wanted->records;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_SNAPSHOT_REQUEST;
+    parcel->wire.snapshot_request = &message;
+    return parcel_send(peer, parcel);
+}
+
+static uint64_t list_bytes(const ProtobufCBinaryData *list, size_t count) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += list[i].len + 8;
+    return bytes;
+}
+
 /* Bytes that a shipment's message has at most. */
 static uint64_t shipment_bytes(const Weft__Shipment *shipment) {
-    uint64_t bytes = 64;
-    for (size_t i = 0; i < shipment->n_records; i++) {
-        bytes += shipment->records[i].len + 8;
-    }
-    return bytes;
+    const Weft__Chunk *chunk = shipment->chunk;
+    uint64_t bytes = 64 + list_bytes(shipment->records, shipment->n_records);
+    if (chunk == NULL) return bytes;
+    return bytes + list_bytes(chunk->heads, chunk->n_heads) +
+           list_bytes(chunk->bodies, chunk->n_bodies) + chunk->cursor.len;
+}
+
+static void pack_records(const Weft__Shipment *shipment, struct parcel *parcel,
+                         Weft__Wire__SharedRecords *message) {
+    message->n_records = shipment->n_records;
+    message->records = shipment->records;
+    message->has_more = shipment->more;
+    message->kept = shipment->kept;
+    message->below = shipment->below;
+    bool behind = shipment->more || shipment->kept || shipment->below;
+    parcel->wire.body_case = behind ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_RESPONSE
+                             : shipment->n_records == 1
+                                 ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE
+                                 : WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_BATCH;
+    parcel->wire.shared_change = message;
+}
+
+static void pack_chunk(const Weft__Chunk *chunk, struct parcel *parcel,
+                       Weft__Wire__SnapshotChunk *message) {
+    message->n_heads = chunk->n_heads;
+    message->heads = chunk->heads;
+    message->n_bodies = chunk->n_bodies;
+    message->bodies = chunk->bodies;
+    message->cursor = chunk->cursor;
+    message->last = chunk->last;
+    message->lost = chunk->lost;
+    message->busy = chunk->busy;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_SNAPSHOT_CHUNK;
+    parcel->wire.snapshot_chunk = message;
 }
 
 static enum weft_status feed_shipments(struct peer *peer) {
@@ -236,19 +283,17 @@ static enum weft_status feed_shipments(struct peer *peer) {
     enum weft_status status = WEFT_OK;
     while (fed < peer->shipment_count && status == WEFT_OK) {
         const Weft__Shipment *shipment = peer->shipments[fed]->body.shipment;
-        Weft__Wire__SharedRecords message = WEFT__WIRE__SHARED_RECORDS__INIT;
+        Weft__Wire__SharedRecords records = WEFT__WIRE__SHARED_RECORDS__INIT;
+        Weft__Wire__SnapshotChunk chunk = WEFT__WIRE__SNAPSHOT_CHUNK__INIT;
         size_t size = 0;
         if (shipment_bytes(shipment) > peer->shared_window) break;
         struct parcel *parcel = parcel_new(peer);
         if (parcel == NULL) return WEFT_NO_MEMORY;
-        message.n_records = shipment->n_records;
-        message.records = shipment->records;
-        message.has_more = shipment->more;
-        parcel->wire.body_case = shipment->more ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_RESPONSE
-                                 : shipment->n_records == 1
-                                     ? WEFT__WIRE__WIRE__BODY_SHARED_CHANGE
-                                     : WEFT__WIRE__WIRE__BODY_SHARED_CHANGE_BATCH;
-        parcel->wire.shared_change = &message;
+        if (shipment->chunk == NULL) {
+            pack_records(shipment, parcel, &records);
+        } else {
+            pack_chunk(shipment->chunk, parcel, &chunk);
+        }
         status = parcel_queue(peer, parcel, LANE_SHARED, &size);
         if (status != WEFT_OK) break;
         peer->shared_window -= size;

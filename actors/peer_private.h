@@ -116,6 +116,7 @@ enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, c
 enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRequest *request);
 enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held);
 enum weft_status peer_say_attested(struct peer *peer, const Weft__Attested *attested);
+enum weft_status peer_say_snapshot_wanted(struct peer *peer, const Weft__SnapshotWanted *wanted);
 /* Moves waiting shipments and batches into the session as far as windows and queue allow. */
 enum weft_status peer_feed(struct peer *peer);
 /* Writes what is queued as far as the link takes it. Errors: WEFT_NET. */

@@ -146,28 +146,78 @@ static enum weft_status on_attest(struct peer *peer, const Weft__Wire__Attest *a
     return WEFT_OK;
 }
 
+/* A list of bytes of a message as one of a mail; false without memory. */
+static bool mail_list(struct mail *mail, const ProtobufCBinaryData *list, size_t count,
+                      ProtobufCBinaryData **out, size_t *out_count) {
+    *out = arena_zero(&mail->arena, count * sizeof **out + 1);
+    bool room = *out != NULL;
+    for (size_t i = 0; i < count && room; i++) {
+        room = mail_bytes(mail, &(*out)[i], list[i].data, list[i].len);
+        *out_count += room;
+    }
+    return room;
+}
+
+static enum weft_status emit_records(struct peer *peer, struct mail *mail, bool room,
+                                     uint32_t wire_bytes, struct outbox *out,
+                                     struct weft_error *why) {
+    Weft__Records *records = mail->body.records;
+    if (!room) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for received records");
+    }
+    records->peer = peer->index;
+    records->session = peer->session_number;
+    records->wire_bytes = wire_bytes;
+    peer->records_in++;
+    peer_emit(peer, ACTOR_SHARE, &mail, out);
+    return WEFT_OK;
+}
+
 static enum weft_status on_records(struct peer *peer, const Weft__Wire__SharedRecords *message,
                                    uint32_t wire_bytes, struct outbox *out,
                                    struct weft_error *why) {
     Weft__Records *records = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RECORDS, &records);
-    size_t count = message->n_records;
-    bool room = true;
-    records->peer = peer->index;
-    records->session = peer->session_number;
-    records->wire_bytes = wire_bytes;
-    records->records = arena_zero(&mail->arena, count * sizeof *records->records + 1);
-    room = records->records != NULL;
-    for (size_t i = 0; i < count && room; i++) {
-        room = mail_bytes(mail, &records->records[i], message->records[i].data,
-                          message->records[i].len);
-        records->n_records += room;
-    }
-    if (!room) {
+    bool room = mail_list(mail, message->records, message->n_records, &records->records,
+                          &records->n_records);
+    records->kept = message->kept;
+    records->below = message->below;
+    return emit_records(peer, mail, room, wire_bytes, out, why);
+}
+
+/* ---- snapshots ---- */
+
+static enum weft_status on_chunk(struct peer *peer, const Weft__Wire__SnapshotChunk *message,
+                                 uint32_t wire_bytes, struct outbox *out, struct weft_error *why) {
+    Weft__Records *records = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RECORDS, &records);
+    Weft__Chunk *chunk = mail_message(mail, &weft__chunk__descriptor);
+    CHECK(chunk != NULL);
+    records->chunk = chunk;
+    bool room =
+        mail_list(mail, message->heads, message->n_heads, &chunk->heads, &chunk->n_heads) &&
+        mail_list(mail, message->bodies, message->n_bodies, &chunk->bodies, &chunk->n_bodies) &&
+        mail_bytes(mail, &chunk->cursor, message->cursor.data, message->cursor.len) &&
+        mail_bytes(mail, &chunk->source, peer->device.bytes, WEFT_ID_SIZE);
+    chunk->last = message->last;
+    chunk->lost = message->lost;
+    chunk->busy = message->busy;
+    return emit_records(peer, mail, room, wire_bytes, out, why);
+}
+
+static enum weft_status on_snapshot_request(struct peer *peer,
+                                            const Weft__Wire__SnapshotRequest *request,
+                                            struct outbox *out, struct weft_error *why) {
+    Weft__SnapshotWanted *wanted = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SNAPSHOT_WANTED, &wanted);
+    if (request->cursor.len > LIMIT_CURSOR) {
         mail_drop(&mail);
-        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for received records");
+        return status_fail(why, WEFT_PROTOCOL, 0, "a SnapshotRequest with an impossible cursor");
     }
-    peer->records_in++;
+    wanted->peer = peer->index;
+    wanted->records = request->records;
+    CHECK(mail_bytes(mail, &wanted->cursor, request->cursor.data, request->cursor.len));
     peer_emit(peer, ACTOR_SHARE, &mail, out);
     return WEFT_OK;
 }
@@ -185,6 +235,10 @@ enum weft_status peer_shared(struct peer *peer, const Weft__Wire__Wire *wire, ui
         return on_records(peer, wire->shared_change, wire_bytes, out, why);
     case WEFT__WIRE__WIRE__BODY_ATTEST:
         return on_attest(peer, wire->attest, out, why);
+    case WEFT__WIRE__WIRE__BODY_SNAPSHOT_REQUEST:
+        return on_snapshot_request(peer, wire->snapshot_request, out, why);
+    case WEFT__WIRE__WIRE__BODY_SNAPSHOT_CHUNK:
+        return on_chunk(peer, wire->snapshot_chunk, wire_bytes, out, why);
     default:
         return WEFT_OK;
     }

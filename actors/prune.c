@@ -5,7 +5,9 @@
  * Invariants
  *   1. One question is with the log at a time.
  *   2. The members of the survey decide, not the acknowledgements that happen to exist.
- *   3. The owner of a stream needs no acknowledgement of it: it made the rows. */
+ *   3. The owner of a stream needs no acknowledgement of it: it made the rows.
+ * What of the shared log all members hold is the log's to say (actors/log_prune.c), as there are
+ * too many origins and members to list them here; what is asked for, and when, is decided here. */
 #include "actors/prune.h"
 
 #include "engine/base/check.h"
@@ -17,7 +19,7 @@ struct prune {
     enum prune_state state;
     uint64_t next_us;
     struct mail *surveyed; /* while FORGETTING */
-    size_t at;             /* the stream of `surveyed->oldest` being forgotten */
+    size_t at;             /* what of it is being forgotten: a stream, an origin, deletions */
 };
 
 static enum weft_status prune_start(void *self, const struct actor_seed *seed,
@@ -53,21 +55,59 @@ static uint64_t held_by_all(const Weft__Surveyed *surveyed, const Weft__Place *o
     return all;
 }
 
-/* Asks for the next stream that has something to forget, or rests. */
+static Weft__Forget *new_forget(struct outbox *out, struct mail **mail) {
+    Weft__Forget *forget = NULL;
+    *mail = outbox_mail(out, WEFT__MAIL__BODY_FORGET, &forget);
+    return forget;
+}
+
+static struct mail *forget_tombstones(const Weft__Place *oldest, uint64_t upto,
+                                      struct outbox *out) {
+    struct mail *mail = NULL;
+    Weft__Forget *forget = new_forget(out, &mail);
+    forget->upto = mail_message(mail, &weft__place__descriptor);
+    CHECK(forget->upto != NULL);
+    CHECK(mail_bytes(mail, &forget->upto->owner, oldest->owner.data, oldest->owner.len));
+    forget->upto->model = oldest->model;
+    forget->upto->position = upto;
+    return mail;
+}
+
+static struct mail *forget_records(const Weft__Head *held, uint64_t place, struct outbox *out) {
+    struct mail *mail = NULL;
+    Weft__Forget *forget = new_forget(out, &mail);
+    forget->head = mail_message(mail, &weft__head__descriptor);
+    CHECK(forget->head != NULL);
+    CHECK(mail_bytes(mail, &forget->head->device, held->device.data, held->device.len));
+    forget->head->incarnation = held->incarnation;
+    forget->head->seq = held->seq;
+    forget->place = place;
+    return mail;
+}
+
+/* What is to be forgotten as `prune->at` says; NULL: nothing there. */
+static struct mail *order(const struct prune *prune, const Weft__Surveyed *surveyed,
+                          struct outbox *out) {
+    size_t at = prune->at;
+    struct mail *mail = NULL;
+    if (at < surveyed->n_oldest) {
+        const Weft__Place *oldest = surveyed->oldest[at];
+        uint64_t upto = held_by_all(surveyed, oldest);
+        return upto < oldest->position ? NULL : forget_tombstones(oldest, upto, out);
+    }
+    at -= surveyed->n_oldest;
+    if (at < surveyed->n_held) return forget_records(surveyed->held[at], surveyed->place, out);
+    if (surveyed->deleted) new_forget(out, &mail)->deleted = true;
+    return mail;
+}
+
+/* Asks for the next that has something to forget, or rests. */
 static void prune_next(struct prune *prune, struct instant now, struct outbox *out) {
     CHECK(prune->surveyed != NULL);
     const Weft__Surveyed *surveyed = prune->surveyed->body.surveyed;
-    for (; prune->at < surveyed->n_oldest; prune->at++) {
-        const Weft__Place *oldest = surveyed->oldest[prune->at];
-        uint64_t upto = held_by_all(surveyed, oldest);
-        if (upto < oldest->position) continue;
-        Weft__Forget *forget = NULL;
-        struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_FORGET, &forget);
-        forget->upto = mail_message(mail, &weft__place__descriptor);
-        CHECK(forget->upto != NULL);
-        CHECK(mail_bytes(mail, &forget->upto->owner, oldest->owner.data, oldest->owner.len));
-        forget->upto->model = oldest->model;
-        forget->upto->position = upto;
+    for (; prune->at <= surveyed->n_oldest + surveyed->n_held; prune->at++) {
+        struct mail *mail = order(prune, surveyed, out);
+        if (mail == NULL) continue;
         prune->state = PRUNE_FORGETTING;
         outbox_send(out, ACTOR_LOG, &mail);
         return;
@@ -75,6 +115,16 @@ static void prune_next(struct prune *prune, struct instant now, struct outbox *o
     mail_drop(&prune->surveyed);
     prune->state = PRUNE_RESTING;
     prune->next_us = now.mono_us + LIMIT_PRUNE_US;
+}
+
+/* A member that has been silent for long is said to be away, by a record that all read. */
+static void call_away(const Weft__Surveyed *surveyed, struct outbox *out) {
+    Weft__Govern *govern = NULL;
+    if (surveyed->silent.len == 0) return;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_GOVERN, &govern);
+    CHECK(mail_bytes(mail, &govern->device, surveyed->silent.data, surveyed->silent.len));
+    govern->away = true;
+    outbox_send(out, ACTOR_CLOCK, &mail);
 }
 
 static void prune_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
@@ -93,6 +143,7 @@ static void prune_step(void *self, struct instant now, struct mail **in, struct 
         prune->surveyed = *in;
         *in = NULL;
         prune->at = 0;
+        call_away(prune->surveyed->body.surveyed, out);
         prune_next(prune, now, out);
         break;
     case WEFT__MAIL__BODY_FORGOTTEN:

@@ -16,58 +16,6 @@
 #include "engine/store/shared.h"
 #include "engine/wire/attest.h"
 
-#define SHARE_TAIL_BYTES (1u << 20)
-#define SHARE_TAIL_RECORDS 1024u
-#define SHARE_NOWHERE UINT64_MAX
-#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
-#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
-
-/* What a device has said that it holds. */
-struct statement {
-    struct id device;
-    uint8_t *data;
-    size_t size;
-    uint64_t version; /* counts statements: those after what a peer was told are to be sent */
-};
-
-struct share_peer {
-    bool live;
-    uint32_t session;
-    struct id device;
-    uint64_t attested;         /* version of the last statement sent */
-    uint64_t attest_us;        /* the next one not before */
-    struct heads remote;       /* what it holds, as far as is known */
-    uint64_t cursor;           /* a place; SHARE_NOWHERE: it has not asked */
-    bool asked;                /* it has been asked from what is held here now */
-    uint64_t retry_us;         /* not before */
-    uint32_t refused;          /* mails of it in a row that could not be taken whole */
-    uint32_t shipments, notes; /* may be handed over */
-    uint64_t told;             /* version of `heads` that it was told */
-    uint32_t done, done_bytes; /* received mails dealt with, not yet said */
-    uint32_t under_way;        /* received ones between clock and log; kept beyond the session */
-    struct mail *left;         /* the session's end, to be answered when none is under way */
-    char fault[LIMIT_ERROR_BYTES];
-};
-
-struct share {
-    const struct settings *settings;
-    struct pool *pool;
-    struct shared_reader *reader;
-    struct heads heads;
-    uint64_t version; /* of heads: counts changes */
-    uint64_t place;   /* of the newest record */
-    struct share_peer *peers;
-    /* Records in (tail_after, tail_upto], so that all who are near the head share one reading. */
-    struct arena tail;
-    struct shared_entry tail_list[SHARE_TAIL_RECORDS];
-    uint32_t tail_count;
-    uint64_t tail_after, tail_upto;
-    uint64_t retry_us; /* after reading failed; DUE_NEVER */
-    struct statement statements[LIMIT_ROSTER];
-    uint32_t statement_count;
-    uint64_t statement_version;
-};
-
 /* ---- records out ---- */
 
 static void tail_restart(struct share *share, uint64_t after) {
@@ -101,6 +49,8 @@ static enum weft_status tail_extend(struct share *share, struct weft_error *why)
 struct shipping {
     struct mail *mail;
     Weft__Shipment *shipment;
+    const struct heads *held; /* here, with all records up to `place` */
+    uint64_t place;
     size_t bytes;
 };
 
@@ -109,11 +59,16 @@ static bool ship(struct share_peer *peer, const struct shared_entry *entry,
                  struct shipping *shipping) {
     Weft__Shipment *shipment = shipping->shipment;
     if (heads_seq(&peer->remote, &entry->origin) >= entry->seq) return true;
+    if (peer->kept_only && !entry->keep) return true;
+    /* One that is kept before those ahead of it are here goes with what is kept only. */
+    const bool ahead = entry->keep && entry->place <= shipping->place &&
+                       heads_seq(shipping->held, &entry->origin) < entry->seq;
+    if (!peer->kept_only && ahead) return true;
     if (shipment->n_records == LIMIT_SHIPMENT_RECORDS) return false;
     if (shipment->n_records != 0 && shipping->bytes + entry->record.size > LIMIT_SHIPMENT) {
         return false;
     }
-    struct shared_head *head = heads_add(&peer->remote, &entry->origin);
+    struct shared_head *head = peer->kept_only ? NULL : heads_add(&peer->remote, &entry->origin);
     CHECK(mail_bytes(shipping->mail, &shipment->records[shipment->n_records], entry->record.data,
                      entry->record.size));
     shipment->n_records++;
@@ -157,8 +112,9 @@ static enum weft_status load(struct share *share, struct share_peer *peer,
 static bool serve(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
     struct weft_error why = {0};
-    if (!peer->live || peer->shipments == 0 || peer->cursor >= share->place) return false;
-    struct shipping shipping = {0};
+    if (!peer->live || peer->shipments == 0 || peer->cursor == SHARE_NOWHERE) return false;
+    if (peer->cursor >= share->place && !peer->kept_only) return false;
+    struct shipping shipping = {.held = &share->heads, .place = share->place};
     shipping.mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipping.shipment);
     shipping.shipment->records = arena_zero(
         &shipping.mail->arena, LIMIT_SHIPMENT_RECORDS * sizeof *shipping.shipment->records);
@@ -171,14 +127,33 @@ static bool serve(struct share *share, uint32_t index, struct instant now, struc
             break; /* The disk has less than was said. */
     }
     if (status != WEFT_OK) share->retry_us = now.mono_us + LIMIT_RETRY_US;
-    if (shipping.shipment->n_records == 0) {
+    const bool end = status == WEFT_OK && peer->kept_only && peer->cursor >= share->place;
+    if (shipping.shipment->n_records == 0 && !end) {
         mail_drop(&shipping.mail);
         return false;
     }
     shipping.shipment->more = peer->cursor < share->place;
+    shipping.shipment->kept = peer->kept_only;
+    shipping.shipment->below = end;
+    if (end) {
+        peer->kept_only = false;
+        peer->cursor = SHARE_NOWHERE;
+    }
     peer->shipments--;
     outbox_send(out, ACTOR_PEER + index, &shipping.mail);
     return true;
+}
+
+/* Tells a remote that it lies below the horizon: it gets nothing more until it asks from above. */
+static void tell_below(struct share *share, uint32_t index, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    Weft__Shipment *shipment = NULL;
+    if (!peer->live || !peer->say_below || peer->shipments == 0) return;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipment);
+    shipment->below = true;
+    peer->say_below = false;
+    peer->shipments--;
+    outbox_send(out, ACTOR_PEER + index, &mail);
 }
 
 /* ---- notes ---- */
@@ -199,7 +174,8 @@ static void send_request(struct share *share, uint32_t index, struct instant now
 
 static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
-    bool news = peer->told != share->version;
+    /* What is held is told when all of it is: not while a snapshot is being taken. */
+    bool news = peer->told != share->version && !share->taking.begun;
     if (peer->notes == 0 || (!news && peer->done == 0 && peer->fault[0] == 0)) return;
     Weft__SharedHeld *held = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_HELD, &held);
@@ -207,7 +183,7 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     held->consumed = peer->done_bytes;
     held->count = peer->done;
     if (peer->fault[0] != 0) held->fault = mail_text(mail, peer->fault);
-    peer->told = share->version;
+    if (news) peer->told = share->version;
     peer->done = peer->done_bytes = 0;
     peer->fault[0] = 0;
     peer->notes--;
@@ -282,13 +258,13 @@ static void send_attested(struct share *share, uint32_t index, struct instant no
 
 /* ---- records in ---- */
 
-static void done(struct share_peer *peer, uint32_t session, uint32_t bytes) {
+void share_done(struct share_peer *peer, uint32_t session, uint32_t bytes) {
     if (!peer->live || peer->session != session) return;
     peer->done++;
     peer->done_bytes += bytes;
 }
 
-static void blame(struct share_peer *peer, uint32_t session, const char *text) {
+void share_blame(struct share_peer *peer, uint32_t session, const char *text) {
     if (!peer->live || peer->session != session) return;
     size_t size = strnlen(text, sizeof peer->fault - 1);
     memcpy(peer->fault, text, size);
@@ -303,6 +279,11 @@ static void on_arrived(struct share *share, struct instant now, struct mail **in
     struct weft_error why = {0};
     enum weft_status status = WEFT_OK;
     if (!peer->live || peer->session != records->session) return;
+    if (records->chunk != NULL) {
+        if (!share_on_chunk(share, now, in, out))
+            share_done(peer, records->session, records->wire_bytes);
+        return;
+    }
     for (size_t i = 0; i < records->n_records && status == WEFT_OK; i++) {
         struct record record;
         struct bytes bytes = {records->records[i].data, records->records[i].len};
@@ -312,35 +293,49 @@ static void on_arrived(struct share *share, struct instant now, struct mail **in
         if (status == WEFT_OK && !waits && record.hlc > records->hlc) records->hlc = record.hlc;
     }
     if (status != WEFT_OK) {
-        blame(peer, records->session, why.text);
-        done(peer, records->session, records->wire_bytes);
+        share_blame(peer, records->session, why.text);
+        share_done(peer, records->session, records->wire_bytes);
+        return;
+    }
+    if (records->below && records->n_records == 0) {
+        share_on_below(share, records->peer, records->kept, out);
+        share_done(peer, records->session, records->wire_bytes);
         return;
     }
     peer->under_way++;
     outbox_send(out, ACTOR_CLOCK, in);
 }
 
+void share_settle_left(struct share *share, uint32_t index, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    if (peer->under_way == 0 && peer->left != NULL) {
+        outbox_send(out, ACTOR_PEER + index, &peer->left);
+    }
+}
+
 /* They have come home from the log. */
-static void on_taken(struct share *share, struct instant now, const Weft__Records *records,
+static void on_taken(struct share *share, struct instant now, struct mail **in,
                      struct outbox *out) {
+    const Weft__Records *records = (*in)->body.records;
     CHECK(records->peer < share->settings->peers);
     struct share_peer *peer = &share->peers[records->peer];
     CHECK(peer->under_way > 0);
     peer->under_way--;
     if (records->status == WEFT_PROTOCOL || records->status == WEFT_DENIED) {
-        blame(peer, records->session, records->text);
+        share_blame(peer, records->session, records->text);
     } else if (records->status != WEFT_OK) {
         /* A gap, an origin not known yet, or a full disk: to be asked for again. */
         peer->asked = false;
+        peer->asked_kept = peer->asked_kept && !records->kept; /* All of it anew. */
         peer->retry_us = now.mono_us + ((uint64_t)LIMIT_RETRY_US << peer->refused);
         if (peer->refused < SHARE_BACKOFF) peer->refused++;
     } else {
         peer->refused = 0;
+        if (records->below && peer->live && peer->session == records->session)
+            share_on_below(share, records->peer, records->kept, out);
     }
-    done(peer, records->session, records->wire_bytes);
-    if (peer->under_way == 0 && peer->left != NULL) {
-        outbox_send(out, ACTOR_PEER + records->peer, &peer->left);
-    }
+    share_done(peer, records->session, records->wire_bytes);
+    share_settle_left(share, records->peer, out);
 }
 
 /* ---- mails ---- */
@@ -357,6 +352,7 @@ static void on_left(struct share *share, uint32_t index, struct mail **in, struc
     CHECK(index < share->settings->peers && share->peers[index].live);
     struct share_peer *peer = &share->peers[index];
     heads_free(&peer->remote);
+    share_forget_peer(share, index);
     *peer = (struct share_peer){.under_way = peer->under_way, .cursor = SHARE_NOWHERE};
     if (peer->under_way == 0) {
         outbox_send(out, ACTOR_PEER + index, in);
@@ -382,7 +378,9 @@ static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     /* It may hold less than was thought: what was sent may have been refused. */
     heads_free(&peer->remote);
     heads_raise(&peer->remote, wanted->heads, wanted->n_heads);
-    peer->cursor = 0;
+    peer->kept_only = false;
+    peer->told_below = peer->say_below = heads_below(&share->heads, &peer->remote);
+    peer->cursor = peer->told_below ? SHARE_NOWHERE : 0;
 }
 
 static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
@@ -393,6 +391,7 @@ static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
 
 static void on_grown(struct share *share, const Weft__Grown *grown) {
     heads_raise(&share->heads, grown->heads, grown->n_heads);
+    share_follow_taking(share, grown->taking);
     if (grown->place > share->place) share->place = grown->place;
     /* What was missing may have come: a pin, a member, the records before. */
     for (uint32_t p = 0; p < share->settings->peers; p++)
@@ -410,8 +409,10 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     case WEFT__MAIL__BODY_RECORDS:
         if (body->records->stamp == 0) {
             on_arrived(share, now, in, out);
+        } else if (body->records->chunk != NULL) {
+            share_chunk_taken(share, now, in, out);
         } else {
-            on_taken(share, now, body->records, out);
+            on_taken(share, now, in, out);
         }
         break;
     case WEFT__MAIL__BODY_ATTESTED:
@@ -419,6 +420,9 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
         break;
     case WEFT__MAIL__BODY_SHARED_WANTED:
         on_wanted(share, body->shared_wanted);
+        break;
+    case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
+        share_on_snapshot_wanted(share, in);
         break;
     case WEFT__MAIL__BODY_SHARED_ACKED:
         on_acked(share, body->shared_acked);
@@ -436,11 +440,14 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
         break;
     }
     if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) share->retry_us = DUE_NEVER;
+    share_ask(share, now, out);
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         if (!share->peers[p].live) continue;
         send_held(share, p, out);
         send_request(share, p, now, out);
         send_attested(share, p, now, out);
+        tell_below(share, p, out);
+        if (share->retry_us == DUE_NEVER) share_give_chunk(share, p, now, out);
         while (share->retry_us == DUE_NEVER && serve(share, p, now, out))
             continue;
     }
@@ -448,7 +455,8 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
 
 static uint64_t share_due(const void *self) {
     const struct share *share = self;
-    uint64_t due = share->retry_us;
+    uint64_t due = share_ask_due(share);
+    if (share->retry_us < due) due = share->retry_us;
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         const struct share_peer *peer = &share->peers[p];
         if (!peer->live || peer->notes == 0) continue;
@@ -464,7 +472,9 @@ static void share_stop(void *self) {
     for (uint32_t p = 0; share->peers != NULL && p < share->settings->peers; p++) {
         heads_free(&share->peers[p].remote);
         mail_drop(&share->peers[p].left);
+        mail_drop(&share->peers[p].chunk);
     }
+    share_snapshot_stop(share);
     for (uint32_t i = 0; i < share->statement_count; i++)
         free(share->statements[i].data);
     free(share->peers);
@@ -509,6 +519,7 @@ static enum weft_status share_start(void *self, const struct actor_seed *seed,
         status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the share actor");
     }
     tail_restart(share, share->place);
+    if (status == WEFT_OK) status = share_snapshot_start(share, why);
     if (status != WEFT_OK) share_stop(share);
     return status;
 }

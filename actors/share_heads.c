@@ -53,7 +53,9 @@ void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count) {
         struct record_origin origin = {.incarnation = list[i]->incarnation};
         if (!id_read(&origin.device, list[i]->device.data, list[i]->device.len)) continue;
         struct shared_head *head = heads_add(heads, &origin);
-        if (head == NULL || list[i]->seq <= head->seq) continue;
+        if (head == NULL) continue;
+        if (list[i]->pruned > head->pruned) head->pruned = list[i]->pruned;
+        if (list[i]->seq <= head->seq) continue;
         head->seq = list[i]->seq;
         if (list[i]->hash.len == RECORD_HASH) {
             memcpy(head->hash, list[i]->hash.data, RECORD_HASH);
@@ -73,4 +75,12 @@ Weft__Head **heads_mail(const struct heads *heads, struct mail *mail, size_t *co
         list[i]->seq = head->seq;
     }
     return list;
+}
+
+bool heads_below(const struct heads *heads, const struct heads *remote) {
+    for (uint32_t i = 0; i < heads->count; i++) {
+        const struct shared_head *head = &heads->list[i];
+        if (head->pruned != 0 && heads_seq(remote, &head->origin) < head->pruned) return true;
+    }
+    return false;
 }

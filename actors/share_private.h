@@ -1,14 +1,98 @@
-/* What the files of the share actor share: heads. */
+/* What the files of the share actor share. */
 #ifndef WEFT_ACTORS_SHARE_PRIVATE_H
 #define WEFT_ACTORS_SHARE_PRIVATE_H
 
-#include "engine/runtime/mail.h"
+#include "engine/runtime/actor.h"
 #include "engine/store/shared.h"
+#include "engine/store/snapshot_reader.h"
 
 /* Heads, sorted by origin. */
 struct heads {
     struct shared_head *list;
     uint32_t count, capacity;
+};
+
+#define SHARE_TAIL_BYTES (1u << 20)
+#define SHARE_TAIL_RECORDS 1024u
+#define SHARE_NOWHERE UINT64_MAX
+#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
+#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
+
+/* What a device has said that it holds. */
+struct statement {
+    struct id device;
+    uint8_t *data;
+    size_t size;
+    uint64_t version; /* counts statements: those after what a peer was told are to be sent */
+};
+
+/* A snapshot that this device is taking, as far as share drives it; the log does the work. */
+enum share_stage {
+    TAKING_NONE,
+    TAKING_READ,   /* chunks are asked for, one at a time */
+    TAKING_KEPT,   /* ... all have come: now what is never forgotten */
+    TAKING_END,    /* the log ends it */
+    TAKING_FOLLOW, /* the log behind it is missing */
+};
+struct share_taking {
+    enum share_stage stage;
+    struct id source;
+    uint8_t *cursor; /* of the chunk that is to be asked for */
+    size_t cursor_size, cursor_room;
+    uint64_t lost_us; /* since when the source is not there; 0: it is */
+    bool under_way;   /* a mail of it is with the log */
+    bool begun;       /* the log has been given some of it: rows and heads do not go together */
+};
+
+struct share_peer {
+    bool live;
+    uint32_t session;
+    struct id device;
+    uint64_t attested;         /* version of the last statement sent */
+    uint64_t attest_us;        /* the next one not before */
+    struct heads remote;       /* what it holds, as far as is known */
+    uint64_t cursor;           /* a place; SHARE_NOWHERE: it has not asked */
+    bool asked;                /* it has been asked from what is held here now */
+    uint64_t retry_us;         /* not before */
+    uint32_t refused;          /* mails of it in a row that could not be taken whole */
+    uint32_t shipments, notes; /* may be handed over */
+    uint64_t told;             /* version of `heads` that it was told */
+    uint32_t done, done_bytes; /* received mails dealt with, not yet said */
+    uint32_t under_way;        /* received ones between clock and log; kept beyond the session */
+    struct mail *left;         /* the session's end, to be answered when none is under way */
+    /* Snapshots: of this peer ... */
+    bool below;       /* what is held here lies below its horizon, as it has said */
+    bool busy;        /* it is taking one itself */
+    uint64_t busy_us; /* ... and is asked again then */
+    bool asked_chunk; /* the answer is on its way */
+    bool asked_kept;  /* likewise, what it never forgets */
+    /* ... and for it. */
+    bool say_below;     /* it lies below the horizon here, and is to be told */
+    bool told_below;    /* ... and it has not asked from above since */
+    bool kept_only;     /* it is being sent what is never forgotten, and nothing else */
+    struct mail *chunk; /* it waits for one: the request */
+    char fault[LIMIT_ERROR_BYTES];
+};
+
+struct share {
+    const struct settings *settings;
+    struct pool *pool;
+    struct shared_reader *reader;
+    struct heads heads;
+    uint64_t version; /* of heads: counts changes */
+    uint64_t place;   /* of the newest record */
+    struct share_peer *peers;
+    /* Records in (tail_after, tail_upto], so that all who are near the head share one reading. */
+    struct arena tail;
+    struct shared_entry tail_list[SHARE_TAIL_RECORDS];
+    uint32_t tail_count;
+    uint64_t tail_after, tail_upto;
+    uint64_t retry_us; /* after reading failed; DUE_NEVER */
+    struct share_taking taking;
+    struct snapshot_reader *snapshots; /* for others; opened when it is first asked for */
+    struct statement statements[LIMIT_ROSTER];
+    uint32_t statement_count;
+    uint64_t statement_version;
 };
 
 /* The head of an origin, or NULL; then `*at` is where it would stand. */
@@ -24,5 +108,37 @@ void heads_free(struct heads *heads);
  * out what need not be sent. */
 void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count);
 Weft__Head **heads_mail(const struct heads *heads, struct mail *mail, size_t *count);
+/* Whether anything that a remote lacks has been forgotten here. */
+bool heads_below(const struct heads *heads, const struct heads *remote);
+
+/* ---- share.c ---- */
+
+/* A mail of records has been dealt with; the session is to end for `text`. */
+void share_done(struct share_peer *peer, uint32_t session, uint32_t bytes);
+void share_blame(struct share_peer *peer, uint32_t session, const char *text);
+
+/* Answers the end of a session when none of its mails is under way any more. */
+void share_settle_left(struct share *share, uint32_t index, struct outbox *out);
+
+/* ---- share_snapshot.c: snapshots, taken and given ---- */
+
+enum weft_status share_snapshot_start(struct share *share, struct weft_error *why);
+void share_snapshot_stop(struct share *share);
+/* The peer has said that this device lies below its horizon, or that all it keeps has come. */
+void share_on_below(struct share *share, uint32_t index, bool kept, struct outbox *out);
+/* A chunk has come; and a mail of the snapshot is back from the log. True: the mail was kept. */
+bool share_on_chunk(struct share *share, struct instant now, struct mail **in, struct outbox *out);
+void share_chunk_taken(struct share *share, struct instant now, struct mail **in,
+                       struct outbox *out);
+/* What the log says: whether a snapshot is being taken. */
+void share_follow_taking(struct share *share, bool taking);
+/* Asks for what is next. */
+void share_ask(struct share *share, struct instant now, struct outbox *out);
+uint64_t share_ask_due(const struct share *share);
+/* The remote asks for a chunk. */
+void share_on_snapshot_wanted(struct share *share, struct mail **in);
+/* Hands out the chunk that a peer waits for. */
+void share_give_chunk(struct share *share, uint32_t index, struct instant now, struct outbox *out);
+void share_forget_peer(struct share *share, uint32_t index);
 
 #endif

@@ -14,6 +14,9 @@ struct engine_ports {
     uint32_t batch_rows;
     uint32_t group_rows;
     uint64_t tail_bytes;
+    uint32_t log_records;
+    uint32_t chunk_bytes;
+    uint64_t patience_ms;
     bool repack; /* pack and unpack every mail on its edge */
 };
 

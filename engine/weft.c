@@ -130,6 +130,12 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
     settings->batch_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_ROWS;
     settings->group_rows = ports->group_rows != 0 ? ports->group_rows : LIMIT_GROUP_ROWS;
+    settings->log_records = ports->log_records != 0 ? ports->log_records : LIMIT_LOG_RECORDS;
+    settings->snapshot_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_SNAPSHOT_ROWS;
+    settings->chunk_bytes = ports->chunk_bytes != 0 ? ports->chunk_bytes : LIMIT_CHUNK;
+    settings->patience_ms =
+        config->patience_h != 0 ? config->patience_h * UINT64_C(3600000) : LIMIT_PATIENCE_MS;
+    if (ports->patience_ms != 0) settings->patience_ms = ports->patience_ms;
     engine->door_max = config->door_bytes != 0 ? config->door_bytes : DOOR_BYTES_DEFAULT;
     /* What the tail keeps counts as held: it must leave room, or the door would stay shut. */
     uint64_t tail = ports->tail_bytes != 0 ? ports->tail_bytes : LIMIT_TAIL_BYTES;

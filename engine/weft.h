@@ -149,6 +149,7 @@ struct weft_config {
     uint32_t peers_max;   /* sessions at once; 8 */
     uint32_t door_bytes;  /* unwritten transactions the engine may hold, in bytes; 64 MiB */
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
+    uint32_t patience_h;  /* hours after which nothing waits for a silent member; 720: 30 days */
 };
 
 /* Opens a library and starts its actors. Annotated tables of `schema` become models.
@@ -449,6 +450,7 @@ struct weft_stats {
     uint64_t rows_parked;    /* received rows that cannot be applied yet */
     uint64_t fields_beaten; /* writes to shared rows that lost against another device's later one */
     uint64_t tombstones_pruned;
+    uint64_t records_pruned; /* of the shared log, forgotten as every member holds them */
     uint64_t batches_encoded, batches_shared, batches_decoded;
     uint64_t batches_from_memory, batches_from_disk;
     uint64_t bytes_in, bytes_out; /* on the wire, all peers */

@@ -26,6 +26,7 @@
     X(rows_parked)         \
     X(fields_beaten)       \
     X(tombstones_pruned)   \
+    X(records_pruned)      \
     X(batches_encoded)     \
     X(batches_shared)      \
     X(batches_decoded)     \

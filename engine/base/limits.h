@@ -50,6 +50,8 @@
  * the names and stamps of all fields of the row. */
 #define LIMIT_SNAPSHOT (512u << 10)
 #define LIMIT_SNAPSHOT_ORIGINS 512u /* whose stamps are in it: those of one row, twice */
+#define LIMIT_CHUNK (256u << 10)    /* bytes of rows after which a chunk is closed */
+#define LIMIT_CURSOR (300u << 10)   /* where a snapshot stands: the key of a row, and a little */
 #define LIMIT_MOVED 65536u          /* rows known to have left the shadow: schema/003_rows.sql */
 
 /* ---- flow ---- */
@@ -69,6 +71,8 @@
 #define LIMIT_TAIL_BYTES (16u << 20) /* committed rows kept in memory for peers near the head */
 #define LIMIT_GROUP_ROWS 16384u      /* rows of one SQLite commit, after which it is made */
 #define LIMIT_GROUP_MAILS 128u       /* transactions of one SQLite commit */
+#define LIMIT_SNAPSHOT_ROWS 2000u    /* rows looked at per slice of a snapshot's end */
+#define LIMIT_LOG_RECORDS 256u       /* of the shared log, that stay for who comes back soon */
 #define LIMIT_FORGET_ROWS 1000u      /* tombstones forgotten per slice */
 #define LIMIT_SCAN_ROWS 1000u        /* rows deleted per slice of a rescan's end */
 #define LIMIT_SCAN_RANGE (1u << 24)  /* stamps kept for the tombstones of a rescan's end */
@@ -92,8 +96,10 @@
 #define LIMIT_DEAD_US 45000000u
 #define LIMIT_REDIAL_MIN_US 1000000u
 #define LIMIT_REDIAL_MAX_US 64000000u
-#define LIMIT_CLOCK_AHEAD_MS 60000u /* a stamp further ahead does not move the clock */
-#define LIMIT_PRUNE_US 5000000u     /* between two surveys */
-#define LIMIT_RETRY_US 1000000u     /* after a commit failed for want of space */
+#define LIMIT_CLOCK_AHEAD_MS 60000u   /* a stamp further ahead does not move the clock */
+#define LIMIT_SOURCE_US 30000000u     /* a snapshot waits that long for who began to give it */
+#define LIMIT_PATIENCE_MS 2592000000u /* 30 days, after which a silent member is away */
+#define LIMIT_PRUNE_US 5000000u       /* between two surveys */
+#define LIMIT_RETRY_US 1000000u       /* after a commit failed for want of space */
 
 #endif

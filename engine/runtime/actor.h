@@ -44,6 +44,10 @@ struct settings {
     uint32_t batch_rows;
     uint32_t group_rows;
     uint64_t tail_bytes;
+    uint32_t log_records;   /* of the shared log, that stay though all members hold them */
+    uint32_t snapshot_rows; /* looked at per slice of a snapshot's end */
+    uint32_t chunk_bytes;   /* of a snapshot */
+    uint64_t patience_ms;   /* after which a silent member is away */
     const struct models *models;
     struct board *board;
     struct entropy_port entropy;

@@ -75,6 +75,8 @@ const struct edge_rule topology_rules[] = {
 
     {.from = ACTOR_PRUNE, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
      .mails = {MAIL(SURVEY), MAIL(FORGET)}},
+    {.from = ACTOR_PRUNE, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
+     .mails = {MAIL(GOVERN)}},
 
     {.from = ACTOR_BULK, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
      .slots_per_peer = LIMIT_PEER_PACKED,
@@ -90,7 +92,7 @@ const struct edge_rule topology_rules[] = {
      .why_enough = "received records inside the engine (peers × LIMIT_PEER_RECORDS)"},
     {.from = ACTOR_SHARE, .to = ACTOR_PEER, .kind = EDGE_ANSWER, .slots = TOPOLOGY_BATCHES,
      .mails = {MAIL(SHIPMENT), MAIL(SHARED_HELD), MAIL(SHARED_REQUEST), MAIL(ATTESTED),
-               MAIL(LEFT)},
+               MAIL(SNAPSHOT_WANTED), MAIL(LEFT)},
      .why_enough = "shipments (LIMIT_PEER_SHIPMENTS) and notes that the peer has granted"},
 
     {.from = ACTOR_PEER, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = 32,
@@ -99,7 +101,7 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(ACKED), MAIL(SHARED_ACKED), MAIL(ATTESTED)}},
     {.from = ACTOR_PEER, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 32,
      .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(GRANTED), MAIL(SHARED_WANTED), MAIL(SHARED_ACKED),
-               MAIL(RECORDS)}},
+               MAIL(SNAPSHOT_WANTED), MAIL(RECORDS)}},
     {.from = ACTOR_PEER, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 8,
      .mails = {MAIL(CLAIM), MAIL(VACATED)},
      .why_enough = "one claim and one vacated for each connection; one connection at a time, and "

@@ -53,6 +53,11 @@ bool roster_has(const struct roster *roster, const struct id *device) {
     return member != NULL && added(member) && !member->removed;
 }
 
+bool roster_away(const struct roster *roster, const struct id *device) {
+    const struct roster_member *member = roster_find(roster, device);
+    return member != NULL && member->away_hlc > member->back_hlc;
+}
+
 const struct roster_key *roster_current(const struct roster *roster) {
     CHECK(roster->key_count <= ROSTER_KEYS);
     return roster->key_count == 0 ? NULL : &roster->keys[roster->key_count - 1];
@@ -335,6 +340,26 @@ static enum weft_status apply_remove(struct roster *roster, const struct record 
     return WEFT_OK;
 }
 
+/* ---- away and back ---- */
+
+static void apply_away(struct roster *roster, const struct record *record, struct bytes body,
+                       const struct roster_change *change) {
+    struct id device;
+    struct roster_member *member = record_read_away(body, &device) ? find(roster, &device) : NULL;
+    if (member == NULL || member->away_hlc >= record->hlc) return;
+    member->away_hlc = record->hlc;
+    member_changed(roster, member, change);
+}
+
+static void apply_back(struct roster *roster, const struct record *record, struct bytes body,
+                       const struct roster_change *change) {
+    struct roster_member *member = find(roster, &record->origin.device);
+    uint64_t hlc = 0;
+    if (member == NULL || !record_read_back(body, &hlc) || member->back_hlc >= hlc) return;
+    member->back_hlc = hlc;
+    member_changed(roster, member, change);
+}
+
 /* ---- library keys ---- */
 
 static int compare_keys(const struct roster_key *a, const struct roster_key *b) {
@@ -389,6 +414,8 @@ enum weft_status roster_apply(struct roster *roster, const struct record *record
         if (op.kind == RECORD_OP_ADD) one = apply_add(roster, record, op.body, change);
         if (op.kind == RECORD_OP_REMOVE) one = apply_remove(roster, record, op.body, change);
         if (op.kind == RECORD_OP_KEY) apply_key(roster, record, op.body, change);
+        if (op.kind == RECORD_OP_AWAY) apply_away(roster, record, op.body, change);
+        if (op.kind == RECORD_OP_BACK) apply_back(roster, record, op.body, change);
         if (one != WEFT_OK) status = one;
     }
     return status;

@@ -8,6 +8,8 @@
  *                                  member ──────────────────► removed, pinned
  *                                  removed ─────────────────► pins raised
  *                          KEY:    box for this device ─────► one more library key
+ *                          AWAY:   member ──────────────────► nothing waits for it any more …
+ *                          BACK:   of itself ───────────────► … until it is there again
  *
  * The first record of a library is its founder's, who adds itself; after that only members' records
  * count. A removed device never comes back under the same identity. A record of a removed device is
@@ -38,6 +40,7 @@ struct roster_member {
     bool disputed;                   /* two REMOVEs of it gave other pins */
     bool said;                       /* this device has itself written a REMOVE of it */
     uint64_t added_hlc, removed_hlc; /* the least of those that say so */
+    uint64_t away_hlc, back_hlc;     /* the greatest AWAY, and the greatest that a BACK answers */
     struct id added_by;              /* zero: a REMOVE of it came before its ADD */
     uint32_t pin_count;
     /* By increasing incarnation, the greatest ones when there were more. A pin with a zero hash
@@ -73,6 +76,9 @@ void roster_close(struct roster *roster);
 const struct roster_member *roster_find(const struct roster *roster, const struct id *device);
 /* A member now: added and not removed. */
 bool roster_has(const struct roster *roster, const struct id *device);
+/* A member that was said to be silent for long, and has not said since that it is back: what all
+ * members hold is asked of the others (docs/decisions/018-horizon.md). */
+bool roster_away(const struct roster *roster, const struct id *device);
 /* The key that new sessions use; NULL when this device has none yet. Both: valid until the roster
  * changes. */
 const struct roster_key *roster_current(const struct roster *roster);

@@ -1,7 +1,8 @@
 /* The shared log in the store: origins and their heads, records, acknowledgements, members, keys.
  *
  *   shared_changes(place, origin, seq, hlc, record)     place: the order in which they came here
- *   _weft_origin(id, device, incarnation, seq, hash, hlc, fork)       one row per origin: its head
+ *   _weft_origin(id, device, incarnation, seq, hash, hlc, fork, pruned …)    one row per origin:
+ *                                                                     its head, its horizon
  *   peer_acks(device, origin, seq)                                    what members hold durably
  *   _weft_member(device, …)  _weft_pin(device, incarnation, seq, hash, said)  _weft_key(epoch, …)
  *
@@ -9,7 +10,9 @@
  * connection of its own, for the share actor. Records are read in the order of `place`: each was
  * written after all that it depends on, so that this order is causal wherever it is read.
  * Invariants
- *   1. An origin's records are here from 1 to its head without a gap, each chained to the last.
+ *   1. An origin's records are here from behind its horizon (`pruned`) to its head without a gap,
+ *      each chained to the last. Of those below it and beyond its head only some are here, that are
+ *      never forgotten (horizon.h).
  *   2. Head, record and what the record's ops changed are in one transaction. */
 #ifndef WEFT_STORE_SHARED_H
 #define WEFT_STORE_SHARED_H
@@ -23,6 +26,7 @@ struct shared_head {
     uint64_t hlc;
     uint8_t hash[RECORD_HASH];
     bool frozen; /* two records of one number were seen: nothing more is taken of it */
+    uint64_t pruned, pruned_hlc; /* number and stamp of the last record that was forgotten */
 };
 
 /* ---- writing, by the log actor ---- */
@@ -70,6 +74,7 @@ struct shared_entry {
     uint64_t place;
     struct record_origin origin;
     uint64_t seq;
+    bool keep;           /* it says more than changes of rows */
     struct bytes record; /* in the arena */
 };
 /* Reads records with places greater than `after`, in order, until `count_max` of them or
@@ -79,6 +84,9 @@ enum weft_status shared_reader_after(struct shared_reader *reader, uint64_t afte
                                      uint32_t count_max, size_t bytes_max, struct arena *arena,
                                      struct shared_entry **out, uint32_t *count, bool *more,
                                      struct weft_error *why);
+/* What horizon_taking_load() gives. */
+enum weft_status shared_reader_taking(struct shared_reader *reader, struct arena *arena,
+                                      struct bytes *out, struct weft_error *why);
 /* Heads of all origins, in one read transaction with the greatest place. */
 enum weft_status shared_reader_heads(struct shared_reader *reader, void *context,
                                      void (*visit)(void *context, const struct shared_head *head),

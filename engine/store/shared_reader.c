@@ -21,16 +21,17 @@
 #define READER_CACHE_BYTES (1u << 20)
 #define READER_ENTRIES_MIN 16u /* room for entries at first */
 
-enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_COUNT };
+enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_TAKING, FIXED_COUNT };
 
 static const char *const fixed_sql[FIXED_COUNT] = {
     /* CROSS JOIN: by place, whatever the planner thinks of the few origins. */
-    [FIXED_AFTER] = "SELECT c.place, o.device, o.incarnation, c.seq, c.record "
+    [FIXED_AFTER] = "SELECT c.place, o.device, o.incarnation, c.seq, c.record, c.keep "
                     "FROM shared_changes AS c CROSS JOIN _weft_origin AS o ON o.id = c.origin "
                     "WHERE c.place > ?1 ORDER BY c.place",
     [FIXED_HEADS] =
         "SELECT " SHARED_HEAD_COLUMNS ", (SELECT coalesce(max(place), 0) FROM shared_changes) "
         "FROM _weft_origin ORDER BY id",
+    [FIXED_TAKING] = "SELECT value FROM _weft_meta WHERE key = 'snapshot'",
 };
 
 struct shared_reader {
@@ -99,6 +100,8 @@ enum weft_status shared_head_step(sqlite3_stmt *statement, const char *path, boo
     out->seq = (uint64_t)sqlite3_column_int64(statement, 2);
     out->hlc = (uint64_t)sqlite3_column_int64(statement, 3);
     out->frozen = sqlite3_column_int(statement, 5) != 0;
+    out->pruned = (uint64_t)sqlite3_column_int64(statement, 6);
+    out->pruned_hlc = (uint64_t)sqlite3_column_int64(statement, 7);
     if (sound) return WEFT_OK;
     sqlite3_reset(statement);
     return status_fail(why, WEFT_CORRUPT, 0,
@@ -133,7 +136,8 @@ static enum weft_status batch_add(struct shared_reader *reader, struct batch *ba
     sqlite3_stmt *row = reader->fixed[FIXED_AFTER];
     struct shared_entry entry = {.place = (uint64_t)sqlite3_column_int64(row, 0),
                                  .origin.incarnation = (uint64_t)sqlite3_column_int64(row, 2),
-                                 .seq = (uint64_t)sqlite3_column_int64(row, 3)};
+                                 .seq = (uint64_t)sqlite3_column_int64(row, 3),
+                                 .keep = sqlite3_column_int(row, 5) != 0};
     struct weft_value record = statement_value(row, 4);
     if (!shared_column(row, 1, entry.origin.device.bytes, sizeof entry.origin.device.bytes) ||
         record.type != WEFT_BLOB || record.size < RECORD_OVERHEAD) {
@@ -198,8 +202,33 @@ enum weft_status shared_reader_heads(struct shared_reader *reader, void *context
         struct shared_head head;
         status = shared_head_step(statement, reader->path, &row, &head, why);
         if (status != WEFT_OK || !row) break;
-        *place = (uint64_t)sqlite3_column_int64(statement, 6);
+        *place = (uint64_t)sqlite3_column_int64(statement, 8);
         visit(context, &head);
     }
+    return status;
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+enum weft_status shared_reader_taking(struct shared_reader *reader, struct arena *arena,
+                                      struct bytes *out, struct weft_error *why) {
+    return shared_taking_step(reader->fixed[FIXED_TAKING], reader->path, arena, out, why);
+}
+
+enum weft_status shared_taking_step(sqlite3_stmt *statement, const char *path, struct arena *arena,
+                                    struct bytes *out, struct weft_error *why) {
+    bool row = false;
+    *out = (struct bytes){0};
+    enum weft_status status = statement_step(statement, &row, "reading", path, why);
+    if (status != WEFT_OK || !row) return status;
+    const struct weft_value value = statement_value(statement, 0);
+    if (value.type == WEFT_BLOB && value.size > 0) {
+        uint8_t *copy = arena_take(arena, value.size);
+        if (copy != NULL) memcpy(copy, value.as.bytes, value.size);
+        *out = (struct bytes){copy, copy == NULL ? 0 : value.size};
+        if (copy == NULL)
+            status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory to read %s", path);
+    }
+    sqlite3_reset(statement);
     return status;
 }

@@ -33,6 +33,7 @@ struct snapshot_reader {
     char *path;
     const struct models *models;
     struct record_origin self;
+    struct id library;
     /* One call. */
     struct snapshot_place place;
     struct snapshot_walk walk;
@@ -62,7 +63,8 @@ struct snapshot_reader {
 
 enum weft_status snapshot_reader_open(const char *path, const char *vfs,
                                       const struct models *models, const struct record_origin *self,
-                                      struct snapshot_reader **out, struct weft_error *why) {
+                                      const struct id *library, struct snapshot_reader **out,
+                                      struct weft_error *why) {
     CHECK(path != NULL && models != NULL);
     CHECK(self != NULL && out != NULL);
     *out = NULL;
@@ -76,6 +78,7 @@ enum weft_status snapshot_reader_open(const char *path, const char *vfs,
     reader->path = copy;
     reader->models = models;
     reader->self = *self;
+    reader->library = *library;
     enum weft_status status = store_connect(path, vfs, true, READER_CACHE_BYTES, &reader->db, why);
     if (status != WEFT_OK) {
         snapshot_reader_close(reader);
@@ -169,7 +172,7 @@ static enum weft_status cut_head(struct snapshot_reader *reader, sqlite3_stmt *h
         "b.origin = c.origin AND b.seq = c.seq - 1) FROM shared_changes AS c WHERE c.place = ?1",
         RECORD_PREV + 1, RECORD_HASH);
     if (status != WEFT_OK) return status;
-    sqlite3_bind_int64(query, 1, sqlite3_column_int64(heads, 7));
+    sqlite3_bind_int64(query, 1, sqlite3_column_int64(heads, 9));
     status = statement_step(query, &row, "reading", reader->path, reader->why);
     if (status == WEFT_OK && (!row || !shared_column(query, 1, head->hash, sizeof head->hash))) {
         status = status_fail(reader->why, WEFT_CORRUPT, 0,
@@ -181,7 +184,7 @@ static enum weft_status cut_head(struct snapshot_reader *reader, sqlite3_stmt *h
         const bool held = sqlite3_column_type(query, 2) != SQLITE_NULL;
         head->seq = (uint64_t)sqlite3_column_int64(query, 0) - 1;
         head->hlc =
-            (uint64_t)(held ? sqlite3_column_int64(query, 2) : sqlite3_column_int64(heads, 8));
+            (uint64_t)(held ? sqlite3_column_int64(query, 2) : sqlite3_column_int64(heads, 7));
         if (head->seq == 0) head->hlc = 0;
     }
     sqlite3_finalize(query);
@@ -202,8 +205,8 @@ static enum weft_status take_heads(struct snapshot_reader *reader, sqlite3_stmt 
         if (status != WEFT_OK || !row) break;
         CHECK(reader->origin_count < room);
         reader->origins[reader->origin_count++] =
-            (struct origin_number){(uint32_t)sqlite3_column_int64(query, 6), head.origin};
-        if (sqlite3_column_type(query, 7) != SQLITE_NULL) status = cut_head(reader, query, &head);
+            (struct origin_number){(uint32_t)sqlite3_column_int64(query, 8), head.origin};
+        if (sqlite3_column_type(query, 9) != SQLITE_NULL) status = cut_head(reader, query, &head);
         if (status == WEFT_OK && head.seq > 0) chunk->heads[chunk->head_count++] = head;
     }
     return status;
@@ -220,12 +223,55 @@ static enum weft_status read_heads(struct snapshot_reader *reader) {
     sqlite3_finalize(query);
     query = NULL;
     if (status == WEFT_OK) {
-        status = statement_prepare(
-            reader->db, &query, reader->path, reader->why,
-            "SELECT " SHARED_HEAD_COLUMNS ", id, (SELECT min(place) FROM _weft_quarantine AS q "
-            "WHERE q.origin = o.id), pruned_hlc FROM _weft_origin AS o ORDER BY id");
+        status = statement_prepare(reader->db, &query, reader->path, reader->why,
+                                   "SELECT " SHARED_HEAD_COLUMNS
+                                   ", id, (SELECT min(place) FROM _weft_quarantine AS q "
+                                   "WHERE q.origin = o.id) FROM _weft_origin AS o ORDER BY id");
     }
     if (status == WEFT_OK) status = take_heads(reader, query, (uint32_t)count);
+    sqlite3_finalize(query);
+    return status;
+}
+
+/* The proof of a head: of the record, or, when that was forgotten, the one that was kept. */
+static enum weft_status prove_head(struct snapshot_reader *reader, sqlite3_stmt *query,
+                                   const struct shared_head *head, struct bytes *out) {
+    struct record record;
+    bool row = false;
+    uint8_t *proof = arena_take(reader->arena, RECORD_PROOF);
+    if (proof == NULL) return no_memory(reader);
+    *out = (struct bytes){proof, RECORD_PROOF};
+    sqlite3_bind_blob(query, 1, head->origin.device.bytes, WEFT_ID_SIZE, SQLITE_STATIC);
+    sqlite3_bind_int64(query, 2, (int64_t)head->origin.incarnation);
+    sqlite3_bind_int64(query, 3, (int64_t)head->seq);
+    enum weft_status status = statement_step(query, &row, "reading", reader->path, reader->why);
+    if (status != WEFT_OK) return status;
+    const struct weft_value value = row ? statement_value(query, 0) : weft_null();
+    const struct bytes bytes = {value.as.bytes, value.type == WEFT_BLOB ? value.size : 0};
+    bool sound = row && head->seq != head->pruned && bytes.size > 0 &&
+                 record_read(&reader->library, bytes, &record, NULL) == WEFT_OK;
+    if (sound) record_prove(&record, proof);
+    if (!sound && row) sound = shared_column(query, 1, proof, RECORD_PROOF);
+    sqlite3_reset(query);
+    if (sound) return WEFT_OK;
+    return status_fail(reader->why, WEFT_CORRUPT, 0,
+                       "%s: the last record of an origin of the shared log cannot be read; restore "
+                       "the file from a copy",
+                       reader->path);
+}
+
+static enum weft_status prove_heads(struct snapshot_reader *reader) {
+    struct snapshot_chunk *chunk = reader->chunk;
+    sqlite3_stmt *query = NULL;
+    chunk->proofs = arena_take(reader->arena, (chunk->head_count + 1) * sizeof *chunk->proofs);
+    if (chunk->proofs == NULL) return no_memory(reader);
+    enum weft_status status = statement_prepare(
+        reader->db, &query, reader->path, reader->why,
+        "SELECT (SELECT record FROM shared_changes WHERE origin = o.id AND seq = ?3), proof "
+        "FROM _weft_origin AS o WHERE device = ?1 AND incarnation = ?2");
+    for (uint32_t i = 0; i < chunk->head_count && status == WEFT_OK; i++) {
+        status = prove_head(reader, query, &chunk->heads[i], &chunk->proofs[i]);
+    }
     sqlite3_finalize(query);
     return status;
 }
@@ -465,7 +511,7 @@ static enum weft_status read_rows(struct snapshot_reader *reader) {
     return full ? write_cursor(reader) : WEFT_OK;
 }
 
-static enum weft_status read_chunk(struct snapshot_reader *reader) {
+static enum weft_status read_chunk(struct snapshot_reader *reader, bool first) {
     struct snapshot_chunk *chunk = reader->chunk;
     enum weft_status status =
         statement_exec(reader->db, "reading", reader->path, reader->why, "BEGIN");
@@ -478,6 +524,7 @@ static enum weft_status read_chunk(struct snapshot_reader *reader) {
         if (status == WEFT_OK && !chunk->lost) status = read_rows(reader);
         snapshot_walk_end(&reader->walk);
     }
+    if (status == WEFT_OK && !chunk->lost && (first || chunk->last)) status = prove_heads(reader);
     enum weft_status ended = statement_exec(reader->db, "reading", reader->path,
                                             status == WEFT_OK ? reader->why : NULL, "COMMIT");
     if (ended != WEFT_OK) sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
@@ -506,5 +553,5 @@ enum weft_status snapshot_chunk_read(struct snapshot_reader *reader, struct byte
                            "another version, so it is told nothing");
     }
     out->lost = !mine;
-    return mine ? read_chunk(reader) : WEFT_OK;
+    return mine ? read_chunk(reader, cursor.size == 0) : WEFT_OK;
 }

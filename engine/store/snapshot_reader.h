@@ -27,23 +27,25 @@
 
 struct snapshot_reader;
 
-/* `self` is the origin that this device writes as: a cursor is of use to nobody else. Errors: as
- * store_connect(). */
+/* `self`, in this library, is the origin that this device writes as: a cursor is of use to nobody
+ * else. Errors: as store_connect(). */
 enum weft_status snapshot_reader_open(const char *path, const char *vfs,
                                       const struct models *models, const struct record_origin *self,
-                                      struct snapshot_reader **out, struct weft_error *why);
+                                      const struct id *library, struct snapshot_reader **out,
+                                      struct weft_error *why);
 void snapshot_reader_close(struct snapshot_reader *reader);
 
 /* A chunk; all in the arena. */
 struct snapshot_chunk {
     struct shared_head *heads; /* of origins of which anything is held, in no order */
     uint32_t head_count;
+    /* That each head is its device's (wire/record.h); of the first and the last chunk. */
+    struct bytes *proofs;
     struct bytes bodies[SNAPSHOT_BODIES]; /* sound: wire/snapshot.h */
     uint32_t body_count;                  /* may be 0 */
     struct bytes cursor;                  /* for the next chunk */
     bool last;                            /* there is none */
-    bool
-        lost; /* the cursor is of no use any more: begin anew with an empty one; nothing was read */
+    bool lost; /* the cursor is of no use any more: begin anew; nothing was read */
 };
 
 /* Reads the chunk at a cursor, which is empty for the first, and else what a chunk gave: it may

@@ -31,14 +31,6 @@ static int bind_number(sqlite3_stmt *statement, int place, uint64_t number) {
 
 /* ---- origins --------------------------------------------------------------------------------- */
 
-/* What is stored of an origin; id 0 when nothing is. */
-struct stored {
-    int64_t id;
-    uint64_t seq;
-    uint8_t hash[RECORD_HASH];
-    bool frozen;
-};
-
 #define ORIGIN_TEXT (ID_TEXT_SIZE + 40u)
 /* An origin, for a message. */
 static const char *origin_text(const struct record_origin *origin, char out[ORIGIN_TEXT]) {
@@ -49,12 +41,12 @@ static const char *origin_text(const struct record_origin *origin, char out[ORIG
     return out;
 }
 
-static enum weft_status origin_read(struct writer *writer, const struct record_origin *origin,
-                                    struct stored *out, struct weft_error *why) {
+enum weft_status shared_stored(struct writer *writer, const struct record_origin *origin,
+                               struct shared_stored *out, struct weft_error *why) {
     CHECK(out != NULL);
     sqlite3_stmt *statement = NULL;
     bool row = false;
-    *out = (struct stored){0};
+    *out = (struct shared_stored){0};
     enum weft_status status = writer_fixed(writer, FIXED_ORIGIN, &statement, why);
     if (status != WEFT_OK) return status;
     bind_id(statement, 1, &origin->device);
@@ -64,6 +56,7 @@ static enum weft_status origin_read(struct writer *writer, const struct record_o
     out->id = sqlite3_column_int64(statement, 0);
     out->seq = (uint64_t)sqlite3_column_int64(statement, 1);
     out->frozen = sqlite3_column_int(statement, 3) != 0;
+    out->pruned = (uint64_t)sqlite3_column_int64(statement, 4);
     if (!shared_column(statement, 2, out->hash, sizeof out->hash)) {
         char text[ORIGIN_TEXT];
         status = status_fail(why, WEFT_CORRUPT, 0,
@@ -75,11 +68,10 @@ static enum weft_status origin_read(struct writer *writer, const struct record_o
     return status;
 }
 
-/* The number of an origin in _weft_origin, to which it is added if it is not there. */
-static enum weft_status origin_take(struct writer *writer, const struct record_origin *origin,
-                                    struct stored *out, struct weft_error *why) {
+enum weft_status shared_stored_add(struct writer *writer, const struct record_origin *origin,
+                                   struct shared_stored *out, struct weft_error *why) {
     CHECK(origin->incarnation <= INT64_MAX);
-    enum weft_status status = origin_read(writer, origin, out, why);
+    enum weft_status status = shared_stored(writer, origin, out, why);
     if (status != WEFT_OK || out->id != 0) return status;
     sqlite3_stmt *add = NULL;
     bool row = false;
@@ -96,8 +88,8 @@ static enum weft_status origin_take(struct writer *writer, const struct record_o
 
 enum weft_status shared_origin_number(struct writer *writer, const struct record_origin *origin,
                                       uint32_t *number, struct weft_error *why) {
-    struct stored stored;
-    enum weft_status status = origin_take(writer, origin, &stored, why);
+    struct shared_stored stored;
+    enum weft_status status = shared_stored_add(writer, origin, &stored, why);
     *number = (uint32_t)stored.id;
     return status;
 }
@@ -105,7 +97,7 @@ enum weft_status shared_origin_number(struct writer *writer, const struct record
 /* ---- records --------------------------------------------------------------------------------- */
 
 /* Says why a record does not go behind the head that is stored; WEFT_OK when it does. */
-static enum weft_status chain_check(const struct writer *writer, const struct stored *head,
+static enum weft_status chain_check(const struct writer *writer, const struct shared_stored *head,
                                     const struct record *record, struct weft_error *why) {
     char text[ORIGIN_TEXT];
     const unsigned long long seq = record->seq, last = head->seq;
@@ -130,7 +122,7 @@ static enum weft_status chain_check(const struct writer *writer, const struct st
     return WEFT_OK;
 }
 
-static enum weft_status head_move(struct writer *writer, int64_t origin,
+enum weft_status shared_head_move(struct writer *writer, int64_t origin,
                                   const struct record *record, struct weft_error *why) {
     sqlite3_stmt *head = NULL;
     enum weft_status status = writer_fixed(writer, FIXED_HEAD, &head, why);
@@ -150,10 +142,10 @@ enum weft_status shared_append(struct writer *writer, const struct record *recor
     CHECK(bytes.size == record->ops.size + RECORD_OVERHEAD);
     CHECK(record->seq >= 1 && record->hlc <= INT64_MAX);
     CHECK(sqlite3_get_autocommit(writer->db) == 0);
-    struct stored head;
+    struct shared_stored head;
     sqlite3_stmt *append = NULL;
     *place = 0;
-    enum weft_status status = origin_take(writer, &record->origin, &head, why);
+    enum weft_status status = shared_stored_add(writer, &record->origin, &head, why);
     if (status == WEFT_OK) status = chain_check(writer, &head, record, why);
     if (status == WEFT_OK) status = writer_fixed(writer, FIXED_APPEND, &append, why);
     if (status != WEFT_OK) return status;
@@ -161,16 +153,17 @@ enum weft_status shared_append(struct writer *writer, const struct record *recor
     bind_number(append, 2, record->seq);
     bind_number(append, 3, record->hlc);
     bind_bytes(append, 4, bytes.data, bytes.size);
+    sqlite3_bind_int(append, 5, record_lasting(record));
     status = statement_run(append, "writing a record of the shared log to", writer->path, why);
     if (status != WEFT_OK) return status;
     *place = (uint64_t)sqlite3_last_insert_rowid(writer->db);
-    return head_move(writer, head.id, record, why);
+    return shared_head_move(writer, head.id, record, why);
 }
 
 /* Whether the record stored, of the same number or of the one before, and `other` cannot both be of
  * one history. */
-static bool contradicts(const struct stored *head, struct bytes stored, const struct record *other,
-                        struct bytes other_bytes) {
+static bool contradicts(const struct shared_stored *head, struct bytes stored,
+                        const struct record *other, struct bytes other_bytes) {
     if (stored.size < RECORD_OVERHEAD) return false;
     if (other->seq == head->seq + 1) return memcmp(other->prev, head->hash, RECORD_HASH) != 0;
     /* Two signatures of one content are no contradiction. */
@@ -183,10 +176,10 @@ enum weft_status shared_freeze(struct writer *writer, const struct record *other
     CHECK(writer != NULL && other != NULL && other->seq >= 1);
     CHECK(other_bytes.size == other->ops.size + RECORD_OVERHEAD);
     CHECK(sqlite3_get_autocommit(writer->db) == 0);
-    struct stored head;
+    struct shared_stored head;
     sqlite3_stmt *query = NULL, *freeze = NULL;
     bool row = false;
-    enum weft_status status = origin_read(writer, &other->origin, &head, why);
+    enum weft_status status = shared_stored(writer, &other->origin, &head, why);
     if (status == WEFT_OK && head.frozen) return WEFT_OK;
     if (status == WEFT_OK) status = writer_fixed(writer, FIXED_RECORD, &query, why);
     if (status == WEFT_OK) status = writer_fixed(writer, FIXED_FREEZE, &freeze, why);
@@ -228,9 +221,9 @@ enum weft_status shared_ack(struct writer *writer, const struct id *device,
                            (unsigned long long)seq, (unsigned long long)origin->incarnation);
     }
     uint32_t from = 0;
-    struct stored stored;
+    struct shared_stored stored;
     sqlite3_stmt *ack = NULL;
-    enum weft_status status = origin_read(writer, origin, &stored, why);
+    enum weft_status status = shared_stored(writer, origin, &stored, why);
     /* Of an origin that nothing is held of, nothing will be asked: or anybody could fill the table
      * of origins with names. */
     if (status != WEFT_OK || stored.id == 0) return status;
@@ -285,6 +278,8 @@ enum weft_status shared_save_member(struct writer *writer, const struct roster_m
     bind_id(save, 10, &member->added_by);
     sqlite3_bind_int(save, 11, member->disputed);
     sqlite3_bind_int(save, 12, member->said);
+    bind_number(save, 13, member->away_hlc);
+    bind_number(save, 14, member->back_hlc);
     status = statement_run(save, "writing", writer->path, why);
     return status == WEFT_OK ? pins_save(writer, member, why) : status;
 }
@@ -349,7 +344,9 @@ static bool member_read(sqlite3_stmt *row, struct roster_member *out) {
                                   .disputed = sqlite3_column_int(row, 10) != 0,
                                   .said = sqlite3_column_int(row, 11) != 0,
                                   .added_hlc = (uint64_t)sqlite3_column_int64(row, 7),
-                                  .removed_hlc = (uint64_t)sqlite3_column_int64(row, 8)};
+                                  .removed_hlc = (uint64_t)sqlite3_column_int64(row, 8),
+                                  .away_hlc = (uint64_t)sqlite3_column_int64(row, 12),
+                                  .back_hlc = (uint64_t)sqlite3_column_int64(row, 13)};
     /* The device first: it is what a message names. */
     if (!shared_column(row, 0, out->device.bytes, sizeof out->device.bytes)) return false;
     struct weft_value name = statement_value(row, 5);

@@ -366,11 +366,31 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                                "WHERE oldest IS NOT NULL ORDER BY d.id, m.id",
     [FIXED_POSITIONS] = "SELECT d.device, p.model, p.position FROM _weft_position AS p "
                         "JOIN _weft_device AS d ON d.id = p.owner ORDER BY p.owner, p.model",
-    [FIXED_ORIGIN] = "SELECT id, seq, hash, fork IS NOT NULL FROM _weft_origin "
+    [FIXED_ORIGIN] = "SELECT id, seq, hash, fork IS NOT NULL, pruned FROM _weft_origin "
                      "WHERE device = ?1 AND incarnation = ?2",
     [FIXED_ORIGIN_ADD] = "INSERT INTO _weft_origin(device, incarnation) VALUES (?1, ?2) "
                          "RETURNING id",
-    [FIXED_APPEND] = "INSERT INTO shared_changes(origin, seq, hlc, record) VALUES (?1, ?2, ?3, ?4)",
+    /* One that was kept before those ahead of it were here gives way. */
+    [FIXED_APPEND] = "INSERT OR REPLACE INTO shared_changes(origin, seq, hlc, record, keep) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5)",
+    [FIXED_KEEP] = "INSERT OR IGNORE INTO shared_changes(origin, seq, hlc, record, keep) "
+                   "VALUES (?1, ?2, ?3, ?4, 1)",
+    [FIXED_FORGET_NEXT] = "SELECT seq, hlc, place FROM shared_changes WHERE origin = ?1 "
+                          "AND seq > ?2 AND seq <= ?3 ORDER BY seq LIMIT ?4",
+    [FIXED_FORGET_HELD] = "SELECT min(place) FROM _weft_quarantine WHERE origin = ?1",
+    [FIXED_FORGET_RECORDS] = "DELETE FROM shared_changes "
+                             "WHERE origin = ?1 AND seq <= ?2 AND keep = 0",
+    [FIXED_LOG_HORIZON] = "UPDATE _weft_origin SET pruned = ?2, pruned_hlc = ?3, proof = ?4 "
+                          "WHERE id = ?1",
+    /* Those that stay lie first, and are few. */
+    [FIXED_LOG_OLDEST] = "SELECT place FROM shared_changes WHERE keep = 0 ORDER BY place LIMIT 1",
+    [FIXED_QUARANTINE_PASS] = "DELETE FROM _weft_quarantine WHERE origin = ?1 AND place IN "
+                              "(SELECT place FROM shared_changes WHERE origin = ?1 AND seq <= ?2)",
+    [FIXED_HEARD] = "INSERT OR REPLACE INTO _weft_heard(device, wall) VALUES (?1, ?2)",
+    [FIXED_LOAD_HEARD] = "SELECT device, wall FROM _weft_heard ORDER BY device",
+    [FIXED_TAKING] = "INSERT OR REPLACE INTO _weft_meta(key, value) VALUES ('snapshot', ?1)",
+    [FIXED_TAKING_DROP] = "DELETE FROM _weft_meta WHERE key = 'snapshot'",
+    [FIXED_TAKING_LOAD] = "SELECT value FROM _weft_meta WHERE key = 'snapshot'",
     [FIXED_HEAD] = "UPDATE _weft_origin SET seq = ?2, hlc = ?3, hash = ?4 WHERE id = ?1",
     [FIXED_RECORD] = "SELECT record FROM shared_changes WHERE origin = ?1 AND seq = ?2",
     [FIXED_FREEZE] = "UPDATE _weft_origin SET held = ?2, fork = ?3 WHERE id = ?1",
@@ -378,8 +398,9 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                          "ON CONFLICT(device, origin) DO UPDATE SET seq = excluded.seq "
                          "WHERE excluded.seq > seq",
     [FIXED_SAVE_MEMBER] = "INSERT OR REPLACE INTO _weft_member(device, id_pk, x_pk, incarnation, "
-                          "cert, name, removed, added_hlc, removed_hlc, added_by, disputed, said) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                          "cert, name, removed, added_hlc, removed_hlc, added_by, disputed, said, "
+                          "away_hlc, back_hlc) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [FIXED_PINS_DROP] = "DELETE FROM _weft_pin WHERE device = ?1",
     [FIXED_PIN] = "INSERT INTO _weft_pin(device, incarnation, seq, hash, said) "
                   "VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -390,8 +411,8 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                         "JOIN _weft_device AS d ON d.id = a.device "
                         "JOIN _weft_origin AS o ON o.id = a.origin ORDER BY a.device, a.origin",
     [FIXED_LOAD_MEMBERS] = "SELECT device, id_pk, x_pk, incarnation, cert, name, removed, "
-                           "added_hlc, removed_hlc, added_by, disputed, said FROM _weft_member "
-                           "ORDER BY added_hlc, device",
+                           "added_hlc, removed_hlc, added_by, disputed, said, away_hlc, back_hlc "
+                           "FROM _weft_member ORDER BY added_hlc, device",
     /* As the incarnations are ordered: without sign. */
     [FIXED_LOAD_PINS] = "SELECT incarnation, seq, hash, said FROM _weft_pin WHERE device = ?1 "
                         "ORDER BY incarnation < 0, incarnation",
@@ -419,6 +440,10 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                               "JOIN shared_changes AS s ON s.place = q.place "
                               "ORDER BY q.hlc LIMIT 1",
     [FIXED_QUARANTINE_DROP] = "DELETE FROM _weft_quarantine WHERE place = ?1",
+    [FIXED_DELETED_NEXT] = "SELECT hlc, model, key, clock FROM _weft_shadow WHERE kind = 2 "
+                           "AND (hlc, model, key) > (?1, ?2, ?3) AND hlc <= ?4 "
+                           "ORDER BY hlc, model, key LIMIT ?5",
+    [FIXED_DELETED_MARK] = "UPDATE _weft_shadow SET kind = 0 WHERE model = ?1 AND key = ?2",
     [FIXED_SEEN_ADD] = "INSERT OR IGNORE INTO _weft_seen(model, key) VALUES (?1, ?2)",
     [FIXED_SEEN_LOOK] = "SELECT 1 FROM _weft_seen WHERE model = ?1 AND key = ?2",
     [FIXED_SEEN_FORGET] = "DELETE FROM _weft_seen WHERE (model, key) IN (SELECT model, key "

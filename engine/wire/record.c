@@ -29,12 +29,14 @@ enum {
     AT_SEQ = 28,
     AT_HLC = 36,
     AT_PREV = 44,
-    AT_OPS_SIZE = 76
+    AT_OPS_SIZE = 76,
+    FIELDS = AT_OPS_SIZE - AT_DEVICE /* what is hashed of the head, and begins a proof */
 };
 
 _Static_assert(AT_OPS_SIZE + 4u == RECORD_HEAD, "the head ends where the ops begin");
 _Static_assert(RECORD_HEAD + RECORD_SIGNATURE == RECORD_OVERHEAD, "head, ops, signature");
 _Static_assert(RECORD_SIGNATURE == SIGN_SIZE, "signatures");
+_Static_assert(FIELDS + RECORD_HASH + RECORD_SIGNATURE == RECORD_PROOF, "fields, hash, signature");
 _Static_assert(RECORD_HASH == crypto_generichash_blake2b_BYTES, "hashes");
 
 int record_origin_compare(const struct record_origin *a, const struct record_origin *b) {
@@ -43,23 +45,31 @@ int record_origin_compare(const struct record_origin *a, const struct record_ori
     return (a->incarnation > b->incarnation) - (a->incarnation < b->incarnation);
 }
 
-/* The canonical bytes before the ops begin with the fields that are hashed, in their order. */
-static void record_hash(const struct id *library, const uint8_t *bytes, size_t ops_size,
-                        uint8_t out[RECORD_HASH]) {
-    uint8_t ops_hash[RECORD_HASH];
+static void hash_ops(struct bytes ops, uint8_t out[RECORD_HASH]) {
+    CHECK(crypto_generichash_blake2b(out, RECORD_HASH, ops.data, ops.size, NULL, 0) == 0);
+}
+
+/* `fields`: those that are hashed, in the order that a record and a proof have them in. */
+static void hash_record(const struct id *library, const uint8_t *fields,
+                        const uint8_t ops_hash[RECORD_HASH], uint8_t out[RECORD_HASH]) {
     crypto_generichash_blake2b_state state;
-    CHECK(crypto_generichash_blake2b(ops_hash, sizeof ops_hash, bytes + RECORD_HEAD, ops_size, NULL,
-                                     0) == 0);
     CHECK(crypto_generichash_blake2b_init(&state, NULL, 0, RECORD_HASH) == 0);
     const struct bytes parts[] = {
         {(const uint8_t *)HASH_CONTEXT, sizeof HASH_CONTEXT},
         {library->bytes, sizeof library->bytes},
-        {bytes + AT_DEVICE, AT_OPS_SIZE - AT_DEVICE},
-        {ops_hash, sizeof ops_hash},
+        {fields, FIELDS},
+        {ops_hash, RECORD_HASH},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
         CHECK(crypto_generichash_blake2b_update(&state, parts[i].data, parts[i].size) == 0);
     CHECK(crypto_generichash_blake2b_final(&state, out, RECORD_HASH) == 0);
+}
+
+static void record_hash(const struct id *library, const uint8_t *bytes, size_t ops_size,
+                        uint8_t out[RECORD_HASH]) {
+    uint8_t ops_hash[RECORD_HASH];
+    hash_ops((struct bytes){bytes + RECORD_HEAD, ops_size}, ops_hash);
+    hash_record(library, bytes + AT_DEVICE, ops_hash, out);
 }
 
 /* ---- reading ---- */
@@ -76,6 +86,25 @@ static bool ops_framed(struct bytes ops) {
     return true;
 }
 
+/* Reads the fields that are hashed. */
+static void read_fields(const uint8_t *fields, struct record *out) {
+    memcpy(out->origin.device.bytes, fields, sizeof out->origin.device.bytes);
+    out->origin.incarnation = load_u64(fields + (AT_INCARNATION - AT_DEVICE));
+    out->seq = load_u64(fields + (AT_SEQ - AT_DEVICE));
+    out->hlc = load_u64(fields + (AT_HLC - AT_DEVICE));
+    memcpy(out->prev, fields + (AT_PREV - AT_DEVICE), RECORD_HASH);
+}
+
+/* What is wrong with them, or NULL. */
+static const char *fields_fault(const struct record *record) {
+    if (record->origin.incarnation > NUMBER_MAX) return "its incarnation is 2^63 or greater";
+    if (record->seq == 0 || record->seq > NUMBER_MAX) return "its number is 0, or 2^63 or greater";
+    if (record->hlc > NUMBER_MAX) return "its stamp is 2^63 or greater";
+    if (record->seq == 1 && !sodium_is_zero(record->prev, RECORD_HASH))
+        return "it is its origin's first, but names one before it";
+    return NULL;
+}
+
 /* What is wrong with a record's form, or NULL; a record is at least RECORD_OVERHEAD bytes. */
 static const char *form_fault(struct bytes bytes, const struct record *record) {
     if (memcmp(bytes.data + AT_MAGIC, "WR", 2) != 0) return "it does not begin as a record does";
@@ -83,11 +112,8 @@ static const char *form_fault(struct bytes bytes, const struct record *record) {
     if (bytes.data[AT_FLAGS] != 0) return "its flags are not 0";
     if (load_u32(bytes.data + AT_OPS_SIZE) != bytes.size - RECORD_OVERHEAD)
         return "it is not as long as it says";
-    if (record->origin.incarnation > NUMBER_MAX) return "its incarnation is 2^63 or greater";
-    if (record->seq == 0 || record->seq > NUMBER_MAX) return "its number is 0, or 2^63 or greater";
-    if (record->hlc > NUMBER_MAX) return "its stamp is 2^63 or greater";
-    if (record->seq == 1 && !sodium_is_zero(record->prev, RECORD_HASH))
-        return "it is its origin's first, but names one before it";
+    const char *fault = fields_fault(record);
+    if (fault != NULL) return fault;
     if (!ops_framed(record->ops)) return "its ops do not end where it ends";
     return NULL;
 }
@@ -102,11 +128,7 @@ enum weft_status record_read(const struct id *library, struct bytes bytes, struc
         return cursor_fail(&cursor, WEFT_LIMIT, "it is longer than a record may be (256 KiB)");
     if (bytes.size < RECORD_OVERHEAD)
         return cursor_fail(&cursor, WEFT_PROTOCOL, "it is shorter than any record (144 bytes)");
-    memcpy(out->origin.device.bytes, bytes.data + AT_DEVICE, sizeof out->origin.device.bytes);
-    out->origin.incarnation = load_u64(bytes.data + AT_INCARNATION);
-    out->seq = load_u64(bytes.data + AT_SEQ);
-    out->hlc = load_u64(bytes.data + AT_HLC);
-    memcpy(out->prev, bytes.data + AT_PREV, RECORD_HASH);
+    read_fields(bytes.data + AT_DEVICE, out);
     out->ops = (struct bytes){bytes.data + RECORD_HEAD, bytes.size - RECORD_OVERHEAD};
     out->signature = (struct bytes){out->ops.data + out->ops.size, RECORD_SIGNATURE};
     const char *fault = form_fault(bytes, out);
@@ -123,6 +145,42 @@ bool record_signed_by(const struct record *record, const uint8_t id_pk[IDENTITY_
     if (record->signature.size != RECORD_SIGNATURE) return false;
     const struct bytes hash = {record->hash, RECORD_HASH};
     return sign_check(SIGN_CONTEXT, &hash, 1, id_pk, record->signature.data);
+}
+
+/* ---- proofs ---- */
+
+void record_prove(const struct record *record, uint8_t out[RECORD_PROOF]) {
+    CHECK(record != NULL && out != NULL);
+    CHECK(record->signature.size == RECORD_SIGNATURE);
+    memcpy(out, record->origin.device.bytes, WEFT_ID_SIZE);
+    store_u64(out + (AT_INCARNATION - AT_DEVICE), record->origin.incarnation);
+    store_u64(out + (AT_SEQ - AT_DEVICE), record->seq);
+    store_u64(out + (AT_HLC - AT_DEVICE), record->hlc);
+    memcpy(out + (AT_PREV - AT_DEVICE), record->prev, RECORD_HASH);
+    hash_ops(record->ops, out + FIELDS);
+    memcpy(out + FIELDS + RECORD_HASH, record->signature.data, RECORD_SIGNATURE);
+}
+
+bool record_read_proof(const struct id *library, struct bytes proof, struct record *out) {
+    CHECK(library != NULL && out != NULL);
+    memset(out, 0, sizeof *out);
+    if (proof.size != RECORD_PROOF) return false;
+    read_fields(proof.data, out);
+    if (fields_fault(out) != NULL) return false;
+    out->ops = (struct bytes){proof.data, 0};
+    out->signature = (struct bytes){proof.data + FIELDS + RECORD_HASH, RECORD_SIGNATURE};
+    hash_record(library, proof.data, proof.data + FIELDS, out->hash);
+    return true;
+}
+
+/* ---- ops ---- */
+
+bool record_lasting(const struct record *record) {
+    struct record_op op;
+    for (size_t at = 0; record_next(record, &at, &op);) {
+        if (op.kind != RECORD_OP_CHANGE) return true;
+    }
+    return false;
 }
 
 bool record_next(const struct record *record, size_t *at, struct record_op *out) {

@@ -25,6 +25,7 @@
 #define RECORD_HEAD 80u /* bytes before the ops */
 #define RECORD_OVERHEAD 144u
 #define RECORD_OP_HEAD 5u
+#define RECORD_PROOF 168u
 
 struct record_origin {
     struct id device;
@@ -52,6 +53,14 @@ enum weft_status record_read(const struct id *library, struct bytes bytes, struc
 /* Whether the signature is that of this key's holder. That the key is the origin's is for the
  * caller to know. */
 bool record_signed_by(const struct record *record, const uint8_t id_pk[IDENTITY_KEY]);
+/* A proof that its origin has written a record, for who need not know what it says:
+ *   proof := device 16 | incarnation u64 | seq u64 | hlc u64 | prev 32 | BLAKE2b-256(ops) 32
+ *            | signature 64
+ * Of a record that was read. */
+void record_prove(const struct record *record, uint8_t out[RECORD_PROOF]);
+/* The same fields as record_read() gives, but for the ops: of those there are none. False when the
+ * bytes are no proof. Who signed it is not looked at. */
+bool record_read_proof(const struct id *library, struct bytes proof, struct record *out);
 /* Fills in hash and signature of `record`, whose other fields are set and whose device is that of
  * the identity, and lays its canonical bytes into `arena`; the slices of `record` then lie in them.
  * Errors: WEFT_NO_MEMORY, WEFT_LIMIT. */
@@ -65,6 +74,8 @@ enum record_op_kind {
     RECORD_OP_REMOVE = 2, /* a member is one no longer; what was accepted of it is pinned */
     RECORD_OP_KEY = 3,    /* a library key, sealed to each of some members */
     RECORD_OP_CHANGE = 4, /* rows of a shared table: wire/change.h */
+    RECORD_OP_AWAY = 5,   /* a member has been silent for long: nothing waits for it any more */
+    RECORD_OP_BACK = 6,   /* who writes it is there again */
 };
 
 struct record_op {
@@ -72,6 +83,8 @@ struct record_op {
     struct bytes body;
 };
 
+/* Whether a record says anything but changes of rows: it is never forgotten. */
+bool record_lasting(const struct record *record);
 /* Walks the ops of a record: *at from 0; false at the end. The record has been read. */
 bool record_next(const struct record *record, size_t *at, struct record_op *out);
 
@@ -105,11 +118,15 @@ struct record_key {
     uint32_t count;     /* 1 to RECORD_BOXES_MAX */
     struct bytes boxes; /* count × RECORD_BOX bytes */
 };
+/* AWAY := device 16
+ * BACK := hlc u64       the stamp of the AWAY that it answers: no wrong clock keeps it away */
 
 /* False when the body has not the form given above (a certificate is not checked here). */
 bool record_read_add(struct bytes body, struct record_add *out);
 bool record_read_remove(struct bytes body, struct record_remove *out);
 bool record_read_key(struct bytes body, struct record_key *out);
+bool record_read_away(struct bytes body, struct id *out);
+bool record_read_back(struct bytes body, uint64_t *out);
 /* What is sealed to a device, LIBRARY_KEY_SEALED bytes; NULL when there is nothing. */
 const uint8_t *record_key_box(const struct record_key *key, const struct id *device);
 
@@ -125,6 +142,8 @@ void record_ops_begin(struct record_ops *ops, struct arena *arena);
 void record_ops_add(struct record_ops *ops, const struct record_add *add);
 void record_ops_remove(struct record_ops *ops, const struct record_remove *remove);
 void record_ops_key(struct record_ops *ops, const struct record_key *key);
+void record_ops_away(struct record_ops *ops, const struct id *device);
+void record_ops_back(struct record_ops *ops, uint64_t hlc);
 /* `body` is that of a CHANGE, as change_end() gives it. */
 void record_ops_change(struct record_ops *ops, struct bytes body);
 enum weft_status record_ops_end(struct record_ops *ops, struct bytes *out);

@@ -89,6 +89,15 @@ bool record_read_key(struct bytes body, struct record_key *out) {
     return true;
 }
 
+bool record_read_away(struct bytes body, struct id *out) {
+    return id_read(out, body.data, body.size);
+}
+
+bool record_read_back(struct bytes body, uint64_t *out) {
+    struct cursor cursor = cursor_begin(body, "a BACK", NULL);
+    return take_u64(&cursor, out) && cursor_left(&cursor) == 0;
+}
+
 const uint8_t *record_key_box(const struct record_key *key, const struct id *device) {
     CHECK(key->boxes.size == (size_t)key->count * RECORD_BOX);
     for (uint32_t i = 0; i < key->count; i++) {
@@ -185,6 +194,17 @@ void record_ops_key(struct record_ops *ops, const struct record_key *key) {
     struct record_key again;
     const bool sound = record_read_key((struct bytes){body, KEY_HEAD + key->boxes.size}, &again);
     CHECK(sound); /* the boxes are in order */
+}
+
+void record_ops_away(struct record_ops *ops, const struct id *device) {
+    uint8_t *at = ops_open(ops, RECORD_OP_AWAY, sizeof *device);
+    if (at != NULL) put(at, device->bytes, sizeof device->bytes);
+}
+
+void record_ops_back(struct record_ops *ops, uint64_t hlc) {
+    CHECK(hlc <= NUMBER_MAX);
+    uint8_t *at = ops_open(ops, RECORD_OP_BACK, sizeof hlc);
+    if (at != NULL) put_u64(at, hlc);
 }
 
 void record_ops_change(struct record_ops *ops, struct bytes body) {

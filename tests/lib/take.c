@@ -19,8 +19,9 @@ static void move_head(struct replica *replica, uint8_t device, uint64_t hlc) {
     const struct id id = library_id(device);
     sqlite3_stmt *move = NULL;
     assert_int_equal(sqlite3_prepare_v2(replica->library.writer->db,
-                                        "UPDATE _weft_origin SET seq = seq + 1, hlc = ?2 "
-                                        "WHERE device = ?1 AND hlc < ?2",
+                                        "UPDATE _weft_origin SET seq = seq + 1, hlc = ?2, "
+                                        "pruned = seq + 1, pruned_hlc = ?2, "
+                                        "proof = zeroblob(168) WHERE device = ?1 AND hlc < ?2",
                                         -1, &move, NULL),
                      SQLITE_OK);
     sqlite3_bind_blob(move, 1, id.bytes, sizeof id.bytes, SQLITE_STATIC);
@@ -64,9 +65,9 @@ void take_forget(struct replica *replica) {
 static void open_reader(struct take *take) {
     struct library *library = &take->from->library;
     const struct record_origin self = {library_id(take->from->device), 7};
-    library_ok(library,
-               snapshot_reader_open(library->path, disk_vfs(take->from->disk),
-                                    library->store.models, &self, &take->reader, &library->why));
+    library_ok(library, snapshot_reader_open(library->path, disk_vfs(take->from->disk),
+                                             library->store.models, &self, &library->store.library,
+                                             &take->reader, &library->why));
 }
 
 void take_begin(struct take *take, struct replica *from, struct replica *to) {

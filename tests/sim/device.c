@@ -158,6 +158,9 @@ static enum weft_status open_engine(struct device *device, struct weft_error *wh
                                  .batch_rows = plan->batch_rows,
                                  .group_rows = plan->group_rows,
                                  .tail_bytes = plan->tail_bytes,
+                                 .log_records = plan->log_records,
+                                 .chunk_bytes = plan->chunk_bytes,
+                                 .patience_ms = plan->patience_ms,
                                  .repack = true};
     return engine_open(&config, &ports, &device->engine, why);
 }

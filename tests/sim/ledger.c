@@ -138,6 +138,7 @@ void ledger_close(struct ledger *ledger) {
     for (uint32_t d = 0; d < DEVICES_MAX; d++)
         for (uint32_t i = 0; i < INCARNATIONS; i++)
             free(ledger->promise[d][i].hash);
+    ledger_keep_free(ledger);
     free(ledger);
 }
 
@@ -169,7 +170,7 @@ static bool recognise(struct device *device, uint32_t *from) {
         ++*from;
         return true;
     }
-    return file->waiting_count > 0 ||
+    return file->waiting_count > 0 || file->taking ||
            world_fail(device->world, "device %u: after a restart record %llu is of no pending step",
                       device->number, (unsigned long long)file->next.seq);
 }
@@ -198,6 +199,11 @@ void ledger_detach(struct device *device) {
         sqlite3_finalize(file->query[q]);
         file->query[q] = NULL;
     }
+}
+
+void ledger_grown(struct device *device) {
+    if (!device->world->plan.log_records || disk_is_down(device->disk) || !device->db) return;
+    (void)ledger_take_all(device);
 }
 
 bool ledger_turned(struct device *device) {
@@ -246,6 +252,15 @@ static bool rows_follow(struct device *device, enum commons_table table,
                                 file->fold.row[row].deleted.device);
 }
 
+#define SHADOW_HIDDEN 2 /* in the file: deleted, or not created yet */
+
+static uint32_t wanted_hidden(const enum stand stands[COMMONS_ROWS]) {
+    uint32_t wanted = 0;
+    for (uint32_t r = 0; r < COMMONS_ROWS; r++)
+        wanted += stands[r] == STAND_GONE;
+    return wanted;
+}
+
 /* What the tables do not show is kept for what it is. */
 static bool shadow_follows(struct device *device, const enum stand stands[COMMONS_ROWS]) {
     static const enum stand kinds[] = {STAND_NOWHERE, STAND_NOWHERE, STAND_GONE, STAND_REFUSED,
@@ -257,6 +272,8 @@ static bool shadow_follows(struct device *device, const enum stand stands[COMMON
         kept[sqlite3_column_int(statement, 0) % 5] = (uint32_t)sqlite3_column_int(statement, 1);
     sqlite3_reset(statement);
     if (code != SQLITE_DONE) return ledger_broken(device, "reading the shadow");
+    /* Deletions that all have heard of may be forgotten. */
+    if (kept[SHADOW_HIDDEN] < wanted_hidden(stands)) kept[SHADOW_HIDDEN] = wanted_hidden(stands);
     for (uint32_t kind = 1; kind < 5; kind++) {
         uint32_t wanted = 0;
         for (uint32_t r = 0; r < COMMONS_ROWS; r++)
@@ -306,6 +323,7 @@ static bool check_all(struct device *device) {
     struct file *file = ledger_file(device);
     enum stand stands[COMMONS_ROWS];
     if (!ledger_take_all(device)) return false;
+    if (file->taking) return heads_follow(device) && holds_own(device);
     fold_stands(&file->fold, stands);
     for (uint32_t r = 0; r < COMMONS_ROWS; r++) {
         device->world->ledger->seen[SEEN_BEHIND] += stands[r] == STAND_BEHIND;
@@ -330,6 +348,7 @@ bool ledger_check(struct device *device) {
 void ledger_restored(struct device *device) {
     struct world *world = device->world;
     struct ledger *ledger = world->ledger;
+    ledger->restored[device->number] = true;
     for (uint32_t of = 0; of < world->cast.device_count; of++)
         for (uint32_t i = 0; i < INCARNATIONS; i++) {
             struct promise *promise = &ledger->promise[of][i];
@@ -353,6 +372,8 @@ bool ledger_agrees(struct world *world, bool *equal, char *why) {
         struct file *file = &world->ledger->file[d];
         if (!ledger_check(device)) return false;
         if (company_out(world->company, d)) continue;
+        snprintf(why, FAILURE_TEXT, "device %u is taking a snapshot", d);
+        if (file->taking) return true;
         snprintf(why, FAILURE_TEXT, "on device %u %u records wait for their time", d,
                  file->waiting_count);
         if (file->waiting_count > 0) return true;

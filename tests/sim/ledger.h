@@ -21,6 +21,8 @@ bool ledger_attach(struct device *device);
 void ledger_detach(struct device *device);
 /* After each turn. */
 bool ledger_turned(struct device *device);
+/* The engine has said that its log has grown, or was cut: while it may still be read. */
+void ledger_grown(struct device *device);
 /* The engine has told outcomes of tickets. */
 void ledger_answered(struct device *device, const Weft__Answered *told);
 /* Everything that can be said of one file. */

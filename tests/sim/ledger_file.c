@@ -45,7 +45,7 @@ struct promise *ledger_promise(struct ledger *ledger, uint32_t device, uint64_t 
 }
 
 /* The end of an origin's chain in a file; NULL: it has more incarnations than can be. */
-static struct chain *chain_of(struct file *file, uint32_t device, uint64_t incarnation) {
+struct chain *ledger_chain_add(struct file *file, uint32_t device, uint64_t incarnation) {
     struct chain *of = file->chain[device];
     uint32_t i = 0;
     while (i < file->chains[device] && of[i].incarnation != incarnation)
@@ -90,12 +90,16 @@ bool ledger_prepare(struct device *device) {
                    "SELECT c.place, o.incarnation, c.seq, c.hlc, c.record FROM shared_changes c "
                    "LEFT JOIN _weft_origin o ON o.id = c.origin WHERE c.place = ?") &&
            prepare(device, QUERY_WAITING, "SELECT 1 FROM _weft_quarantine WHERE place = ?") &&
-           prepare(device, QUERY_SHADOW, "SELECT kind, count(*) FROM _weft_shadow GROUP BY kind");
+           prepare(device, QUERY_SHADOW, "SELECT kind, count(*) FROM _weft_shadow GROUP BY kind") &&
+           prepare(device, QUERY_TAKING, "SELECT 1 FROM _weft_meta WHERE key = 'snapshot'") &&
+           prepare(device, QUERY_HORIZONS,
+                   "SELECT device, incarnation, pruned, seq FROM _weft_origin WHERE pruned > 0 "
+                   "ORDER BY id") &&
+           prepare(device, QUERY_AWAY, "SELECT device FROM _weft_member WHERE away_hlc > back_hlc");
 }
 
-/* Reads a record by one of two queries; `*place` 0: there is none. */
-static bool read_record(struct device *device, int query, uint64_t at, uint64_t *place,
-                        struct scroll *out) {
+bool ledger_read(struct device *device, int query, uint64_t at, uint64_t *place,
+                 struct scroll *out) {
     sqlite3_stmt *statement = ledger_file(device)->query[query];
     const char *fault = NULL;
     *place = 0;
@@ -131,12 +135,14 @@ static bool is_waiting(struct device *device, uint64_t place, bool *waits) {
 
 bool ledger_peek(struct device *device, uint64_t *place) {
     struct file *file = ledger_file(device);
-    return read_record(device, QUERY_NEXT, file->place, place, &file->next);
+    if (!file->folding && !ledger_follow_horizon(device)) return false;
+    return ledger_read(device, QUERY_NEXT, file->place, place, &file->next);
 }
 
 static bool fits_chain(struct device *device, const struct scroll *scroll) {
     struct ledger *ledger = device->world->ledger;
-    struct chain *chain = chain_of(ledger_file(device), scroll->device, scroll->incarnation);
+    struct chain *chain =
+        ledger_chain_add(ledger_file(device), scroll->device, scroll->incarnation);
     if (!chain) return world_fail(device->world, "device %u: too many origins", device->number);
     const struct promise *promise = ledger_promise(ledger, scroll->device, scroll->incarnation);
     const char *fault = NULL;
@@ -175,9 +181,16 @@ static bool waits_rightly(struct device *device, const struct scroll *scroll, bo
 
 bool ledger_take(struct device *device, uint64_t place) {
     struct file *file = ledger_file(device);
-    bool waits = false;
+    bool waits = false, kept = false;
+    ledger_keep(device->world->ledger, &file->next);
+    if (!ledger_is_kept(device, &file->next, &kept)) return false;
+    if (kept) {
+        file->place = place;
+        return true;
+    }
     if (!fits_chain(device, &file->next) || !is_waiting(device, place, &waits)) return false;
-    if (file->begun && device->world->plan.far_clocks && !waits_rightly(device, &file->next, waits))
+    if (file->begun && !file->folding && device->world->plan.far_clocks &&
+        !waits_rightly(device, &file->next, waits))
         return false;
     file->place = place;
     if (waits) {
@@ -210,7 +223,7 @@ static bool take_released(struct device *device) {
             file->waiting[kept++] = file->waiting[i];
             continue;
         }
-        if (!read_record(device, QUERY_AT, file->waiting[i], &place, &scroll)) return false;
+        if (!ledger_read(device, QUERY_AT, file->waiting[i], &place, &scroll)) return false;
         if (place == 0)
             return world_fail(device->world, "device %u: lost a record of the quarantine",
                               device->number);

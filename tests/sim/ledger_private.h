@@ -1,6 +1,7 @@
 /* The inside of the ledger. Private to ledger*.c.
  *
  *   ledger_file.c   the records of one file, taken one by one
+ *   ledger_horizon.c   what a file need not hold any more, and how it goes on after a snapshot
  *   ledger.c        what they must be, given what was answered, and what must follow from them */
 #ifndef SIM_LEDGER_PRIVATE_H
 #define SIM_LEDGER_PRIVATE_H
@@ -11,12 +12,22 @@
 #define WAITING_MAX 4096u
 #define SEQ_MAX 8192u
 
-enum query { QUERY_NEXT, QUERY_AT, QUERY_WAITING, QUERY_SHADOW, QUERY_ROWS };
+enum query {
+    QUERY_NEXT,
+    QUERY_AT,
+    QUERY_WAITING,
+    QUERY_SHADOW,
+    QUERY_TAKING,
+    QUERY_HORIZONS,
+    QUERY_AWAY,
+    QUERY_ROWS
+};
 #define LEDGER_QUERIES (QUERY_ROWS + COMMONS_COUNT)
 
 struct chain {
     uint64_t incarnation, seq;
     uint8_t hash[32];
+    uint64_t pruned; /* records up to here may be missing */
 };
 
 /* One device's file. */
@@ -32,6 +43,8 @@ struct file {
     uint64_t waiting[WAITING_MAX];
     uint32_t waiting_count;
     bool released; /* some came into their time since the last answer: when exactly is not known */
+    bool taking;   /* rows and log do not go together: a snapshot is being taken */
+    bool folding;  /* what was taken before is taken again */
     struct scroll next;
 };
 
@@ -41,8 +54,16 @@ struct promise {
     uint64_t *hash; /* SEQ_MAX of them; 0: not one of the commons */
 };
 
+/* Every record of one incarnation of a device that was ever in any file, by number. */
+struct tome {
+    uint64_t incarnation;
+    struct scroll **scroll; /* SEQ_MAX of them; NULL: not seen */
+};
+
 struct ledger {
     struct world *world;
+    struct tome tome[DEVICES_MAX][INCARNATIONS];
+    bool restored[DEVICES_MAX]; /* its disk was once an older copy: it may hold less than it said */
     struct file file[DEVICES_MAX];
     struct promise promise[DEVICES_MAX][INCARNATIONS];
     uint64_t seen[SEEN_COUNT];
@@ -60,6 +81,10 @@ struct promise *ledger_promise(struct ledger *ledger, uint32_t device, uint64_t 
 /* The end of an origin's chain in a file; NULL: there is none. */
 const struct chain *ledger_chain(const struct file *file, uint32_t device, uint64_t incarnation);
 bool ledger_prepare(struct device *device);
+struct chain *ledger_chain_add(struct file *file, uint32_t device, uint64_t incarnation);
+/* Reads a record by one of two queries; `*place` 0: there is none. */
+bool ledger_read(struct device *device, int query, uint64_t at, uint64_t *place,
+                 struct scroll *out);
 /* Reads the record after those taken, as `next`; `*place` 0: there is none yet. */
 bool ledger_peek(struct device *device, uint64_t *place);
 /* Takes the record that was peeked at. */
@@ -68,5 +93,17 @@ bool ledger_take(struct device *device, uint64_t place);
 bool ledger_is_own(const struct device *device);
 /* Takes all there is. Of the host's own there is none that has not been answered. */
 bool ledger_take_all(struct device *device);
+
+/* ---- ledger_horizon.c */
+
+/* Keeps a record for those who come after it was forgotten. */
+void ledger_keep(struct ledger *ledger, const struct scroll *scroll);
+void ledger_keep_free(struct ledger *ledger);
+/* Looks what the file has forgotten, and whether a snapshot has taken the place of records: then all
+ * of it is folded anew. */
+bool ledger_follow_horizon(struct device *device);
+/* Whether a record that does not follow its chain is one that is never forgotten, and lies below the
+ * horizon or beyond the head. */
+bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *kept);
 
 #endif

@@ -143,7 +143,10 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
     else if (body->body_case == WEFT__MAIL__BODY_ANSWERED) {
         author_observe(device, body->answered);
         if (!device->world->failed) ledger_answered(device, body->answered);
-    } else if (body->body_case == WEFT__MAIL__BODY_FORGOTTEN && body->forgotten->count > 0)
+    } else if (body->body_case == WEFT__MAIL__BODY_GROWN) {
+        ledger_grown(device);
+    } else if (body->body_case == WEFT__MAIL__BODY_FORGOTTEN && body->forgotten->upto &&
+               body->forgotten->count > 0)
         on_forgotten(device, body->forgotten->upto);
 }
 

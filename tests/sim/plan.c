@@ -131,6 +131,14 @@ static void draw_commons(struct plan *plan, struct rng *rng) {
     plan->far_clocks = plan->fault_mean_us[FAULT_CLOCK] && rng_chance(rng, 600);
 }
 
+/* Drawn last, so that a seed's world is otherwise what it was before there was any of this. */
+static void draw_horizon(struct plan *plan, struct rng *rng) {
+    bool prunes = rng_chance(rng, 600), small = rng_chance(rng, 500);
+    plan->log_records = prunes ? (uint32_t)rng_between(rng, 1, 40) : 0;
+    plan->chunk_bytes = small ? (uint32_t)rng_between(rng, 1, 4000) : 0;
+    plan->patience_ms = rng_chance(rng, 300) ? rng_between(rng, 5000, 40000) : 0;
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_COUNT; f++) {
@@ -159,4 +167,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_faults(plan, &rng);
     draw_company(plan, &rng);
     draw_commons(plan, &rng);
+    draw_horizon(plan, &rng);
 }

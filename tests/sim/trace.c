@@ -30,6 +30,13 @@ static void print_heads(const struct cast *cast, Weft__Head **heads, size_t coun
                (unsigned long long)heads[i]->seq);
 }
 
+static void print_chunk(const Weft__Chunk *chunk) {
+    printf(" chunk%s%s%s%s%s, %zu heads, %zu bodies, stage %u", chunk->finish ? " finish" : "",
+           chunk->cursor_asked.len ? "" : " first", chunk->last ? " last" : "",
+           chunk->busy ? " busy" : "", chunk->lost ? " lost" : "", chunk->n_heads, chunk->n_bodies,
+           chunk->stage);
+}
+
 static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
     printf(" %u/%u (%llx,%llx] %u rows%s", device_of(cast, rows->owner), rows->model,
            (unsigned long long)rows->after, (unsigned long long)rows->upto, rows->count,
@@ -97,13 +104,26 @@ static void print_peer_mail(const struct cast *cast, const Weft__Mail *body) {
         printf(" %zu upto %llx stamp %llx status %d %s", body->records->n_records,
                (unsigned long long)body->records->hlc, (unsigned long long)body->records->stamp,
                body->records->status, body->records->text);
+        if (body->records->kept) printf(" kept");
+        if (body->records->below) printf(" below");
+        if (body->records->chunk) print_chunk(body->records->chunk);
+        break;
+    case WEFT__MAIL__BODY_SHIPMENT:
+        printf(" %zu%s%s", body->shipment->n_records, body->shipment->kept ? " kept" : "",
+               body->shipment->below ? " below" : "");
+        if (body->shipment->chunk) print_chunk(body->shipment->chunk);
+        break;
+    case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
+        printf(" cursor of %zu%s", body->snapshot_wanted->cursor.len,
+               body->snapshot_wanted->records ? " records" : "");
         break;
     case WEFT__MAIL__BODY_FORGOTTEN:
-        print_places(cast, &body->forgotten->upto, 1);
+        if (body->forgotten->upto) print_places(cast, &body->forgotten->upto, 1);
         printf(" %u", body->forgotten->count);
         break;
     case WEFT__MAIL__BODY_FORGET:
-        print_places(cast, &body->forget->upto, 1);
+        if (body->forget->upto) print_places(cast, &body->forget->upto, 1);
+        if (body->forget->head) print_heads(cast, &body->forget->head, 1);
         break;
     default:
         print_host_mail(cast, body);

@@ -1,0 +1,390 @@
+/* Snapshots, as share drives them: for this device, chunk after chunk from one source; and for
+ * others, a chunk whenever it is asked for.
+ *
+ *   "below" ─► READ ──last chunk──► KEPT ──all that is never forgotten──► END ─► FOLLOW ─► NONE
+ *               └ one chunk at a time                              the log up to ┘
+ *                 is asked for, or with the log                    the last chunk's heads
+ * Invariants
+ *   1. One source at a time. Another is chosen when it has been away for LIMIT_SOURCE_US, or gives
+ *      nothing because it is taking one itself; then all begins anew.
+ *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
+ *      that is taking gives nothing, so both would wait for ever.
+ *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock.
+ * Not here: what a snapshot does to rows and heads (log). */
+#include <stdlib.h>
+
+#include "actors/share_private.h"
+#include "engine/base/check.h"
+#include "engine/base/status.h"
+#include "engine/crdt/hlc.h"
+#include "engine/wire/message.h"
+#include "engine/wire/snapshot.h"
+
+/* ---- where it stands ---- */
+
+static bool cursor_grow(struct share_taking *taking, size_t size) {
+    if (size <= taking->cursor_room) return true;
+    uint8_t *cursor = realloc(taking->cursor, size);
+    if (cursor == NULL) return false;
+    taking->cursor = cursor;
+    taking->cursor_room = size;
+    return true;
+}
+
+/* Without memory it begins anew. */
+static void set_cursor(struct share_taking *taking, const ProtobufCBinaryData *cursor) {
+    taking->cursor_size = cursor_grow(taking, cursor->len) ? cursor->len : 0;
+    if (taking->cursor_size != 0) memcpy(taking->cursor, cursor->data, cursor->len);
+}
+
+enum weft_status share_snapshot_start(struct share *share, struct weft_error *why) {
+    struct share_taking *taking = &share->taking;
+    struct arena arena;
+    struct bytes packed;
+    arena_init(&arena, share->pool);
+    struct ProtobufCAllocator allocator = message_allocator(&arena);
+    enum weft_status status = shared_reader_taking(share->reader, &arena, &packed, why);
+    Weft__Taking *said = NULL;
+    if (status == WEFT_OK && packed.size != 0)
+        said = weft__taking__unpack(&allocator, packed.size, packed.data);
+    /* What cannot be read the log refuses to open. */
+    if (said != NULL && id_read(&taking->source, said->source.data, said->source.len)) {
+        taking->begun = true;
+        taking->stage = said->raised ? TAKING_FOLLOW : said->read ? TAKING_KEPT : TAKING_READ;
+        set_cursor(taking, &said->cursor);
+    }
+    arena_drop(&arena);
+    return status;
+}
+
+void share_snapshot_stop(struct share *share) {
+    free(share->taking.cursor);
+    if (share->snapshots != NULL) snapshot_reader_close(share->snapshots);
+}
+
+void share_forget_peer(struct share *share, uint32_t index) {
+    mail_drop(&share->peers[index].chunk);
+}
+
+void share_follow_taking(struct share *share, bool taking) {
+    if (taking || (share->taking.stage != TAKING_END && share->taking.stage != TAKING_FOLLOW))
+        return;
+    share->taking.stage = TAKING_NONE;
+    share->taking.begun = false;
+}
+
+static bool is_source(const struct share *share, const struct share_peer *peer) {
+    return peer->live && id_equal(&peer->device, &share->taking.source);
+}
+
+static struct share_peer *find_source(const struct share *share) {
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        if (is_source(share, &share->peers[p])) return &share->peers[p];
+    }
+    return NULL;
+}
+
+/* ---- taking: asking ---- */
+
+static void begin_with(struct share *share, const struct share_peer *peer) {
+    struct share_taking *taking = &share->taking;
+    taking->stage = TAKING_READ;
+    taking->source = peer->device;
+    taking->cursor_size = 0;
+    taking->lost_us = 0;
+}
+
+/* Invariant 2. */
+static bool may_give(const struct share *share, const struct share_peer *peer) {
+    return peer->live && peer->below &&
+           (!peer->told_below || id_compare(&share->settings->device, &peer->device) < 0);
+}
+
+/* Whom to take it from, but for the source that is lost; NULL: nobody now. */
+static struct share_peer *choose(const struct share *share, struct instant now) {
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        struct share_peer *peer = &share->peers[p];
+        if (may_give(share, peer) && now.mono_us >= peer->busy_us) return peer;
+    }
+    return NULL;
+}
+
+static bool is_lost(struct share *share, struct instant now) {
+    struct share_taking *taking = &share->taking;
+    if (find_source(share) != NULL) {
+        taking->lost_us = 0;
+        return false;
+    }
+    if (taking->lost_us == 0) taking->lost_us = now.mono_us == 0 ? 1 : now.mono_us;
+    return now.mono_us >= taking->lost_us + LIMIT_SOURCE_US;
+}
+
+static void ask_source(struct share *share, struct instant now, struct outbox *out) {
+    const struct share_taking *taking = &share->taking;
+    struct share_peer *source = find_source(share);
+    if (source == NULL || taking->under_way || source->notes == 0) return;
+    if (source->asked_chunk || source->asked_kept || now.mono_us < source->busy_us) return;
+    Weft__SnapshotWanted *wanted = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SNAPSHOT_WANTED, &wanted);
+    wanted->records = taking->stage == TAKING_KEPT;
+    if (!wanted->records) {
+        CHECK(mail_bytes(mail, &wanted->cursor, taking->cursor, taking->cursor_size));
+    }
+    source->asked_chunk = !wanted->records;
+    source->asked_kept = wanted->records;
+    source->notes--;
+    outbox_send(out, ACTOR_PEER + (uint32_t)(source - share->peers), &mail);
+}
+
+void share_ask(struct share *share, struct instant now, struct outbox *out) {
+    struct share_taking *taking = &share->taking;
+    if (taking->stage == TAKING_END || taking->under_way) return;
+    const bool lost = taking->stage != TAKING_NONE && is_lost(share, now);
+    if (taking->stage == TAKING_FOLLOW && lost) {
+        /* What is missing may be nowhere any more: another snapshot is whole without it. */
+        for (uint32_t p = 0; p < share->settings->peers; p++)
+            share->peers[p].below = share->peers[p].below || share->peers[p].live;
+    }
+    if (taking->stage == TAKING_NONE || taking->stage == TAKING_FOLLOW || lost) {
+        const struct share_peer *peer = choose(share, now);
+        if (peer != NULL) begin_with(share, peer);
+    }
+    if (taking->stage == TAKING_READ || taking->stage == TAKING_KEPT) ask_source(share, now, out);
+}
+
+uint64_t share_ask_due(const struct share *share) {
+    const struct share_taking *taking = &share->taking;
+    uint64_t due = DUE_NEVER;
+    if (taking->stage == TAKING_END || taking->under_way) return due;
+    if (taking->stage != TAKING_NONE && taking->lost_us != 0) {
+        /* Once it is lost, whoever comes is looked at as he comes. */
+        for (uint32_t p = 0; p < share->settings->peers && due == DUE_NEVER; p++)
+            if (share->peers[p].live) due = taking->lost_us + LIMIT_SOURCE_US;
+    }
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        const struct share_peer *peer = &share->peers[p];
+        if (!peer->live || peer->busy_us == 0 || peer->busy_us >= due) continue;
+        if (may_give(share, peer) || is_source(share, peer)) due = peer->busy_us;
+    }
+    return due;
+}
+
+/* ---- taking: what comes ---- */
+
+static void later(struct share_peer *peer, struct instant now) {
+    peer->busy_us = now.mono_us + LIMIT_RETRY_US;
+}
+
+/* The end of a snapshot, for the log. */
+static void send_end(struct share *share, uint32_t index, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    Weft__Records *records = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RECORDS, &records);
+    records->peer = index;
+    records->session = peer->session;
+    records->chunk = mail_message(mail, &weft__chunk__descriptor);
+    CHECK(records->chunk != NULL);
+    records->chunk->finish = true;
+    CHECK(mail_bytes(mail, &records->chunk->source, peer->device.bytes, WEFT_ID_SIZE));
+    share->taking.stage = TAKING_END;
+    share->taking.under_way = true;
+    peer->under_way++;
+    outbox_send(out, ACTOR_CLOCK, &mail);
+}
+
+void share_on_below(struct share *share, uint32_t index, bool kept, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    if (!kept) {
+        peer->below = true;
+        return;
+    }
+    const bool asked = peer->asked_kept;
+    peer->asked_kept = false;
+    if (asked && share->taking.stage == TAKING_KEPT && is_source(share, peer))
+        send_end(share, index, out);
+}
+
+/* What is wrong with a chunk, or NULL. */
+static const char *chunk_fault(const Weft__Chunk *chunk, bool first, uint64_t *newest) {
+    if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
+        return "a SnapshotChunk with too many heads or bodies";
+    if ((first || chunk->last) && chunk->n_heads == 0)
+        return "a SnapshotChunk that does not say what it is of";
+    if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
+        return "a SnapshotChunk with an impossible cursor";
+    *newest = 0;
+    for (size_t i = 0; i < chunk->n_bodies; i++) {
+        uint64_t stamp = 0;
+        const struct bytes body = {chunk->bodies[i].data, chunk->bodies[i].len};
+        if (!snapshot_sound(body, &stamp)) return "a SnapshotChunk with rows that cannot be read";
+        if (stamp > *newest) *newest = stamp;
+    }
+    return NULL;
+}
+
+bool share_on_chunk(struct share *share, struct instant now, struct mail **in, struct outbox *out) {
+    Weft__Records *records = (*in)->body.records;
+    Weft__Chunk *chunk = records->chunk;
+    struct share_taking *taking = &share->taking;
+    struct share_peer *peer = &share->peers[records->peer];
+    const bool asked = peer->asked_chunk;
+    peer->asked_chunk = false;
+    if (!asked) {
+        share_blame(peer, records->session, "a SnapshotChunk that nobody has asked for");
+        return false;
+    }
+    /* Of another attempt. */
+    if (taking->stage != TAKING_READ || !is_source(share, peer) || taking->under_way) return false;
+    if (chunk->busy || chunk->lost) {
+        if (chunk->busy) later(peer, now);
+        /* Nothing has been done yet: another may have time. */
+        if (chunk->busy && taking->cursor_size == 0 && !taking->begun) taking->stage = TAKING_NONE;
+        if (chunk->lost) taking->cursor_size = 0;
+        return false;
+    }
+    uint64_t newest = 0;
+    const char *fault = chunk_fault(chunk, taking->cursor_size == 0, &newest);
+    if (fault != NULL) {
+        share_blame(peer, records->session, fault);
+        return false;
+    }
+    if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS) {
+        later(peer, now); /* Its time has come there, and soon will here. */
+        return false;
+    }
+    records->hlc = newest;
+    CHECK(mail_bytes(*in, &chunk->cursor_asked, taking->cursor, taking->cursor_size));
+    taking->under_way = taking->begun = true;
+    peer->under_way++;
+    outbox_send(out, ACTOR_CLOCK, in);
+    return true;
+}
+
+/* All is as the giver had it: others are asked from there. */
+static void ended(struct share *share) {
+    if (share->taking.stage == TAKING_END) share->taking.stage = TAKING_FOLLOW;
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        share->peers[p].below = false;
+        share->peers[p].asked = false;
+        share->peers[p].retry_us = 0;
+    }
+}
+
+static void failed(struct share *share, struct share_peer *peer, struct instant now,
+                   const Weft__Records *records) {
+    struct share_taking *taking = &share->taking;
+    if (records->status == WEFT_PROTOCOL || records->status == WEFT_DENIED) {
+        share_blame(peer, records->session, records->text);
+        peer->below = false;
+        taking->stage = TAKING_READ; /* ... from somebody else, when this one is long gone. */
+        taking->cursor_size = 0;
+    } else if (records->status == WEFT_NOT_FOUND) {
+        taking->stage = TAKING_READ;
+        taking->cursor_size = 0;
+    } else if (taking->stage == TAKING_END) {
+        taking->stage = TAKING_KEPT;
+    }
+    later(peer, now);
+}
+
+void share_chunk_taken(struct share *share, struct instant now, struct mail **in,
+                       struct outbox *out) {
+    Weft__Records *records = (*in)->body.records;
+    const Weft__Chunk *chunk = records->chunk;
+    struct share_taking *taking = &share->taking;
+    struct share_peer *peer = &share->peers[records->peer];
+    CHECK(peer->under_way > 0 && taking->under_way);
+    if (records->status == WEFT_OK && chunk->more) {
+        records->stamp = 0;
+        outbox_send(out, ACTOR_CLOCK, in);
+        return;
+    }
+    taking->under_way = false;
+    peer->under_way--;
+    if (records->status != WEFT_OK) {
+        failed(share, peer, now, records);
+    } else if (chunk->finish) {
+        ended(share);
+    } else {
+        set_cursor(taking, &chunk->cursor);
+        if (chunk->last) taking->stage = TAKING_KEPT;
+    }
+    if (records->wire_bytes != 0) share_done(peer, records->session, records->wire_bytes);
+    share_settle_left(share, records->peer, out);
+}
+
+/* ---- giving ---- */
+
+void share_on_snapshot_wanted(struct share *share, struct mail **in) {
+    const Weft__SnapshotWanted *wanted = (*in)->body.snapshot_wanted;
+    CHECK(wanted->peer < share->settings->peers);
+    struct share_peer *peer = &share->peers[wanted->peer];
+    if (!peer->live) return;
+    if (wanted->records) {
+        peer->kept_only = true;
+        peer->cursor = 0;
+        return;
+    }
+    mail_drop(&peer->chunk);
+    peer->chunk = *in;
+    *in = NULL;
+}
+
+static enum weft_status giver_start(struct share *share, struct weft_error *why) {
+    const struct settings *settings = share->settings;
+    const struct record_origin self = {settings->device, settings->incarnation};
+    if (share->snapshots != NULL) return WEFT_OK;
+    return snapshot_reader_open(settings->path, settings->vfs, settings->models, &self,
+                                &settings->library, &share->snapshots, why);
+}
+
+static void fill_chunk(struct mail *mail, const struct snapshot_chunk *from, Weft__Chunk *out) {
+    out->bodies = arena_take(&mail->arena, (from->body_count + 1) * sizeof *out->bodies);
+    out->heads = arena_take(&mail->arena, (from->head_count + 1) * sizeof *out->heads);
+    CHECK(out->bodies != NULL && out->heads != NULL);
+    for (uint32_t i = 0; i < from->body_count; i++)
+        out->bodies[i] =
+            (ProtobufCBinaryData){from->bodies[i].size, (uint8_t *)(uintptr_t)from->bodies[i].data};
+    for (uint32_t i = 0; from->proofs != NULL && i < from->head_count; i++)
+        out->heads[i] =
+            (ProtobufCBinaryData){from->proofs[i].size, (uint8_t *)(uintptr_t)from->proofs[i].data};
+    out->n_bodies = from->body_count;
+    out->n_heads = from->proofs == NULL ? 0 : from->head_count;
+    out->cursor = (ProtobufCBinaryData){from->cursor.size, (uint8_t *)(uintptr_t)from->cursor.data};
+    out->last = from->last;
+    out->lost = from->lost;
+}
+
+void share_give_chunk(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
+    struct share_peer *peer = &share->peers[index];
+    struct snapshot_chunk read = {0};
+    struct weft_error why = {0};
+    Weft__Shipment *shipment = NULL;
+    if (!peer->live || peer->chunk == NULL || peer->shipments == 0) return;
+    const ProtobufCBinaryData *cursor = &peer->chunk->body.snapshot_wanted->cursor;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipment);
+    shipment->chunk = mail_message(mail, &weft__chunk__descriptor);
+    CHECK(shipment->chunk != NULL);
+    enum weft_status status = WEFT_OK;
+    if (share->taking.begun) {
+        shipment->chunk->busy = true;
+    } else {
+        status = giver_start(share, &why);
+        if (status == WEFT_OK) {
+            status =
+                snapshot_chunk_read(share->snapshots, (struct bytes){cursor->data, cursor->len},
+                                    share->settings->chunk_bytes, &mail->arena, &read, &why);
+        }
+        if (status == WEFT_OK) fill_chunk(mail, &read, shipment->chunk);
+    }
+    if (status == WEFT_PROTOCOL) share_blame(peer, peer->session, why.text);
+    if (status != WEFT_OK) {
+        if (status != WEFT_PROTOCOL) share->retry_us = now.mono_us + LIMIT_RETRY_US;
+        mail_drop(&mail);
+        if (status == WEFT_PROTOCOL) mail_drop(&peer->chunk);
+        return;
+    }
+    mail_drop(&peer->chunk);
+    peer->shipments--;
+    outbox_send(out, ACTOR_PEER + index, &mail);
+}

@@ -1,0 +1,193 @@
+/* What a file need not hold any more. Every record that was ever in a file is kept here, so that the
+ * fold of a file whose records were forgotten, or replaced by a snapshot, is still what it must be.
+ *
+ *   horizon risen, records known ─► every member that is there must hold them
+ *   horizon beyond the chain     ─► a snapshot: all is folded anew, up to there from what is kept here
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/base/check.h"
+#include "tests/sim/device.h"
+#include "tests/sim/history.h"
+#include "tests/sim/ledger_private.h"
+
+/* ---- all records ----------------------------------------------------------------------------- */
+
+static struct tome *tome_of(struct ledger *ledger, uint32_t device, uint64_t incarnation) {
+    struct tome *of = ledger->tome[device];
+    uint32_t i = 0;
+    while (i < INCARNATIONS && of[i].scroll && of[i].incarnation != incarnation)
+        i++;
+    CHECK(i < INCARNATIONS);
+    if (!of[i].scroll) {
+        of[i].incarnation = incarnation;
+        of[i].scroll = calloc(SEQ_MAX, sizeof of[i].scroll[0]);
+        CHECK(of[i].scroll != NULL);
+    }
+    return &of[i];
+}
+
+void ledger_keep(struct ledger *ledger, const struct scroll *scroll) {
+    CHECK(scroll->seq < SEQ_MAX && scroll->count <= SCROLL_SAID);
+    struct scroll **kept =
+        &tome_of(ledger, scroll->device, scroll->incarnation)->scroll[scroll->seq];
+    /* After a restored disk one number may be given out again. */
+    if (*kept && memcmp((*kept)->hash, scroll->hash, sizeof scroll->hash) == 0) return;
+    if (!*kept) *kept = malloc(sizeof **kept);
+    CHECK(*kept != NULL);
+    **kept = *scroll;
+}
+
+void ledger_keep_free(struct ledger *ledger) {
+    for (uint32_t d = 0; d < DEVICES_MAX; d++)
+        for (uint32_t i = 0; i < INCARNATIONS; i++) {
+            struct tome *tome = &ledger->tome[d][i];
+            for (uint32_t seq = 0; tome->scroll && seq < SEQ_MAX; seq++)
+                free(tome->scroll[seq]);
+            free(tome->scroll);
+        }
+}
+
+/* ---- horizons -------------------------------------------------------------------------------- */
+
+struct horizon {
+    uint32_t device;
+    uint64_t incarnation, pruned, seq;
+};
+
+/* Reads the row of the query; false at the end. */
+static bool next_horizon(struct device *device, struct horizon *out, int *code) {
+    sqlite3_stmt *statement = ledger_file(device)->query[QUERY_HORIZONS];
+    *code = sqlite3_step(statement);
+    if (*code != SQLITE_ROW) return false;
+    const struct cast *cast = &device->world->cast;
+    out->device = 0;
+    while (out->device < cast->device_count &&
+           memcmp(cast->device[out->device].bytes, sqlite3_column_blob(statement, 0), 16) != 0)
+        out->device++;
+    CHECK(out->device < cast->device_count);
+    out->incarnation = (uint64_t)sqlite3_column_int64(statement, 1);
+    out->pruned = (uint64_t)sqlite3_column_int64(statement, 2);
+    out->seq = (uint64_t)sqlite3_column_int64(statement, 3);
+    return true;
+}
+
+static bool is_away(struct device *device, const struct id *member, bool *away) {
+    sqlite3_stmt *statement = ledger_file(device)->query[QUERY_AWAY];
+    int code;
+    *away = false;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW)
+        *away = *away || memcmp(sqlite3_column_blob(statement, 0), member->bytes, 16) == 0;
+    sqlite3_reset(statement);
+    return code == SQLITE_DONE || ledger_broken(device, "reading who is away");
+}
+
+/* I6: what was forgotten every member holds, but for those that are away, and those whose disk was
+ * set back after they had said so. */
+static bool nobody_needs(struct device *device, const struct horizon *horizon) {
+    struct ledger *ledger = device->world->ledger;
+    bool members[DEVICES_MAX];
+    if (!snapshot_members(device, members)) return false;
+    for (uint32_t m = 0; m < device->world->cast.device_count; m++) {
+        bool away = false;
+        if (!members[m] || m == device->number || ledger->restored[m]) continue;
+        if (!is_away(device, &device->world->cast.device[m], &away)) return false;
+        const struct chain *chain =
+            ledger_chain(&ledger->file[m], horizon->device, horizon->incarnation);
+        if (away || (chain && chain->seq >= horizon->pruned)) continue;
+        return world_fail(device->world,
+                          "device %u forgets records of device %u up to %llu, of which device %u "
+                          "holds %llu only",
+                          device->number, horizon->device, (unsigned long long)horizon->pruned, m,
+                          (unsigned long long)(chain ? chain->seq : 0));
+    }
+    return true;
+}
+
+/* What the snapshot, or records that were here once, said up to the horizon. */
+static bool fold_upto(struct device *device, const struct horizon *horizon) {
+    struct file *file = ledger_file(device);
+    struct ledger *ledger = device->world->ledger;
+    const struct tome *tome = tome_of(ledger, horizon->device, horizon->incarnation);
+    struct chain *chain = ledger_chain_add(file, horizon->device, horizon->incarnation);
+    if (!chain) return world_fail(device->world, "device %u: too many origins", device->number);
+    for (uint64_t seq = chain->seq + 1; seq <= horizon->pruned; seq++) {
+        const struct scroll *scroll = tome->scroll[seq];
+        if (!scroll)
+            return world_fail(device->world,
+                              "device %u stands at record %llu of device %u, which was nowhere",
+                              device->number, (unsigned long long)seq, horizon->device);
+        fold_scroll(&file->fold, scroll);
+        if (scroll->count > 0 && scroll->hlc > file->newest) file->newest = scroll->hlc;
+        memcpy(chain->hash, scroll->hash, sizeof chain->hash);
+    }
+    chain->seq = chain->pruned = horizon->pruned;
+    return true;
+}
+
+/* All anew: what lies below the horizons, and then the records that were taken before. */
+static bool fold_anew(struct device *device) {
+    struct file *file = ledger_file(device);
+    struct horizon horizon;
+    const uint64_t upto = file->place;
+    uint64_t place = 0;
+    bool good = true;
+    int code;
+    fold_begin(&file->fold, &device->world->cast, &device->world->plan.rules);
+    memset(file->chain, 0, sizeof file->chain);
+    memset(file->chains, 0, sizeof file->chains);
+    file->waiting_count = 0;
+    file->place = 0;
+    while (good && next_horizon(device, &horizon, &code))
+        good = fold_upto(device, &horizon);
+    sqlite3_reset(file->query[QUERY_HORIZONS]);
+    file->folding = true;
+    while (good && file->place < upto) {
+        good = ledger_read(device, QUERY_NEXT, file->place, &place, &file->next);
+        if (!good || place == 0 || place > upto) break;
+        good = ledger_take(device, place);
+    }
+    file->folding = false;
+    if (file->place < upto) file->place = upto;
+    return good;
+}
+
+bool ledger_follow_horizon(struct device *device) {
+    struct file *file = ledger_file(device);
+    struct horizon horizon;
+    bool good = true, anew = false, was = file->taking;
+    int code = sqlite3_step(file->query[QUERY_TAKING]);
+    file->taking = code == SQLITE_ROW;
+    sqlite3_reset(file->query[QUERY_TAKING]);
+    if (code != SQLITE_ROW && code != SQLITE_DONE)
+        return ledger_broken(device, "reading whether a snapshot is taken");
+    if (file->taking) file->released = true;
+    anew = was && !file->taking;
+    while (good && next_horizon(device, &horizon, &code)) {
+        struct chain *chain = ledger_chain_add(file, horizon.device, horizon.incarnation);
+        if (!chain) return world_fail(device->world, "device %u: too many origins", device->number);
+        if (chain->pruned >= horizon.pruned) continue;
+        if (chain->seq < horizon.pruned)
+            anew = true;
+        else if (file->begun)
+            good = nobody_needs(device, &horizon);
+        chain->pruned = horizon.pruned;
+    }
+    sqlite3_reset(file->query[QUERY_HORIZONS]);
+    if (good && code != SQLITE_DONE) return ledger_broken(device, "reading horizons");
+    return good && (!anew || fold_anew(device));
+}
+
+bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *kept) {
+    const struct chain *chain =
+        ledger_chain(ledger_file(device), scroll->device, scroll->incarnation);
+    struct heads heads[DEVICES_MAX];
+    const uint64_t seq = chain ? chain->seq : 0;
+    *kept = chain && scroll->seq <= chain->pruned;
+    if (*kept || scroll->seq <= seq + 1) return true;
+    if (!snapshot_heads(device, heads)) return false;
+    const struct head *head = heads_seek(&heads[scroll->device], scroll->incarnation);
+    *kept = scroll->count == 0 && (!head || scroll->seq > head->seq);
+    return true;
+}
