@@ -206,6 +206,8 @@ static enum weft_status raise_heads(struct log *log, struct weft_error *why) {
         struct record record;
         if (!read_proof(log, &said->heads[i], &record)) continue;
         struct shared_head *head = log_head(log, &record.origin);
+        status = horizon_release(log->writer, &record, why);
+        if (status != WEFT_OK) break;
         if (head != NULL && (head->frozen || head->seq >= record.seq)) continue;
         if (roster_judge(&log->roster, &record) != ROSTER_ADMITS) continue;
         if (head == NULL) head = log_add_head(log, &record.origin);

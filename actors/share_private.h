@@ -40,6 +40,7 @@ struct share_taking {
     uint8_t *cursor; /* of the chunk that is to be asked for */
     size_t cursor_size, cursor_room;
     uint64_t lost_us; /* since when the source is not there; 0: it is */
+    bool lost;        /* ... that is long enough: others may give as well */
     bool under_way;   /* a mail of it is with the log */
     bool begun;       /* the log has been given some of it: rows and heads do not go together */
 };

@@ -92,6 +92,7 @@ static void begin_with(struct share *share, const struct share_peer *peer) {
     taking->source = peer->device;
     taking->cursor_size = 0;
     taking->lost_us = 0;
+    taking->lost = false;
 }
 
 /* Invariant 2. */
@@ -101,10 +102,10 @@ static bool may_give(const struct share *share, const struct share_peer *peer) {
 }
 
 /* Whom to take it from, but for the source that is lost; NULL: nobody now. */
-static struct share_peer *choose(const struct share *share, struct instant now) {
+static struct share_peer *choose(const struct share *share) {
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         struct share_peer *peer = &share->peers[p];
-        if (may_give(share, peer) && now.mono_us >= peer->busy_us) return peer;
+        if (may_give(share, peer) && peer->busy_us == 0) return peer;
     }
     return NULL;
 }
@@ -113,17 +114,19 @@ static bool is_lost(struct share *share, struct instant now) {
     struct share_taking *taking = &share->taking;
     if (find_source(share) != NULL) {
         taking->lost_us = 0;
+        taking->lost = false;
         return false;
     }
     if (taking->lost_us == 0) taking->lost_us = now.mono_us == 0 ? 1 : now.mono_us;
-    return now.mono_us >= taking->lost_us + LIMIT_SOURCE_US;
+    if (now.mono_us >= taking->lost_us + LIMIT_SOURCE_US) taking->lost = true;
+    return taking->lost;
 }
 
-static void ask_source(struct share *share, struct instant now, struct outbox *out) {
+static void ask_source(struct share *share, struct outbox *out) {
     const struct share_taking *taking = &share->taking;
     struct share_peer *source = find_source(share);
     if (source == NULL || taking->under_way || source->notes == 0) return;
-    if (source->asked_chunk || source->asked_kept || now.mono_us < source->busy_us) return;
+    if (source->asked_chunk || source->asked_kept || source->busy_us != 0) return;
     Weft__SnapshotWanted *wanted = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SNAPSHOT_WANTED, &wanted);
     wanted->records = taking->stage == TAKING_KEPT;
@@ -138,6 +141,8 @@ static void ask_source(struct share *share, struct instant now, struct outbox *o
 
 void share_ask(struct share *share, struct instant now, struct outbox *out) {
     struct share_taking *taking = &share->taking;
+    for (uint32_t p = 0; p < share->settings->peers; p++)
+        if (now.mono_us >= share->peers[p].busy_us) share->peers[p].busy_us = 0;
     if (taking->stage == TAKING_END || taking->under_way) return;
     const bool lost = taking->stage != TAKING_NONE && is_lost(share, now);
     if (taking->stage == TAKING_FOLLOW && lost) {
@@ -146,25 +151,20 @@ void share_ask(struct share *share, struct instant now, struct outbox *out) {
             share->peers[p].below = share->peers[p].below || share->peers[p].live;
     }
     if (taking->stage == TAKING_NONE || taking->stage == TAKING_FOLLOW || lost) {
-        const struct share_peer *peer = choose(share, now);
+        const struct share_peer *peer = choose(share);
         if (peer != NULL) begin_with(share, peer);
     }
-    if (taking->stage == TAKING_READ || taking->stage == TAKING_KEPT) ask_source(share, now, out);
+    if (taking->stage == TAKING_READ || taking->stage == TAKING_KEPT) ask_source(share, out);
 }
 
 uint64_t share_ask_due(const struct share *share) {
     const struct share_taking *taking = &share->taking;
     uint64_t due = DUE_NEVER;
-    if (taking->stage == TAKING_END || taking->under_way) return due;
-    if (taking->stage != TAKING_NONE && taking->lost_us != 0) {
-        /* Once it is lost, whoever comes is looked at as he comes. */
-        for (uint32_t p = 0; p < share->settings->peers && due == DUE_NEVER; p++)
-            if (share->peers[p].live) due = taking->lost_us + LIMIT_SOURCE_US;
-    }
+    if (taking->stage != TAKING_NONE && taking->lost_us != 0 && !taking->lost)
+        due = taking->lost_us + LIMIT_SOURCE_US;
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         const struct share_peer *peer = &share->peers[p];
-        if (!peer->live || peer->busy_us == 0 || peer->busy_us >= due) continue;
-        if (may_give(share, peer) || is_source(share, peer)) due = peer->busy_us;
+        if (peer->live && peer->busy_us != 0 && peer->busy_us < due) due = peer->busy_us;
     }
     return due;
 }

@@ -147,19 +147,26 @@ enum weft_status horizon_oldest(struct writer *writer, uint64_t *place, struct w
 
 /* ---- snapshots ---- */
 
+enum weft_status horizon_release(struct writer *writer, const struct record *record,
+                                 struct weft_error *why) {
+    struct shared_stored stored;
+    sqlite3_stmt *pass = NULL;
+    enum weft_status status = shared_stored(writer, &record->origin, &stored, why);
+    if (status != WEFT_OK || stored.id == 0) return status;
+    status = writer_fixed(writer, FIXED_QUARANTINE_PASS, &pass, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(pass, 1, stored.id);
+    sqlite3_bind_int64(pass, 2, (int64_t)record->seq);
+    return statement_run(pass, "writing", writer->path, why);
+}
+
 enum weft_status horizon_raise(struct writer *writer, const struct record *record,
                                struct bytes proof, struct weft_error *why) {
     struct shared_stored stored;
-    sqlite3_stmt *pass = NULL;
     enum weft_status status = shared_stored_add(writer, &record->origin, &stored, why);
-    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_QUARANTINE_PASS, &pass, why);
     if (status != WEFT_OK) return status;
     CHECK(record->seq > stored.seq);
-    /* What such a record says of rows came with the snapshot. */
-    sqlite3_bind_int64(pass, 1, stored.id);
-    sqlite3_bind_int64(pass, 2, (int64_t)record->seq);
-    status = statement_run(pass, "writing", writer->path, why);
-    if (status == WEFT_OK) status = shared_head_move(writer, stored.id, record, why);
+    status = shared_head_move(writer, stored.id, record, why);
     if (status != WEFT_OK) return status;
     return set_horizon(writer, stored.id, record->seq, record->hlc, proof, why);
 }

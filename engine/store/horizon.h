@@ -31,6 +31,10 @@ enum weft_status horizon_forget(struct writer *writer, const struct id *library,
                                 uint32_t limit, struct horizon_cut *out, struct weft_error *why);
 /* The place of the oldest record that may be forgotten one day; 0: there is none. */
 enum weft_status horizon_oldest(struct writer *writer, uint64_t *place, struct weft_error *why);
+/* After a snapshot: what records of an origin up to this one say of rows came with it, also if they
+ * wait in quarantine here. Before horizon_raise(). */
+enum weft_status horizon_release(struct writer *writer, const struct record *record,
+                                 struct weft_error *why);
 /* After a snapshot: head and horizon of an origin stand at a record whose proof was judged, and
  * that lies beyond its head. */
 enum weft_status horizon_raise(struct writer *writer, const struct record *record,

@@ -243,9 +243,11 @@ static bool rows_follow(struct device *device, enum commons_table table,
     }
     return !fault || world_fail(device->world,
                                 "device %u: shared rows do not follow from the log: table %s row "
-                                "%u %s (column %u; it stands as %d, created %llx by %u, deleted "
-                                "%llx by %u)",
-                                device->number, shape->name, row, fault, column - 1, stands[row],
+                                "%u %s (column %u, written %llx by %u; it stands as %d, created "
+                                "%llx by %u, deleted %llx by %u)",
+                                device->number, shape->name, row, fault, column - 1,
+                                (unsigned long long)file->fold.row[row].written[column - 1].hlc,
+                                file->fold.row[row].written[column - 1].device, stands[row],
                                 (unsigned long long)file->fold.row[row].created.hlc,
                                 file->fold.row[row].created.device,
                                 (unsigned long long)file->fold.row[row].deleted.hlc,

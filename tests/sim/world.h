@@ -132,7 +132,10 @@ struct world {
     X(RELEASED, "released")       /* ... and whose time came */             \
     X(BEHIND, "behind")           /* a row seen to stand behind another */  \
     X(REFUSED, "refused")         /* ... that a CHECK keeps out */          \
-    X(LOST, "lost")               /* a record that went with its disk */
+    X(LOST, "lost")               /* a record that went with its disk */    \
+    X(FORGOTTEN, "forgotten")     /* a horizon that rose */                 \
+    X(SNAPSHOT, "snapshot")       /* ... by a snapshot */                   \
+    X(AWAY, "away")               /* ... past a member that is away */
 
 enum seen {
 #define SEEN_MEMBER(name, text) SEEN_##name,
