@@ -8,8 +8,8 @@
  *
  * Why T: a member that had not heard of a deletion may have written to the row. What it wrote came
  * before its acknowledgement of the deletion, so it lies within what it said then to hold.
- * Members that are away (docs/decisions/018-horizon.md) are not waited for; but while any is, rows
- * that it could create anew keep their deletions.
+ * Members that are away (docs/decisions/018-horizon.md) are not waited for; but while any is, no
+ * deletion is forgotten: it may come back with a creation that the deletion has beaten.
  * Invariants
  *   1. Prune's survey may be old: what is forgotten is asked again of the members there are now.
  *   2. Nothing of the shared log is forgotten while a snapshot is being taken.
@@ -26,13 +26,11 @@
 struct log_settling {
     bool waiting; /* for `need` */
     bool ready;   /* it has come: prune may say so */
-    bool strict;
     uint32_t count;
     struct deleted_cut cuts[LIMIT_ORIGINS]; /* C, in order of origins */
     uint64_t need[LIMIT_ORIGINS];           /* T */
     struct deleted_place place;
     /* What was looked through last. */
-    bool done_strict;
     uint32_t done_count;
     struct deleted_cut done[LIMIT_ORIGINS];
 };
@@ -196,7 +194,6 @@ static void make_cut(struct log *log) {
             if (is_member(log, m) && seq > settling->need[i]) settling->need[i] = seq;
         }
     }
-    settling->strict = any_away(log);
     deleted_place_free(&settling->place);
     settling->waiting = true;
 }
@@ -211,13 +208,14 @@ static bool cut_reached(const struct log *log) {
 }
 
 static bool cut_is_news(const struct log_settling *settling) {
-    return settling->done_count != settling->count || settling->done_strict != settling->strict ||
+    return settling->done_count != settling->count ||
            memcmp(settling->done, settling->cuts, settling->count * sizeof settling->cuts[0]) != 0;
 }
 
 /* Whether deletions may be looked through now. */
 static bool survey_deleted(struct log *log) {
     struct log_settling *settling = log->settling;
+    if (any_away(log)) return false;
     if (!settling->waiting) {
         make_cut(log);
         settling->waiting = cut_is_news(settling);
@@ -232,18 +230,15 @@ static enum weft_status forget_deleted(struct log *log, Weft__Forgotten *forgott
     struct log_settling *settling = log->settling;
     struct deleted_tally tally;
     bool more = false;
-    if (!settling->waiting || !settling->ready) return WEFT_OK;
-    /* Somebody may have gone away since. */
-    settling->strict = settling->strict || any_away(log);
+    if (!settling->waiting || !settling->ready || any_away(log)) return WEFT_OK;
     enum weft_status status =
         deleted_forget(log->writer, &settling->place, settling->cuts, settling->count,
-                       settling->strict, LIMIT_FORGET_ROWS, &tally, &more, why);
+                       LIMIT_FORGET_ROWS, &tally, &more, why);
     if (status != WEFT_OK) return status;
     forgotten->count = tally.forgotten;
     forgotten->more = more;
     if (more) return WEFT_OK;
     settling->waiting = settling->ready = false;
-    settling->done_strict = settling->strict;
     settling->done_count = settling->count;
     memcpy(settling->done, settling->cuts, settling->count * sizeof settling->cuts[0]);
     return WEFT_OK;

@@ -16,7 +16,6 @@ struct forgetting {
     const struct shared_work *work;
     const struct deleted_cut *cuts;
     uint32_t cut_count;
-    bool strict;
     struct packed list; /* table, key: what goes */
     struct weft_error *why;
 };
@@ -53,7 +52,6 @@ static bool may_go(const struct forgetting *forgetting, struct bytes table,
     const struct models *models = forgetting->writer->models;
     const struct model *model = models_find(models, (const char *)table.data, table.size);
     const bool whole = model != NULL && model->kind == MODEL_SHARED && !model->atomic;
-    if (!whole && forgetting->strict) return false;
     if (!covered(forgetting, &clock->created) || !covered(forgetting, &clock->deleted))
         return false;
     for (uint32_t f = 0; f < clock->field_count; f++) {
@@ -137,12 +135,11 @@ static enum weft_status drop(struct forgetting *forgetting, const struct weft_va
 }
 
 enum weft_status deleted_forget(struct writer *writer, struct deleted_place *place,
-                                const struct deleted_cut *cuts, uint32_t cut_count, bool strict,
-                                uint32_t limit, struct deleted_tally *tally, bool *more,
-                                struct weft_error *why) {
+                                const struct deleted_cut *cuts, uint32_t cut_count, uint32_t limit,
+                                struct deleted_tally *tally, bool *more, struct weft_error *why) {
     struct shared_work *work = NULL;
     struct forgetting forgetting = {
-        .writer = writer, .cuts = cuts, .cut_count = cut_count, .strict = strict, .why = why};
+        .writer = writer, .cuts = cuts, .cut_count = cut_count, .why = why};
     CHECK(sqlite3_get_autocommit(writer->db) == 0 && limit > 0);
     *tally = (struct deleted_tally){0};
     enum weft_status status = shared_work(writer, &work, why);

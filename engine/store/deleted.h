@@ -27,12 +27,10 @@ struct deleted_tally {
 /* Looks at the next `limit` rows at most and forgets those all of whose stamps are covered by the
  * cuts (in order of origins). A row that can be created again with less than all its columns
  * (@relation, @shared(create: atomic), and those of tables that this file has not) stays while a
- * write that came after its deletion would then show; and with `strict` whatever it is: a device
- * may come back that holds a creation which the deletion has beaten. `*more`: call again.
+ * write that came after its deletion would then show. `*more`: call again.
  * Errors: WEFT_CORRUPT, those of reading and writing. */
 enum weft_status deleted_forget(struct writer *writer, struct deleted_place *place,
-                                const struct deleted_cut *cuts, uint32_t cut_count, bool strict,
-                                uint32_t limit, struct deleted_tally *tally, bool *more,
-                                struct weft_error *why);
+                                const struct deleted_cut *cuts, uint32_t cut_count, uint32_t limit,
+                                struct deleted_tally *tally, bool *more, struct weft_error *why);
 
 #endif

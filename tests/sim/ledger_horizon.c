@@ -186,11 +186,10 @@ bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *ke
     const struct chain *chain =
         ledger_chain(ledger_file(device), scroll->device, scroll->incarnation);
     struct heads heads[DEVICES_MAX];
-    const uint64_t seq = chain ? chain->seq : 0;
     *kept = chain && scroll->seq <= chain->pruned;
-    if (*kept || scroll->seq <= seq + 1) return true;
+    if (*kept || scroll->count > 0) return true;
     if (!snapshot_heads(device, heads)) return false;
     const struct head *head = heads_seek(&heads[scroll->device], scroll->incarnation);
-    *kept = scroll->count == 0 && (!head || scroll->seq > head->seq);
+    *kept = !head || scroll->seq > head->seq;
     return true;
 }

@@ -136,7 +136,10 @@ static void draw_horizon(struct plan *plan, struct rng *rng) {
     bool prunes = rng_chance(rng, 600), small = rng_chance(rng, 500);
     plan->log_records = prunes ? (uint32_t)rng_between(rng, 1, 40) : 0;
     plan->chunk_bytes = small ? (uint32_t)rng_between(rng, 1, 4000) : 0;
-    plan->patience_ms = rng_chance(rng, 300) ? rng_between(rng, 5000, 40000) : 0;
+    if (!prunes || rng_chance(rng, 400)) return;
+    /* Then some are cut off for longer than others wait for them. */
+    plan->patience_ms = rng_between(rng, 3000, 15000);
+    plan->fault_length_us = rng_between(rng, plan->patience_ms, 3 * plan->patience_ms) * 1000;
 }
 
 static void draw_faults(struct plan *plan, struct rng *rng) {
