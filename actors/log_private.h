@@ -34,6 +34,7 @@ struct member {
 struct shared_ack {
     struct record_origin origin;
     uint64_t seq;
+    uint64_t applied; /* up to where it has also applied it, as it has said since the start */
     bool saved;
 };
 
@@ -205,6 +206,7 @@ void log_restore_heads(struct log *log);
 void log_tell_place(struct log *log, struct outbox *out);
 /* Its number in what a member says it holds. */
 uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin);
+uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin);
 /* Whether an origin's device has not as many incarnations as it may have. */
 bool log_origin_fits(const struct log *log, const struct record_origin *origin);
 /* A new origin's head; NULL when there may be no more. */

@@ -6,9 +6,10 @@
  *                               this is the most that any member held then (T)
  *                                   └─ this device holds T ─► what C covers goes
  *
- * Why T: a member that had not heard of a deletion may have written to the row. What it wrote came
+ * C is of what members have applied, not only hold: what waits in somebody's quarantine does not
+ * move that one's clock. Why T: a member that had not heard of a deletion may have written to the row. What it wrote came
  * before its acknowledgement of the deletion, so it lies within what it said then to hold.
- * Members that are away (docs/decisions/018-horizon.md) are not waited for; but while any is, no
+ * Members that are away (docs/decisions/020-horizon.md) are not waited for; but while any is, no
  * deletion is forgotten: it may come back with a creation that the deletion has beaten.
  * Invariants
  *   1. Prune's survey may be old: what is forgotten is asked again of the members there are now.
@@ -24,8 +25,9 @@
 #define SILENCE_GRACE 1024u
 
 struct log_settling {
-    bool waiting; /* for `need` */
-    bool ready;   /* it has come: prune may say so */
+    bool waiting;     /* for `need` */
+    bool ready;       /* it has come: prune may say so */
+    uint64_t version; /* of the roster */
     uint32_t count;
     struct deleted_cut cuts[LIMIT_ORIGINS]; /* C, in order of origins */
     uint64_t need[LIMIT_ORIGINS];           /* T */
@@ -169,6 +171,16 @@ static void survey_records(struct log *log, struct mail *mail, Weft__Surveyed *s
 
 /* ---- deletions of shared rows ---- */
 
+/* Whether all members have applied what lies below the horizon: who holds it and has not, as it lies
+ * too far ahead of his clock, writes with stamps from before it. */
+static bool is_applied(const struct log *log, const struct shared_head *head) {
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        if (is_member(log, m) && log_applied_seq(&log->members[m], &head->origin) < head->pruned)
+            return false;
+    }
+    return true;
+}
+
 static int compare_cuts(const void *a, const void *b) {
     const struct deleted_cut *one = a, *other = b;
     return record_origin_compare(&one->origin, &other->origin);
@@ -182,7 +194,7 @@ static void make_cut(struct log *log) {
         struct deleted_cut *cut = &settling->cuts[settling->count++];
         *cut = (struct deleted_cut){head->origin, 0};
         /* The stamp is known of the record at the horizon only. */
-        if (head->pruned != 0 && held_log(log, head) >= head->pruned) cut->hlc = head->pruned_hlc;
+        if (head->pruned != 0 && is_applied(log, head)) cut->hlc = head->pruned_hlc;
     }
     qsort(settling->cuts, settling->count, sizeof settling->cuts[0], compare_cuts);
     for (uint32_t i = 0; i < settling->count; i++) {
@@ -215,9 +227,15 @@ static bool cut_is_news(const struct log_settling *settling) {
 /* Whether deletions may be looked through now. */
 static bool survey_deleted(struct log *log) {
     struct log_settling *settling = log->settling;
-    if (any_away(log)) return false;
+    if (any_away(log) || log->quarantine_due_us != DUE_NEVER) return false;
+    if (settling->waiting && settling->version != log->roster.version) {
+        /* A member that has come since has not said that it holds what the cut covers. */
+        settling->waiting = settling->ready = false;
+        settling->done_count = UINT32_MAX;
+    }
     if (!settling->waiting) {
         make_cut(log);
+        settling->version = log->roster.version;
         settling->waiting = cut_is_news(settling);
         return false; /* What members held then is known with the next survey at the earliest. */
     }
@@ -231,6 +249,7 @@ static enum weft_status forget_deleted(struct log *log, Weft__Forgotten *forgott
     struct deleted_tally tally;
     bool more = false;
     if (!settling->waiting || !settling->ready || any_away(log)) return WEFT_OK;
+    if (settling->version != log->roster.version) return WEFT_OK;
     enum weft_status status =
         deleted_forget(log->writer, &settling->place, settling->cuts, settling->count,
                        LIMIT_FORGET_ROWS, &tally, &more, why);

@@ -169,6 +169,9 @@ void log_release(struct log *log, struct instant now, struct outbox *out) {
         log->quarantine_due_us = now.mono_us + LIMIT_RETRY_US;
     } else {
         log->quarantine_due_us = next == 0 ? DUE_NEVER : when(now, next);
+        /* Others are to know that all is applied. */
+        log->horizon_moved = log->horizon_moved || next == 0;
+        if (log->horizon_moved) log_tell_place(log, out);
     }
 }
 

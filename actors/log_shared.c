@@ -67,12 +67,23 @@ static void load_head(void *context, const struct shared_head *head) {
     if (mine != NULL) *mine = *head;
 }
 
-uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin) {
+static struct shared_ack *find_ack(const struct member *member,
+                                   const struct record_origin *origin) {
     for (uint32_t i = 0; i < member->shared_count; i++) {
         if (record_origin_compare(&member->shared[i].origin, origin) == 0)
-            return member->shared[i].seq;
+            return &member->shared[i];
     }
-    return 0;
+    return NULL;
+}
+
+uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin) {
+    const struct shared_ack *ack = find_ack(member, origin);
+    return ack == NULL ? 0 : ack->seq;
+}
+
+uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin) {
+    const struct shared_ack *ack = find_ack(member, origin);
+    return ack == NULL ? 0 : ack->applied;
 }
 
 static struct shared_ack *acks_grow(struct member *member) {
@@ -89,10 +100,7 @@ static struct shared_ack *acks_grow(struct member *member) {
 
 /* Raises what a member holds of an origin; whether that was news. */
 static bool raise_ack(struct member *member, const struct record_origin *origin, uint64_t seq) {
-    struct shared_ack *ack = NULL;
-    for (uint32_t i = 0; i < member->shared_count && ack == NULL; i++) {
-        if (record_origin_compare(&member->shared[i].origin, origin) == 0) ack = &member->shared[i];
-    }
+    struct shared_ack *ack = find_ack(member, origin);
     if (ack == NULL) {
         ack = acks_grow(member);
         if (ack == NULL) return false;
@@ -185,6 +193,7 @@ static void send_grown(struct log *log, struct outbox *out) {
         grown->heads[i]->pruned = head->pruned;
     }
     grown->taking = log->taking != NULL;
+    grown->waiting = log->quarantine_due_us != DUE_NEVER;
     outbox_send(out, ACTOR_SHARE, &mail);
 }
 
@@ -255,6 +264,8 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
         struct record_origin origin = {.incarnation = head->incarnation};
         if (!id_read(&origin.device, head->device.data, head->device.len)) continue;
         news = log_holds_shared(log, member, &origin, head->seq) || news;
+        struct shared_ack *ack = find_ack(member, &origin);
+        if (ack != NULL && !acked->waiting && head->seq > ack->applied) ack->applied = head->seq;
     }
     if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
     if (news) log_tell_host(out);

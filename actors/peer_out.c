@@ -202,6 +202,7 @@ enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld 
     Weft__Wire__AckSharedChanges message = WEFT__WIRE__ACK_SHARED_CHANGES__INIT;
     message.heads = wire_heads(parcel, held->heads, held->n_heads);
     message.n_heads = held->n_heads;
+    message.waiting = held->waiting;
     if (message.heads == NULL) {
         parcel_release(parcel);
         return WEFT_NO_MEMORY;

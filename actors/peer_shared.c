@@ -95,6 +95,7 @@ static enum weft_status on_ack(struct peer *peer, const Weft__Wire__AckSharedCha
         Weft__SharedAcked *acked = NULL;
         mails[i] = outbox_mail(out, WEFT__MAIL__BODY_SHARED_ACKED, &acked);
         acked->peer = peer->index;
+        acked->waiting = ack->waiting;
         CHECK(mail_bytes(mails[i], &acked->device, peer->device.bytes, WEFT_ID_SIZE));
         acked->heads = mail_heads(mails[i], ack->heads, ack->n_heads);
         acked->n_heads = acked->heads == NULL ? 0 : ack->n_heads;

@@ -180,6 +180,7 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     Weft__SharedHeld *held = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_HELD, &held);
     if (news) held->heads = heads_mail(&share->heads, mail, &held->n_heads);
+    held->waiting = share->waiting;
     held->consumed = peer->done_bytes;
     held->count = peer->done;
     if (peer->fault[0] != 0) held->fault = mail_text(mail, peer->fault);
@@ -392,6 +393,7 @@ static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
 static void on_grown(struct share *share, const Weft__Grown *grown) {
     heads_raise(&share->heads, grown->heads, grown->n_heads);
     share_follow_taking(share, grown->taking);
+    share->waiting = grown->waiting;
     if (grown->place > share->place) share->place = grown->place;
     /* What was missing may have come: a pin, a member, the records before. */
     for (uint32_t p = 0; p < share->settings->peers; p++)
@@ -519,6 +521,7 @@ static enum weft_status share_start(void *self, const struct actor_seed *seed,
         status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the share actor");
     }
     tail_restart(share, share->place);
+    if (status == WEFT_OK) status = shared_reader_waits(share->reader, &share->waiting, why);
     if (status == WEFT_OK) status = share_snapshot_start(share, why);
     if (status != WEFT_OK) share_stop(share);
     return status;

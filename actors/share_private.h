@@ -82,6 +82,7 @@ struct share {
     struct heads heads;
     uint64_t version; /* of heads: counts changes */
     uint64_t place;   /* of the newest record */
+    bool waiting;     /* records wait in quarantine, as far as is known */
     struct share_peer *peers;
     /* Records in (tail_after, tail_upto], so that all who are near the head share one reading. */
     struct arena tail;

@@ -9,7 +9,8 @@
  *      nothing because it is taking one itself; then all begins anew.
  *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
  *      that is taking gives nothing, so both would wait for ever.
- *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock.
+ *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock; the clock
+ *      passes them all, and those of the heads.
  * Not here: what a snapshot does to rows and heads (log). */
 #include <stdlib.h>
 
@@ -204,8 +205,11 @@ void share_on_below(struct share *share, uint32_t index, bool kept, struct outbo
         send_end(share, index, out);
 }
 
-/* What is wrong with a chunk, or NULL. */
-static const char *chunk_fault(const Weft__Chunk *chunk, bool first, uint64_t *newest) {
+/* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
+ * taken: what this device writes from now on is later than that also where the giver has forgotten
+ * it. */
+static const char *chunk_fault(const struct id *library, const Weft__Chunk *chunk, bool first,
+                               uint64_t *newest) {
     if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
         return "a SnapshotChunk with too many heads or bodies";
     if ((first || chunk->last) && chunk->n_heads == 0)
@@ -213,6 +217,13 @@ static const char *chunk_fault(const Weft__Chunk *chunk, bool first, uint64_t *n
     if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
         return "a SnapshotChunk with an impossible cursor";
     *newest = 0;
+    for (size_t i = 0; i < chunk->n_heads; i++) {
+        struct record record;
+        const struct bytes proof = {chunk->heads[i].data, chunk->heads[i].len};
+        if (!record_read_proof(library, proof, &record))
+            return "a SnapshotChunk with an impossible head";
+        if (record.hlc > *newest) *newest = record.hlc;
+    }
     for (size_t i = 0; i < chunk->n_bodies; i++) {
         uint64_t stamp = 0;
         const struct bytes body = {chunk->bodies[i].data, chunk->bodies[i].len};
@@ -243,7 +254,8 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         return false;
     }
     uint64_t newest = 0;
-    const char *fault = chunk_fault(chunk, taking->cursor_size == 0, &newest);
+    const char *fault =
+        chunk_fault(&share->settings->library, chunk, taking->cursor_size == 0, &newest);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
         return false;

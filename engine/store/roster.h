@@ -77,7 +77,7 @@ const struct roster_member *roster_find(const struct roster *roster, const struc
 /* A member now: added and not removed. */
 bool roster_has(const struct roster *roster, const struct id *device);
 /* A member that was said to be silent for long, and has not said since that it is back: what all
- * members hold is asked of the others (docs/decisions/018-horizon.md). */
+ * members hold is asked of the others (docs/decisions/020-horizon.md). */
 bool roster_away(const struct roster *roster, const struct id *device);
 /* The key that new sessions use; NULL when this device has none yet. Both: valid until the roster
  * changes. */

@@ -87,6 +87,9 @@ enum weft_status shared_reader_after(struct shared_reader *reader, uint64_t afte
 /* What horizon_taking_load() gives. */
 enum weft_status shared_reader_taking(struct shared_reader *reader, struct arena *arena,
                                       struct bytes *out, struct weft_error *why);
+/* Whether records wait in quarantine. */
+enum weft_status shared_reader_waits(struct shared_reader *reader, bool *waits,
+                                     struct weft_error *why);
 /* Heads of all origins, in one read transaction with the greatest place. */
 enum weft_status shared_reader_heads(struct shared_reader *reader, void *context,
                                      void (*visit)(void *context, const struct shared_head *head),

@@ -21,7 +21,7 @@
 #define READER_CACHE_BYTES (1u << 20)
 #define READER_ENTRIES_MIN 16u /* room for entries at first */
 
-enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_TAKING, FIXED_COUNT };
+enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_TAKING, FIXED_WAITS, FIXED_COUNT };
 
 static const char *const fixed_sql[FIXED_COUNT] = {
     /* CROSS JOIN: by place, whatever the planner thinks of the few origins. */
@@ -32,6 +32,7 @@ static const char *const fixed_sql[FIXED_COUNT] = {
         "SELECT " SHARED_HEAD_COLUMNS ", (SELECT coalesce(max(place), 0) FROM shared_changes) "
         "FROM _weft_origin ORDER BY id",
     [FIXED_TAKING] = "SELECT value FROM _weft_meta WHERE key = 'snapshot'",
+    [FIXED_WAITS] = "SELECT EXISTS (SELECT 1 FROM _weft_quarantine)",
 };
 
 struct shared_reader {
@@ -205,6 +206,16 @@ enum weft_status shared_reader_heads(struct shared_reader *reader, void *context
         *place = (uint64_t)sqlite3_column_int64(statement, 8);
         visit(context, &head);
     }
+    return status;
+}
+
+enum weft_status shared_reader_waits(struct shared_reader *reader, bool *waits,
+                                     struct weft_error *why) {
+    sqlite3_stmt *statement = reader->fixed[FIXED_WAITS];
+    bool row = false;
+    enum weft_status status = statement_step(statement, &row, "reading", reader->path, why);
+    *waits = status == WEFT_OK && row && sqlite3_column_int(statement, 0) != 0;
+    sqlite3_reset(statement);
     return status;
 }
 

@@ -235,6 +235,7 @@ enum weft_status snapshot_settle(struct writer *writer, struct shared_row *row,
     for (uint32_t f = 0; f < row->clock.field_count; f++)
         empty = empty && row->clock.fields[f].hlc == 0;
     tally->written++;
+    row->touched = true; /* Its age may be another, or what a unique index has of it. */
     if (row->model != NULL) tally->models |= UINT64_C(1) << (row->model->id - 1);
     return empty ? erase(writer, row, why) : shared_row_place(writer, row, false, tally, why);
 }

@@ -6,6 +6,8 @@
  * Deliberately not here: anything that a run depends on. */
 #include "tests/sim/trace.h"
 
+#include "engine/wire/snapshot.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -30,11 +32,26 @@ static void print_heads(const struct cast *cast, Weft__Head **heads, size_t coun
                (unsigned long long)heads[i]->seq);
 }
 
+/* A snapshot's rows: table, the first byte of the key's last column, stamps. */
+static void print_body(struct bytes bytes) {
+    static struct snapshot_body body;
+    static struct snapshot_row row;
+    snapshot_open(&body, bytes);
+    printf("\n                %.*s", (int)body.table.size, (const char *)body.table.data);
+    while (snapshot_next(&body, &row)) {
+        const struct weft_value *key = &row.key[body.key_count - 1];
+        printf(" %02x:%llx-%llx", key->size ? ((const uint8_t *)key->as.bytes)[key->size - 1] : 0,
+               (unsigned long long)row.created.hlc, (unsigned long long)row.deleted.hlc);
+    }
+}
+
 static void print_chunk(const Weft__Chunk *chunk) {
     printf(" chunk%s%s%s%s%s, %zu heads, %zu bodies, stage %u", chunk->finish ? " finish" : "",
            chunk->cursor_asked.len ? "" : " first", chunk->last ? " last" : "",
            chunk->busy ? " busy" : "", chunk->lost ? " lost" : "", chunk->n_heads, chunk->n_bodies,
            chunk->stage);
+    for (size_t i = 0; i < chunk->n_bodies && chunk->stage == 0 && !chunk->cursor_asked.len; i++)
+        print_body((struct bytes){chunk->bodies[i].data, chunk->bodies[i].len});
 }
 
 static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
@@ -123,6 +140,7 @@ static void print_peer_mail(const struct cast *cast, const Weft__Mail *body) {
         break;
     case WEFT__MAIL__BODY_FORGET:
         if (body->forget->upto) print_places(cast, &body->forget->upto, 1);
+        if (body->forget->deleted) printf(" deletions");
         if (body->forget->head) print_heads(cast, &body->forget->head, 1);
         break;
     default:
