@@ -21,7 +21,10 @@ void log_note_lost(struct log *log, const struct weft_error *why) {
 }
 
 enum weft_status log_begin(struct log *log, struct weft_error *why) {
-    if (log->open) return WEFT_OK;
+    if (log->open) {
+        log_hooks_begin(log);
+        return WEFT_OK;
+    }
     if (log->lost.status != WEFT_OK) {
         *why = log->lost;
         return WEFT_SYNC_FAILED;
@@ -29,6 +32,7 @@ enum weft_status log_begin(struct log *log, struct weft_error *why) {
     enum weft_status status = writer_begin(log->writer, why);
     log->open = status == WEFT_OK;
     if (log->open) log_mark_heads(log);
+    if (log->open) log_hooks_begin(log);
     /* A checkpoint's sync may have failed since the last commit: this is where it shows. */
     if (status != WEFT_OK) log_note_lost(log, why);
     return status;
@@ -37,6 +41,7 @@ enum weft_status log_begin(struct log *log, struct weft_error *why) {
 void log_rollback(struct log *log) {
     if (log->open) writer_rollback(log->writer);
     log_restore_heads(log); /* A commit that failed has rolled back already. */
+    log_hooks_drop(log);
     log->open = false;
     log->changed_models = 0;
     log->moved.count = 0;
@@ -239,9 +244,11 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     if (!log->open) return WEFT_OK;
     enum weft_status status = write_group_marks(log, why);
     if (status == WEFT_OK) {
+        log_hooks_before(log, out);
         status = writer_commit(log->writer, why);
         log->open = false;
     }
+    log_hooks_after(log, status == WEFT_OK, out);
     if (status != WEFT_OK) {
         log_rollback(log);
         fail_group(log, why, out);
@@ -292,6 +299,7 @@ static enum weft_status apply_commit(struct log *log, struct mail *mail, struct 
     const struct writer_unchanged unchanged = {log_scan_seen, log};
     enum weft_status status = log_begin(log, why);
     bool shared = false;
+    log_hooks_author(log, commit->ticket, NULL);
     for (size_t r = 0; r < commit->n_rows && status == WEFT_OK; r++) {
         Weft__Rows *rows = commit->rows[r];
         struct stream stream = {log->settings->device, rows->model};
@@ -447,6 +455,7 @@ static void log_stop(void *self) {
     for (uint32_t i = 0; i < log->group_count; i++) {
         mail_drop(&log->group[i]);
     }
+    mail_drop(&log->hooks.mail);
     log_scan_free(log);
     log_free_members(log);
     log_free_taking(log);
@@ -466,6 +475,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     log->board = settings->board;
     log->pool = seed->pool;
     log->acks_due_us = DUE_NEVER;
+    log->hooks.watch = (struct writer_watch){log_hooks_touched, log};
     vector_init(&log->positions);
     vector_init(&log->moved);
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,

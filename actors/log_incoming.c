@@ -62,6 +62,7 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
     struct stream stream = log_stream(rows);
     CHECK(rows->after == log_position(log, &stream));
     enum weft_status status = log_begin(log, why);
+    log_hooks_author(log, 0, &stream.owner);
     if (status == WEFT_OK) {
         status = writer_apply_remote(log->writer, &stream.owner, rows, &log->remote, why);
     }
@@ -80,8 +81,11 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
     struct stream stream = log_stream(rows);
     CHECK(!log->open);
     enum weft_status status = log_begin(log, why);
+    log_hooks_author(log, 0, &stream.owner);
     if (status == WEFT_OK && rows->upto > rows->after) {
+        const uint64_t before = log->remote.written;
         status = writer_apply_remote(log->writer, &stream.owner, rows, &log->remote, why);
+        if (log->remote.written != before) log->changed_models |= UINT64_C(1) << (rows->model - 1);
     }
     if (status == WEFT_OK) {
         status = writer_sweep_cursor(log->writer, &stream, !done, cursor, why);

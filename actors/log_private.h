@@ -9,6 +9,7 @@
 #include "engine/store/shared.h"
 #include "engine/store/shared_row.h"
 #include "engine/wire/attest.h"
+#include "engine/wire/touched.h"
 
 struct scan; /* an open rescan */
 struct log_settling;
@@ -43,6 +44,28 @@ struct sweep {
     struct stream stream;
     uint64_t cursor;
     uint64_t horizon; /* of the batch that began at 0; a greater one makes it begin anew */
+};
+
+/* What the host's hooks are to be told of the open group: nothing, only what it touches, or which
+ * rows. */
+enum log_hooks_state { LOG_HOOKS_OFF, LOG_HOOKS_MODELS, LOG_HOOKS_ROWS };
+
+struct log_hooks {
+    struct writer_watch watch; /* log_hooks_touched() */
+    enum log_hooks_state state;
+    struct mail *mail;    /* the Changes of the open group; NULL until a row is written */
+    size_t room;          /* entries that it has room for */
+    Weft__Changed *entry; /* the last of them, that of the author; NULL until it writes a row */
+    struct touched_builder rows;
+    size_t packed; /* bytes of rows in the entries before */
+    uint64_t models;
+    /* Who writes now. */
+    uint64_t ticket;
+    bool remote;
+    struct id author;
+    uint64_t told; /* Changes has been sent, with this first serial, and Settled has not; else 0 */
+    /* All that was ever sent. */
+    uint64_t serial, mails, bytes;
 };
 
 struct log {
@@ -91,6 +114,7 @@ struct log {
     uint64_t started_ms;    /* wall time of the first step; 0: before it */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
+    struct log_hooks hooks;
     struct scan *scans[LIMIT_SCANS];
     bool stopped;
     struct weft_error lost; /* a sync failed: nothing more is written, this step is the last */
@@ -262,6 +286,21 @@ enum weft_status log_apply_rows(struct log *log, struct instant now, const struc
 enum weft_status log_load_rows(struct log *log, struct weft_error *why);
 /* Applies records of the quarantine whose time has come. */
 void log_release(struct log *log, struct instant now, struct outbox *out);
+
+/* ---- log_hooks.c: what the host's hooks are told ---- */
+
+/* The writer's watch. */
+void log_hooks_touched(void *context, const struct model *model, enum weft_change_op op,
+                       const struct weft_value *key);
+/* A transaction of the writer is open: from here on rows are gathered, if there is a hook. */
+void log_hooks_begin(struct log *log);
+/* Who has written the rows that come next: this host (NULL), with a ticket, or another device. */
+void log_hooks_author(struct log *log, uint64_t ticket, const struct id *device);
+/* Tells what is gathered, just before the commit; and what became of it. */
+void log_hooks_before(struct log *log, struct outbox *out);
+void log_hooks_after(struct log *log, bool done, struct outbox *out);
+/* The group is rolled back. */
+void log_hooks_drop(struct log *log);
 
 /* ---- log_govern.c: records that this device writes about members ---- */
 

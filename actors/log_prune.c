@@ -7,8 +7,9 @@
  *                                   └─ this device holds T ─► what C covers goes
  *
  * C is of what members have applied, not only hold: what waits in somebody's quarantine does not
- * move that one's clock. Why T: a member that had not heard of a deletion may have written to the row. What it wrote came
- * before its acknowledgement of the deletion, so it lies within what it said then to hold.
+ * move that one's clock. Why T: a member that had not heard of a deletion may have written to the
+ * row. What it wrote came before its acknowledgement of the deletion, so it lies within what it
+ * said then to hold.
  * Members that are away (docs/decisions/020-horizon.md) are not waited for; but while any is, no
  * deletion is forgotten: it may come back with a creation that the deletion has beaten.
  * Invariants
@@ -171,8 +172,8 @@ static void survey_records(struct log *log, struct mail *mail, Weft__Surveyed *s
 
 /* ---- deletions of shared rows ---- */
 
-/* Whether all members have applied what lies below the horizon: who holds it and has not, as it lies
- * too far ahead of his clock, writes with stamps from before it. */
+/* Whether all members have applied what lies below the horizon: who holds it and has not, as it
+ * lies too far ahead of his clock, writes with stamps from before it. */
 static bool is_applied(const struct log *log, const struct shared_head *head) {
     for (uint32_t m = 0; m < log->member_count; m++) {
         if (is_member(log, m) && log_applied_seq(&log->members[m], &head->origin) < head->pruned)

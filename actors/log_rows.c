@@ -82,6 +82,7 @@ static enum weft_status apply_ops(struct log *log, const struct record *record,
     struct record_op op;
     uint32_t origin = 0;
     enum weft_status status = shared_origin(log->writer, &record->origin, &origin, why);
+    log_hooks_author(log, 0, &record->origin.device);
     for (size_t at = 0; status == WEFT_OK && record_next(record, &at, &op);) {
         /* What has not the form it should is passed over, by everybody alike. */
         if (op.kind != RECORD_OP_CHANGE || !change_sound(op.body, record->hlc)) continue;

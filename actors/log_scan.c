@@ -179,7 +179,7 @@ static void on_begin(struct log *log, const Weft__Scan *order, struct outbox *ou
 /* Deletes slice by slice, each in a commit of its own. `*last` is the version of the last
  * tombstone, 0 when there is none. */
 static enum weft_status delete_unseen(struct log *log, struct instant now, struct scan *scan,
-                                      uint64_t first, uint64_t *last, struct outbox *out,
+                                      const Weft__Scan *order, uint64_t *last, struct outbox *out,
                                       struct weft_error *why) {
     struct writer_sweep sweep = {.model = scan->model,
                                  .column = scan->column,
@@ -188,6 +188,7 @@ static enum weft_status delete_unseen(struct log *log, struct instant now, struc
                                  .keep = keep,
                                  .context = scan};
     struct stream stream = {log->settings->device, scan->model->id};
+    const uint64_t first = order->first;
     uint64_t next = first;
     enum weft_status status = WEFT_OK;
     for (bool more = true; more && status == WEFT_OK;) {
@@ -196,6 +197,7 @@ static enum weft_status delete_unseen(struct log *log, struct instant now, struc
         arena_init(&arena, log->pool);
         status = rows_begin(&deleted, &arena, scan->model->id, scan->model->column_count);
         if (status == WEFT_OK) status = log_begin(log, why);
+        log_hooks_author(log, order->ticket, NULL);
         if (status == WEFT_OK && next - first > LIMIT_SCAN_RANGE - LIMIT_SCAN_ROWS) {
             status = status_fail(why, WEFT_LIMIT, 0,
                                  "table \"%s\": more rows are to be deleted than one rescan may; "
@@ -265,8 +267,7 @@ static void on_end(struct log *log, struct instant now, const Weft__Scan *order,
     }
     struct stream stream = {log->settings->device, log->scans[at]->model->id};
     uint64_t after = vector_get(&log->positions, &stream);
-    enum weft_status status =
-        delete_unseen(log, now, log->scans[at], order->first, &last, out, &why);
+    enum weft_status status = delete_unseen(log, now, log->scans[at], order, &last, out, &why);
     scan_drop(log, at);
     if (status == WEFT_OK) {
         CHECK(log->open && log->group_count == 0);

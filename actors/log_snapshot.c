@@ -380,6 +380,7 @@ void log_chunk(struct log *log, struct instant now, struct mail **in, struct out
     struct shared_row_tally tally = {0};
     struct weft_error why = {0};
     const Weft__Chunk before = *chunk;
+    const struct id several = {{0}};
     arena_adopt(&(*in)->arena, log->pool);
     (void)log_flush(log, now, out);
     enum weft_status status = log_reload_shared(log, &why);
@@ -390,6 +391,7 @@ void log_chunk(struct log *log, struct instant now, struct mail **in, struct out
         status = status_fail(&why, WEFT_NOT_FOUND, 0, "a chunk of another snapshot");
     }
     if (status == WEFT_OK) {
+        log_hooks_author(log, 0, &several);
         status = take_slice(log, chunk, &tally, &why);
         log_add_remote(log, &tally);
         if (records->stamp > log->group_stamp) log->group_stamp = records->stamp;

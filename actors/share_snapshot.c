@@ -9,8 +9,8 @@
  *      nothing because it is taking one itself; then all begins anew.
  *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
  *      that is taking gives nothing, so both would wait for ever.
- *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock; the clock
- *      passes them all, and those of the heads.
+ *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock; the
+ *      clock passes them all, and those of the heads.
  * Not here: what a snapshot does to rows and heads (log). */
 #include <stdlib.h>
 

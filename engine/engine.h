@@ -17,6 +17,7 @@ struct engine_ports {
     uint32_t log_records;
     uint32_t chunk_bytes;
     uint64_t patience_ms;
+    uint32_t hook_mails;
     bool repack; /* pack and unpack every mail on its edge */
 };
 
@@ -24,6 +25,8 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
                              weft_engine **out, struct weft_error *why);
 /* As a power cut: nothing is said, flushed or committed; memory is freed. */
 void engine_kill(weft_engine *engine);
+/* Calls the hooks of a WEFT_THREADS_NONE engine for all that waits, as weft_step() does. */
+bool engine_run_hooks(weft_engine *engine);
 struct topology *engine_topology(weft_engine *engine);
 struct runner *engine_runner(weft_engine *engine);
 

@@ -14,6 +14,7 @@
 #include "engine/base/status.h"
 #include "engine/crdt/hlc.h"
 #include "engine/engine.h"
+#include "engine/hooks.h"
 #include "engine/store/store.h"
 #include "engine/wire/invite.h"
 
@@ -68,7 +69,7 @@ struct weft_engine {
     struct runner *runner;
     bool stepped;
     struct edge *to_clock, *to_listener;
-    struct edge **from_actors; /* every edge to the host */
+    struct edge **from_actors; /* every edge to the host but that of its hooks */
     uint32_t from_actor_count;
     uint8_t id_key[16];
     size_t door_max;
@@ -104,6 +105,8 @@ struct weft_engine {
     uint32_t listened_count;
     uint32_t turned_away; /* addresses at which nobody answered this device */
     bool log_stopped, listener_stopped;
+
+    struct hooks hooks;
 };
 
 /* ---- host.c ---- */

@@ -136,6 +136,7 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->patience_ms =
         config->patience_h != 0 ? config->patience_h * UINT64_C(3600000) : LIMIT_PATIENCE_MS;
     if (ports->patience_ms != 0) settings->patience_ms = ports->patience_ms;
+    settings->hook_mails = ports->hook_mails != 0 ? ports->hook_mails : LIMIT_HOOK_MAILS;
     engine->door_max = config->door_bytes != 0 ? config->door_bytes : DOOR_BYTES_DEFAULT;
     /* What the tail keeps counts as held: it must leave room, or the door would stay shut. */
     uint64_t tail = ports->tail_bytes != 0 ? ports->tail_bytes : LIMIT_TAIL_BYTES;
@@ -182,11 +183,15 @@ static void close_host(struct weft_engine *engine) {
 
 static enum weft_status find_edges(struct weft_engine *engine, struct weft_error *why) {
     struct topology *topology = engine->topology;
+    struct edge *changes = topology_edge(topology, ACTOR_LOG, ACTOR_HOST, WEFT__MAIL__BODY_CHANGES);
+    hooks_open(&engine->hooks, changes, engine->board, &engine->settings.device, engine->stepped);
+    topology->host_hooks = &engine->hooks.wake;
     engine->from_actors = calloc(topology->edge_count, sizeof(struct edge *));
     if (engine->from_actors == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
     for (uint32_t e = 0; e < topology->edge_count; e++) {
         struct edge *edge = &topology->edges[e];
-        if (edge->to == ACTOR_HOST) engine->from_actors[engine->from_actor_count++] = edge;
+        if (edge->to != ACTOR_HOST || edge == changes) continue;
+        engine->from_actors[engine->from_actor_count++] = edge;
     }
     engine->to_clock = topology_edge(topology, ACTOR_HOST, ACTOR_CLOCK, WEFT__MAIL__BODY_STOP);
     engine->to_listener =
@@ -217,6 +222,7 @@ static enum weft_status open_actors(struct weft_engine *engine, enum weft_thread
             runner_open(engine->topology, threads, &engine->ports.runner, &engine->runner, why);
     }
     if (status != WEFT_OK) {
+        hooks_close(&engine->hooks);
         topology_close(engine->topology);
         engine->topology = NULL;
     }
@@ -324,7 +330,9 @@ enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
 void engine_kill(weft_engine *engine) {
     if (engine == NULL) return;
     atomic_store(&engine->closing, true);
+    hooks_halt(&engine->hooks);
     runner_close(engine->runner);
+    hooks_close(&engine->hooks);
     topology_close(engine->topology);
     wake_close(&engine->notices);
     wake_close(&engine->answers);
@@ -358,7 +366,9 @@ static void stop_and_wait(struct weft_engine *engine, struct edge *edge, const b
 
 void weft_close(weft_engine *engine) {
     if (engine == NULL) return;
+    CHECK(!hooks_within(&engine->hooks)); /* It would wait for itself. */
     atomic_store(&engine->closing, true);
+    hooks_halt(&engine->hooks);
     (void)pthread_mutex_lock(&engine->lock);
     (void)host_pump(engine);
     stop_and_wait(engine, engine->to_listener, &engine->listener_stopped, GOODBYE_MS);
@@ -441,10 +451,11 @@ enum weft_status weft_open_reader(weft_engine *engine, struct sqlite3 **out,
 
 enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms) {
     CHECK(engine != NULL);
-    if (!engine->stepped) return WEFT_INVALID;
+    if (!engine->stepped || hooks_within(&engine->hooks)) return WEFT_INVALID;
     struct time_port time = engine->ports.runner.time;
     uint64_t due = DUE_NEVER;
     runner_step(engine->runner, &due);
+    if (hooks_run(&engine->hooks)) due = 0; /* A hook may have written. */
     if (due_ms != NULL) {
         uint64_t now = time.now(time.self).mono_us;
         *due_ms = due == DUE_NEVER ? UINT64_MAX : due <= now ? 0 : (due - now + 999) / 1000;
@@ -455,6 +466,11 @@ enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms) {
 size_t weft_topology(const weft_engine *engine, char *out, size_t cap) {
     CHECK(engine != NULL && out != NULL && cap != 0);
     return topology_print(engine->topology, out, cap);
+}
+
+bool engine_run_hooks(weft_engine *engine) {
+    CHECK(engine != NULL);
+    return hooks_run(&engine->hooks);
 }
 
 struct topology *engine_topology(weft_engine *engine) {

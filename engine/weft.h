@@ -164,7 +164,8 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_open(const struct weft_config *conf
                                                   weft_engine **out, struct weft_error *why);
 
 /* Commits what was submitted, says goodbye to the peers, stops every actor, frees the engine.
- * Thread: one, when no other call into the engine is under way. NULL is allowed. */
+ * Waits first for a call of a hook that is under way (weft_on_commit()); no other follows.
+ * Thread: one, when no other call into the engine is under way, and no hook's. NULL is allowed. */
 WEFT_API void weft_close(weft_engine *engine);
 
 /* This device's id and the library's id, 16 bytes each. Thread: any. */
@@ -416,7 +417,8 @@ enum weft_event_kind {
     WEFT_EVENT_REMOVED,   /* device: is one no longer */
     WEFT_EVENT_JOINING,   /* device: comes in by invite; count: the six-digit code to compare */
     WEFT_EVENT_RESTORED,  /* at open: the file is a copy, or came back from a backup */
-    WEFT_EVENT_CHANGED,   /* model, count: rows of another device were applied */
+    WEFT_EVENT_CHANGED,   /* model: rows of another device were applied; count: so many, or 0: some.
+                             Which ones, and those of this host, a hook is told: weft_on_commit() */
     WEFT_EVENT_FAULT,     /* status, text: something failed; what was acknowledged is safe */
     WEFT_EVENT_PARKED,    /* count, text: received rows cannot be applied yet; they are kept */
     WEFT_EVENT_LOST       /* count: events dropped because nobody took them */
@@ -436,6 +438,86 @@ WEFT_API int weft_event_descriptor(const weft_engine *engine);
 
 /* Takes the next event; false when there is none. Thread: any. */
 WEFT_API bool weft_next_event(weft_engine *engine, struct weft_event *out);
+
+/* ---- hooks on commit ------------------------------------------------------------------------- */
+
+/* What became of a row of a model. */
+enum weft_change_op {
+    WEFT_CHANGE_PUT = 1,    /* it is new, or another than before */
+    WEFT_CHANGE_DELETE = 2, /* it is gone */
+    WEFT_CHANGE_MANY = 3    /* rows that are not named: look at the whole model */
+};
+
+struct weft_change {
+    int model;
+    enum weft_change_op op;
+    const struct weft_value *key; /* in key order; NULL with MANY */
+    unsigned key_count;           /* 0 with MANY */
+};
+
+enum weft_phase {
+    WEFT_BEFORE = 1, /* applied: the commit is about to be made */
+    WEFT_AFTER = 2,  /* durable */
+    WEFT_UNDONE = 3, /* the commit failed: what BEFORE told has not happened */
+    WEFT_LOST = 4    /* the hook was too slow: see `lost` */
+};
+
+/* Which calls a hook wants: a set of these. */
+enum weft_hook {
+    WEFT_HOOK_BEFORE = 1, /* BEFORE, and UNDONE */
+    WEFT_HOOK_AFTER = 2,
+    WEFT_HOOK_LOCAL = 4,  /* of transactions and rescans of this host */
+    WEFT_HOOK_REMOTE = 8, /* of rows of other devices */
+    WEFT_HOOK_ALL = 15
+};
+
+/* What one transaction of this host, or one batch or record of another device, has changed. All of
+ * it is borrowed for the call. */
+struct weft_commit {
+    enum weft_phase phase;
+    bool remote;                  /* not written by this host */
+    uint8_t device[WEFT_ID_SIZE]; /* who wrote it; zero: several, as in a snapshot */
+    uint64_t ticket;              /* of weft_commit(); 0 if it was remote, or nobody waits */
+    uint64_t serial; /* the same in BEFORE and in AFTER or UNDONE; grows. 0 with LOST */
+    const struct weft_change *changes;
+    size_t count;  /* never 0 */
+    uint64_t lost; /* with LOST: groups of commits of which nothing was told; else 0 */
+};
+
+/* Has `hook` called for each commit that is begun after this returned: `which` says which (of each
+ * pair of flags at least one). For what it is told with BEFORE there is one call more, later, with
+ * AFTER or UNDONE, of the same serial and changes; several BEFOREs may come before their AFTERs.
+ * The hook tells, it is not asked: it runs beside the commit, which does not wait for it. When it
+ * sees BEFORE, readers see the rows not yet, or already.
+ *
+ * A hook may take its time. What waits for it is bounded (256 groups of commits, 16 MiB); beyond
+ * that, whole groups are left out, which costs commits nothing. Then its next call says WEFT_LOST,
+ * with a WEFT_CHANGE_MANY for each model concerned, local or remote alike: look at these again.
+ * Rows are named by their keys, up to 2 MiB of them in one group of commits; of what lies beyond,
+ * and of a model where a received row took the place of another, MANY is told. A put that changed
+ * nothing is no change. A received row may be named that shows what it did before: a value was
+ * written again, or a column of it that this schema has not.
+ *
+ * Hooks are called one at a time, by a thread of the engine's that does nothing else; in a
+ * WEFT_THREADS_NONE engine by weft_step(), after its actors, on the caller's thread. A hook may
+ * call the engine, weft_commit() and weft_off_commit_wait() too, but not weft_close() (it would
+ * wait for itself) nor weft_step(). In weft_wait() it should give a timeout: weft_close() waits.
+ * UNDONE after WEFT_SYNC_FAILED: whether it is in the file is known at the next weft_open(). What
+ * was committed before weft_open() returned, or while weft_close() runs, is not told.
+ * Ownership: `context` is the caller's, until weft_off_commit_wait() or weft_close() has returned.
+ * Thread: any. Errors: WEFT_INVALID (`which`; this hook is there with this context), WEFT_LIMIT (8
+ *   hooks; no thread or descriptor to be had), WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_on_commit(
+    weft_engine *engine, unsigned which,
+    void (*hook)(void *context, const struct weft_commit *commit), void *context,
+    struct weft_error *why);
+
+/* Takes a hook away, and waits until a call of it that is under way has returned: afterwards it is
+ * not called again. From within that hook it returns at once; the call under way is the last.
+ * Thread: any. Errors: WEFT_NOT_FOUND (no such hook with this context). */
+WEFT_API WEFT_MUST_USE enum weft_status weft_off_commit_wait(
+    weft_engine *engine, void (*hook)(void *context, const struct weft_commit *commit),
+    void *context);
 
 /* ---- figures --------------------------------------------------------------------------------- */
 
@@ -462,9 +544,9 @@ WEFT_API void weft_stats(const weft_engine *engine, struct weft_stats *out);
 
 /* ---- caller-stepped engines ------------------------------------------------------------------ */
 
-/* Runs every actor of a WEFT_THREADS_NONE engine until none has anything to do now; `*due_ms`
- * (may be NULL) receives the time until the next call is wanted. Thread: one at a time.
- * Errors: WEFT_INVALID for any other kind of engine. */
+/* Runs every actor of a WEFT_THREADS_NONE engine until none has anything to do now, then calls its
+ * hooks; `*due_ms` (may be NULL) receives the time until the next call is wanted. Thread: one at a
+ * time. Errors: WEFT_INVALID for any other kind of engine, and from within a hook. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms);
 
 /* Writes the drawing of all actors and edges, terminated, into `out`; returns its length, cut at

@@ -64,6 +64,14 @@ struct board {
     _Atomic uint64_t shared[LIMIT_ROSTER];
     _Atomic uint64_t self_name[8];
     _Atomic uint32_t self_state; /* enum board_member: whether this device is one */
+    /* Hooks. Log writes these: groups of commits of which the hooks were told nothing, in which
+     * of them a model was, and the last serial given out. */
+    _Atomic uint64_t hooks_lost; /* stored with release, after the next */
+    _Atomic uint64_t hooks_lost_at[LIMIT_MODELS];
+    _Atomic uint64_t hooks_serial;
+    /* ... and the host these: whether there are any, and what they are done with. */
+    _Atomic uint32_t hooks_wanted;
+    _Atomic uint64_t hooks_mails, hooks_bytes; /* stored with release */
     /* Written by each peer. */
     uint32_t peer_count;
     struct board_peer *peers; /* peer_count of them */

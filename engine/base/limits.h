@@ -26,6 +26,13 @@
 #define LIMIT_SCANS 16u              /* rescans open at once */
 #define LIMIT_ERROR_BYTES 512u
 
+/* ---- the host's hooks ---- */
+#define LIMIT_HOOKS 8u
+#define LIMIT_HOOK_MAILS 512u /* two for each SQLite commit: what it changes, what it became */
+#define LIMIT_HOOK_BYTES (16u << 20) /* of all that waits for the hooks */
+#define LIMIT_HOOK_COMMIT (2u << 20) /* keys of one SQLite commit; beyond, models are named */
+#define LIMIT_HOOK_ENTRIES 8192u     /* transactions, batches and records of one SQLite commit */
+
 /* ---- rows in memory ---- */
 #define LIMIT_ROWS 2048u /* rows of one Rows run and of one batch */
 

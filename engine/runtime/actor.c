@@ -14,7 +14,8 @@
  *      edge beside the door is served when all of them are empty.
  *   3. A mail that came in unshared takes further memory from this actor's pool, as only this
  *      thread may take from it.
- *   4. A consumer is signalled once for all that a step sent to it, after the step.
+ *   4. A consumer is signalled once for all that a step sent to it, after the step (or when the
+ *      step asks for it).
  *   5. After a fault no actor steps, and none claims to have something to do.
  *
  * Not here: threads and sleeping (runner.c). */
@@ -76,6 +77,14 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
         edge->dropped++;
     }
     actor_touch(actor, edge->consumer);
+}
+
+void outbox_wake(struct outbox *out) {
+    struct actor *actor = out->actor;
+    CHECK(actor->touched_count <= ACTOR_TOUCHED);
+    for (uint32_t i = 0; i < actor->touched_count; i++)
+        wake_signal(actor->touched[i]);
+    actor->touched_count = 0;
 }
 
 static void actor_out_of_memory(struct actor *actor) {
@@ -186,9 +195,7 @@ static void actor_step(struct actor *actor, struct instant now, struct mail **in
     struct outbox out = {actor};
     CHECK(actor->touched_count == 0);
     actor->kind->step(actor->state, now, in, &out);
-    for (uint32_t i = 0; i < actor->touched_count; i++)
-        wake_signal(actor->touched[i]);
-    actor->touched_count = 0;
+    outbox_wake(&out);
 }
 
 /* Steps with a Tick or Ready, which is used again unless the step kept it or built upon it. */

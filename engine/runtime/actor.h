@@ -48,6 +48,7 @@ struct settings {
     uint32_t snapshot_rows; /* looked at per slice of a snapshot's end */
     uint32_t chunk_bytes;   /* of a snapshot */
     uint64_t patience_ms;   /* after which a silent member is away */
+    uint32_t hook_mails;
     const struct models *models;
     struct board *board;
     struct entropy_port entropy;
@@ -87,6 +88,8 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail);
  * slots, and memory exhaustion ends the engine with a Fault. The step that meets it is given a
  * spare mail kept for this, and is the actor's last. (CHECK if that step wants yet another.) */
 struct mail *outbox_mail(struct outbox *out, Weft__Mail__BodyCase kind, void *message);
+/* Wakes those that this step has sent to: for before it does something long. */
+void outbox_wake(struct outbox *out);
 /* Stops the engine for good: this step is the last, nothing more is committed; what it sends still
  * arrives at the host. Reported to the host as a FAULT event and
  * by every later call. */

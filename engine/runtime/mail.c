@@ -7,8 +7,8 @@
  *
  * Invariants
  *   1. Everything that a mail reaches through its body lies in its own arena, or is static.
- *   2. weft__mail__descriptor.fields[case - 1] describes the message of a body case: the cases of
- *      the oneof are its only fields, numbered from 1 without a gap.
+ *   2. The field of weft__mail__descriptor that has the number of a body case describes its
+ *      message: the cases of the oneof are its only fields.
  *   3. Dropping the arena frees the mail itself, so the arena is copied out first.
  * Not here: rings and edges. A mail does not know where it goes. */
 #include "engine/runtime/mail.h"
@@ -19,9 +19,9 @@
 
 static const ProtobufCFieldDescriptor *mail_field(Weft__Mail__BodyCase kind) {
     CHECK(kind > WEFT__MAIL__BODY__NOT_SET);
-    CHECK((unsigned)kind <= weft__mail__descriptor.n_fields);
-    const ProtobufCFieldDescriptor *field = &weft__mail__descriptor.fields[kind - 1];
-    CHECK(field->id == (uint32_t)kind);
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(&weft__mail__descriptor, (unsigned)kind);
+    CHECK(field != NULL && field->id == (uint32_t)kind);
     CHECK(field->type == PROTOBUF_C_TYPE_MESSAGE);
     return field;
 }

@@ -195,9 +195,11 @@ static void join_wakes(struct runner *runner) {
     for (uint32_t i = 0; i < topology->edge_count; i++) {
         struct edge *edge = &topology->edges[i];
         if (edge->to == ACTOR_HOST) {
-            /* Events have a descriptor of their own: the host polls it. */
+            /* Events have a descriptor of their own: the host polls it. Hooks have a thread. */
             bool event = edge->rule->mails[0] == WEFT__MAIL__BODY_NOTICE;
             edge->consumer = event ? topology->host_notices : topology->host_answers;
+            if (edge->rule->mails[0] == WEFT__MAIL__BODY_CHANGES)
+                edge->consumer = topology->host_hooks;
         } else if (!stepped) {
             edge->consumer = &runner->thread[place_of(runner->threads, edge->to)].wake;
         }

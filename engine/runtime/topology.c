@@ -7,7 +7,8 @@
  *          │               │ └─┴─ rows, records ┴─┘                 │ │  │
  *          │  members, new │       prune ◄─► log ◄───── acks ───────┘ │  │
  *          │               └── listener ◄── who is it? ───────────────┘  │
- *          └── notices (any)    ▲ └── who may come in, whom to dial ─────┘
+ *          ├── notices (any)    ▲ └── who may come in, whom to dial ─────┘
+ *          └── changes, for its hooks: log
  *                               └── roster ── log
  *
  * Invariants (topology_check() proves 1 to 3 at every start)
@@ -62,6 +63,10 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
      .why_enough = "one for each outstanding commit (LIMIT_COMMITS), one Stop"},
+    /* Taken by the hooks' thread, or weft_step(): engine/hooks.h. */
+    {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = LIMIT_HOOK_MAILS,
+     .mails = {MAIL(CHANGES), MAIL(SETTLED)},
+     .why_enough = "log counts what waits there, and leaves out what has no room"},
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
      .mails = {MAIL(COMMIT), MAIL(INCOMING)}},
     {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,

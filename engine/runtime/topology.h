@@ -108,6 +108,7 @@ struct topology {
     struct settings *settings;
     struct wake *host_answers; /* wakes of the host: answers and notices */
     struct wake *host_notices;
+    struct wake *host_hooks; /* of the thread that calls the host's hooks */
     /* Simulation: every mail is repacked on its edge, and hashed. */
     bool repack;
     uint64_t hash;

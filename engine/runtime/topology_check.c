@@ -11,9 +11,9 @@
 
 const char *topology_name(uint32_t actor) {
     static const char *const names[ACTOR_PEER + 1] = {
-        [ACTOR_HOST] = "host", [ACTOR_CLOCK] = "clock", [ACTOR_LOG] = "log",
-        [ACTOR_BULK] = "bulk", [ACTOR_PRUNE] = "prune", [ACTOR_LISTENER] = "listener",
-        [ACTOR_PEER] = "peer",
+        [ACTOR_HOST] = "host",         [ACTOR_CLOCK] = "clock", [ACTOR_LOG] = "log",
+        [ACTOR_BULK] = "bulk",         [ACTOR_SHARE] = "share", [ACTOR_PRUNE] = "prune",
+        [ACTOR_LISTENER] = "listener", [ACTOR_PEER] = "peer",
     };
     return names[actor < ACTOR_PEER ? actor : ACTOR_PEER];
 }
@@ -53,7 +53,7 @@ static enum weft_status check_rule(const struct edge_rule *rule, struct weft_err
 static enum weft_status check_one_way(const struct edge_rule *rules, const struct edge_rule *rule,
                                       struct weft_error *why) {
     uint64_t seen = 0;
-    _Static_assert(WEFT__MAIL__BODY_STOP < 64, "kinds of mail fit a mask");
+    _Static_assert(WEFT__MAIL__BODY_SETTLED < 64, "kinds of mail fit a mask");
     for (const struct edge_rule *other = rules; other <= rule; other++) {
         if (other->from != rule->from || other->to != rule->to) continue;
         for (uint32_t i = 0; other->mails[i] != WEFT__MAIL__BODY__NOT_SET; i++) {

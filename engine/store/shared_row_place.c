@@ -91,6 +91,13 @@ static void bind_key(sqlite3_stmt *statement, const struct shared_row *row) {
         statement_bind(statement, 2 + (int)row->model->key[k], &row->key[k]);
 }
 
+/* Tells the watch that the table shows another row now, or none. */
+static void tell_watch(const struct writer *writer, const struct shared_row *row,
+                       enum weft_change_op op) {
+    if (writer->watch == NULL) return;
+    writer->watch->touched(writer->watch->context, row->model, op, row->key);
+}
+
 /* A row goes even if a trigger would have it stay: then without triggers. */
 static enum weft_status leave_table(struct writer *writer, struct shared_row *row,
                                     struct weft_error *why) {
@@ -110,6 +117,7 @@ static enum weft_status leave_table(struct writer *writer, struct shared_row *ro
         sqlite3_db_config(writer->db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
     }
     if (status == WEFT_OK) row->in_table = row->bare = false;
+    if (status == WEFT_OK) tell_watch(writer, row, WEFT_CHANGE_DELETE);
     writer_table(writer, row->model)->freed = true;
     return status;
 }
@@ -165,6 +173,7 @@ static enum weft_status write_table(struct writer *writer, struct shared_row *ro
     if (row->in_table && row->touched) writer_table(writer, row->model)->freed = true;
     row->in_table = true;
     row->bare = false;
+    tell_watch(writer, row, WEFT_CHANGE_PUT);
     return WEFT_OK;
 }
 

@@ -286,6 +286,37 @@ enum weft_status writer_fixed(struct writer *writer, enum writer_fixed fixed, sq
     return WEFT_OK;
 }
 
+/* ---- who is told ----------------------------------------------------------------------------- */
+
+void writer_watch(struct writer *writer, const struct writer_watch *watch) {
+    CHECK(writer != NULL);
+    CHECK(watch == NULL || watch->touched != NULL);
+    writer->watch = watch;
+}
+
+void writer_touched(const struct writer *writer, const struct model *model,
+                    enum weft_change_op op) {
+    struct weft_value key[LIMIT_KEY_COLUMNS];
+    if (writer->watch == NULL) return;
+    for (uint32_t k = 0; k < model->key_count; k++)
+        key[k] = writer->values[model->key[k]];
+    writer->watch->touched(writer->watch->context, model, op, key);
+}
+
+void writer_touched_row(const struct writer *writer, const struct model *model,
+                        enum weft_change_op op, const Weft__Rows *rows, uint32_t row) {
+    struct weft_value key[LIMIT_KEY_COLUMNS];
+    if (writer->watch == NULL) return;
+    for (uint32_t k = 0; k < model->key_count; k++)
+        key[k] = rows_value(rows, row, model->key[k]);
+    writer->watch->touched(writer->watch->context, model, op, key);
+}
+
+void writer_touched_many(const struct writer *writer, const struct model *model) {
+    if (writer->watch == NULL) return;
+    writer->watch->touched(writer->watch->context, model, WEFT_CHANGE_MANY, NULL);
+}
+
 /* ---- one row --------------------------------------------------------------------------------- */
 
 void writer_values(struct writer *writer, const Weft__Rows *rows, uint32_t row) {

@@ -42,6 +42,16 @@ struct writer_unchanged {
     void *context;
 };
 
+/* Called for each row of a table that is new, gone, or another than before, with its key's values,
+ * borrowed. WEFT_CHANGE_MANY, without a key: some rows of the table. For hooks. What is told may
+ * still be rolled back. `watch` is borrowed until the next call; NULL: nobody watches. */
+struct writer_watch {
+    void (*touched)(void *context, const struct model *model, enum weft_change_op op,
+                    const struct weft_value *key);
+    void *context;
+};
+void writer_watch(struct writer *writer, const struct writer_watch *watch);
+
 /* Writes a run of own rows (PUT, DELETE, SET; versions filled in). Rows that changed nothing become
  * ROW_NONE. SET rows become ROW_PUT with every cell read back (cells grow in `arena`, the run's
  * own).

@@ -106,6 +106,7 @@ static enum weft_status put_done(struct own *own, uint32_t row, uint32_t *at) {
     }
     if (note == NULL || note->written || note->stored == note->version) {
         own->tally->written++;
+        writer_touched_row(own->writer, own->model, WEFT_CHANGE_PUT, own->rows, row);
     } else {
         mark_unchanged(own, row, true);
     }
@@ -211,6 +212,7 @@ static enum weft_status delete_row(struct own *own, uint32_t row) {
     if (status != WEFT_OK) return status;
     if (deleted) {
         own->tally->written++;
+        writer_touched(writer, own->model, WEFT_CHANGE_DELETE);
         return writer_tombstone(writer, own->model, WRITER_SELF, version, &added, own->why);
     }
     uint32_t owner = 0;
@@ -362,6 +364,7 @@ static enum weft_status set_row(struct own *own, uint32_t row) {
     if (status != WEFT_OK) return status;
     if (!given) return set_look(own, row, field);
     own->tally->written++;
+    writer_touched_row(own->writer, model, WEFT_CHANGE_PUT, own->rows, row);
     return WEFT_OK;
 }
 

@@ -41,7 +41,7 @@ enum writer_slot {
     SLOT_REPLACE_NEW, /* insert, whatever of the same owner's is in the way goes */
     SLOT_REPLACE_OLD, /* update likewise */
     SLOT_RANGE,       /* the next version of an owner in a range */
-    SLOT_DELETE_AT,   /* by owner and version */
+    SLOT_DELETE_AT,   /* by owner and version; gives the key */
     SLOT_SHARED_LOOK, /* these are for shared models: ?1 is the clock */
     SLOT_SHARED_INSERT,
     SLOT_SHARED_UPDATE,
@@ -175,7 +175,8 @@ struct writer {
     /* Notes of the upsert that ran last, in the order of its rows. */
     struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
     uint32_t note_count;
-    struct shared_work *shared; /* of shared_row*.c; NULL before the first */
+    struct shared_work *shared;       /* of shared_row*.c; NULL before the first */
+    const struct writer_watch *watch; /* NULL: nobody is told of rows */
     /* One row being worked on. */
     struct weft_value values[LIMIT_COLUMNS];
     struct packed key;
@@ -239,6 +240,12 @@ enum weft_status writer_delete(struct writer *writer, const struct model *model,
 /* Keeps the key in writer->values as deleted at `version`; `*added` false if that was known. */
 enum weft_status writer_tombstone(struct writer *writer, const struct model *model, uint32_t owner,
                                   uint64_t version, bool *added, struct weft_error *why);
+/* Tell the watch, if there is one: of the row in writer->values, of a row of a run, and of rows
+ * that cannot be named. */
+void writer_touched(const struct writer *writer, const struct model *model, enum weft_change_op op);
+void writer_touched_row(const struct writer *writer, const struct model *model,
+                        enum weft_change_op op, const Weft__Rows *rows, uint32_t row);
+void writer_touched_many(const struct writer *writer, const struct model *model);
 /* Whether a code speaks about the row that was being written, not about the file. */
 bool writer_row_fault(int code);
 

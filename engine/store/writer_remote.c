@@ -103,7 +103,10 @@ static enum weft_status one_replace(struct writer *writer, const struct model *m
     if (status != WEFT_OK) return status;
     writer_bind_one(writer, model, statement, owner, version);
     status = one_step(writer, model, statement, &code, reason, why);
-    if (code == SQLITE_DONE) *outcome = OUTCOME_WRITTEN;
+    if (code != SQLITE_DONE) return status;
+    *outcome = OUTCOME_WRITTEN;
+    writer_touched_many(writer, model); /* What was in its way is not known. */
+    writer_touched(writer, model, WEFT_CHANGE_PUT);
     return status;
 }
 
@@ -138,6 +141,7 @@ enum weft_status writer_remote_one(struct writer *writer, const struct model *mo
                                                          : OUTCOME_PARK;
         say(reason, foreign ? "the key belongs to another device's row"
                             : "a trigger of the schema put the row aside");
+        if (*outcome == OUTCOME_WRITTEN) writer_touched(writer, model, WEFT_CHANGE_PUT);
         return WEFT_OK;
     }
     bool unique = code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;
@@ -147,8 +151,9 @@ enum weft_status writer_remote_one(struct writer *writer, const struct model *mo
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-/* One row of the run by itself, whatever comes of it. */
-static enum weft_status put_one(struct remote *remote, uint32_t row) {
+/* One row of the run by itself, whatever comes of it. `tried`: an insert before may have written
+ * it, and then it is only as old as itself. */
+static enum weft_status put_one(struct remote *remote, uint32_t row, bool tried) {
     struct writer *writer = remote->writer;
     const uint64_t version = rows_version(remote->rows, row);
     enum writer_outcome outcome = OUTCOME_PARK;
@@ -158,6 +163,10 @@ static enum weft_status put_one(struct remote *remote, uint32_t row) {
                                                 &outcome, reason, remote->why);
     if (status != WEFT_OK) return status;
     if (outcome == OUTCOME_WRITTEN) remote->tally->written++;
+    if (outcome == OUTCOME_STALE && tried && writer->note_count == 1 &&
+        writer->notes[0].stored == version) {
+        writer_touched(writer, remote->model, WEFT_CHANGE_PUT);
+    }
     if (outcome != OUTCOME_PARK) return WEFT_OK;
     return writer_park(writer, remote->model, remote->owner, version, reason, remote->tally,
                        remote->why);
@@ -176,35 +185,51 @@ static enum weft_status put_step(struct remote *remote, enum writer_slot slot, u
     return status;
 }
 
-static enum weft_status put_many(struct remote *remote) {
-    struct writer_table *table = writer_table(remote->writer, remote->model);
-    uint64_t changed = 0;
+/* What became of the rows of a statement of many. `inserted`: some were written by the insert
+ * before it, so that the upsert met them as they are now. Those whose key is another's, and each of
+ * them when one was refused or went missing, go by themselves. */
+static enum weft_status put_settle(struct remote *remote, bool whole, bool inserted) {
+    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
+    const uint32_t note_count = remote->writer->note_count;
+    enum weft_status status = WEFT_OK;
     uint32_t at = 0;
+    memcpy(notes, remote->writer->notes, sizeof notes);
+    for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
+        const uint32_t row = remote->picked[i];
+        const uint64_t version = rows_version(remote->rows, row);
+        bool met = at < note_count && notes[at].version == version;
+        if (!whole || (met && !notes[at].ours)) {
+            status = put_one(remote, row, inserted);
+        } else if (!met || notes[at].written || (inserted && notes[at].stored == version)) {
+            writer_touched_row(remote->writer, remote->model, WEFT_CHANGE_PUT, remote->rows, row);
+        }
+        at += met;
+    }
+    return status;
+}
+
+static enum weft_status put_many(struct remote *remote) {
+    struct writer *writer = remote->writer;
+    struct writer_table *table = writer_table(writer, remote->model);
+    uint64_t inserted = 0, changed = 0;
     int code = SQLITE_DONE;
     enum weft_status status = WEFT_OK;
     CHECK(remote->count == WRITER_ROWS_PER_STATEMENT);
     if (table->hopeless > 0 || table->triggers) {
         table->hopeless -= table->hopeless > 0;
-    } else {
-        status = put_step(remote, SLOT_INSERT_MANY, &changed, &code);
-        if (status != WEFT_OK || changed == remote->count) return status;
+    } else if (writer->watch == NULL || !remote->rows->sweep) {
+        /* A sweep brings rows that are here, and only an upsert tells them from those it wrote. */
+        status = put_step(remote, SLOT_INSERT_MANY, &inserted, &code);
+        if (status == WEFT_OK && inserted == remote->count) {
+            writer->note_count = 0;
+            return put_settle(remote, true, true);
+        }
         table->hopeless = WRITER_HOPELESS;
     }
     if (status == WEFT_OK) status = put_step(remote, SLOT_REMOTE_MANY, &changed, &code);
-    /* By itself goes a row whose key is another's, and each of them when one was refused or went
-     * missing. Those that are in already are then only older than themselves. */
-    bool whole =
-        code == SQLITE_DONE && changed + writer_passed_over(remote->writer) == remote->count;
-    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
-    const uint32_t note_count = remote->writer->note_count;
-    memcpy(notes, remote->writer->notes, sizeof notes);
-    for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
-        const uint32_t row = remote->picked[i];
-        bool met = at < note_count && notes[at].version == rows_version(remote->rows, row);
-        if (!whole || (met && !notes[at].ours)) status = put_one(remote, row);
-        at += met;
-    }
-    return status;
+    if (status != WEFT_OK) return status;
+    bool whole = code == SQLITE_DONE && changed + writer_passed_over(writer) == remote->count;
+    return put_settle(remote, whole, inserted > 0);
 }
 
 static enum weft_status put_flush(struct remote *remote) {
@@ -213,7 +238,7 @@ static enum weft_status put_flush(struct remote *remote) {
         status = put_many(remote);
     } else {
         for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
-            status = put_one(remote, remote->picked[i]);
+            status = put_one(remote, remote->picked[i], false);
         }
     }
     remote->count = 0;
@@ -238,7 +263,7 @@ static enum weft_status put_row(struct remote *remote, uint32_t row) {
     if (!owned) {
         /* What came before goes first, so that a run keeps its order whatever becomes of a row. */
         status = put_flush(remote);
-        return status == WEFT_OK ? put_one(remote, row) : status;
+        return status == WEFT_OK ? put_one(remote, row, false) : status;
     }
     remote->picked[remote->count++] = row;
     return remote->count == WRITER_ROWS_PER_STATEMENT ? put_flush(remote) : WEFT_OK;
@@ -258,6 +283,7 @@ static enum weft_status delete_row(struct remote *remote, uint32_t row) {
             writer_tombstone(writer, remote->model, remote->owner, version, &added, remote->why);
     }
     if (status == WEFT_OK && (deleted || added)) remote->tally->written++;
+    if (status == WEFT_OK && deleted) writer_touched(writer, remote->model, WEFT_CHANGE_DELETE);
     return status;
 }
 

@@ -263,8 +263,13 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
         break;
     case SLOT_DELETE_AT:
         sqlite3_str_appendf(sql,
-                            "DELETE FROM main.\"%w\" WHERE _weft_owner = ?1 AND _weft_version = ?2",
+                            "DELETE FROM main.\"%w\" WHERE _weft_owner = ?1 AND _weft_version = ?2 "
+                            "RETURNING ",
                             model->name);
+        for (uint32_t k = 0; k < model->key_count; k++) {
+            sqlite3_str_appendf(sql, "%s\"%w\"", k == 0 ? "" : ",",
+                                model->columns[model->key[k]].name);
+        }
         break;
     case SLOT_SHARED_LOOK:
     case SLOT_SHARED_INSERT:

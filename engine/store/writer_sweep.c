@@ -52,6 +52,18 @@ static enum weft_status next_unnamed(struct writer *writer, sqlite3_stmt *statem
     return WEFT_OK;
 }
 
+/* Runs SLOT_DELETE_AT, which gives the key of the row that goes. */
+static enum weft_status delete_at(struct writer *writer, const struct model *model,
+                                  sqlite3_stmt *gone, struct weft_error *why) {
+    bool row = false;
+    enum weft_status status = statement_step(gone, &row, "sweeping", model->name, why);
+    if (status != WEFT_OK || !row) return status;
+    for (uint32_t k = 0; k < model->key_count; k++)
+        writer->values[model->key[k]] = statement_value(gone, (int)k);
+    writer_touched(writer, model, WEFT_CHANGE_DELETE);
+    return statement_run(gone, "sweeping", model->name, why);
+}
+
 enum weft_status writer_sweep_range(struct writer *writer, const struct model *model,
                                     uint32_t owner, const Weft__Rows *rows,
                                     struct writer_tally *tally, struct weft_error *why) {
@@ -70,7 +82,7 @@ enum weft_status writer_sweep_range(struct writer *writer, const struct model *m
         if (status != WEFT_OK || !found) break;
         sqlite3_bind_int64(gone, 1, owner);
         sqlite3_bind_int64(gone, 2, (int64_t)at);
-        status = statement_run(gone, "sweeping", model->name, why);
+        status = delete_at(writer, model, gone, why);
         tally->written++;
     }
     if (status != WEFT_OK || !writer->any_parked) return status;
@@ -178,6 +190,7 @@ enum weft_status writer_scan_sweep(struct writer *writer, struct writer_sweep *s
         status = writer_delete(writer, sweep->model, WRITER_SELF, INT64_MAX, &gone, why);
         if (status != WEFT_OK) break;
         CHECK(gone);
+        writer_touched(writer, sweep->model, WEFT_CHANGE_DELETE);
         status = writer_tombstone(writer, sweep->model, WRITER_SELF, rows_version(rows, row),
                                   &added, why);
     }

@@ -5,6 +5,7 @@
  * are properties of the process. Where no small disk can be mounted, only the limit is tested. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <stdarg.h>
@@ -30,9 +32,19 @@
 #define DATA_SIZE 4000u
 #define EXIT_NO_DISK 77
 
+/* What a hook was told. */
+struct tally {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned before, after, undone;
+    uint64_t last; /* serial of the last BEFORE */
+    bool orphan;   /* something was settled that is not the last BEFORE */
+};
+
 struct library {
     char path[SCRATCH_PATH + 16];
     weft_engine *engine;
+    struct tally told;
     uint8_t device[16];
     int entry;
     uint8_t acknowledged[ROWS_MAX]; /* row n was reported durable */
@@ -119,6 +131,48 @@ static uint32_t fill(struct library *library, uint32_t from, struct weft_error *
     return from;
 }
 
+static void tally_hook(void *context, const struct weft_commit *commit) {
+    struct tally *tally = context;
+    pthread_mutex_lock(&tally->lock);
+    if (commit->phase == WEFT_BEFORE) {
+        tally->before++;
+        tally->last = commit->serial;
+    } else {
+        tally->orphan = tally->orphan || commit->serial != tally->last;
+        tally->undone += commit->phase == WEFT_UNDONE;
+        tally->after += commit->phase == WEFT_AFTER;
+    }
+    pthread_cond_signal(&tally->changed);
+    pthread_mutex_unlock(&tally->lock);
+}
+
+/* A hook counts from now on; one row is a commit by itself. */
+static void count_commits(struct library *library) {
+    struct weft_error why = {0};
+    struct tally *tally = &library->told;
+    pthread_mutex_init(&tally->lock, NULL);
+    pthread_cond_init(&tally->changed, NULL);
+    must(weft_on_commit(library->engine, WEFT_HOOK_ALL, tally_hook, tally, &why) == WEFT_OK, "hook",
+         &why);
+}
+
+/* The hook hears of so many commits that were made, and of some that were not. */
+static void check_told(struct library *library, unsigned made) {
+    struct tally *tally = &library->told;
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += PARTY_PATIENCE_MS / 1000;
+    pthread_mutex_lock(&tally->lock);
+    while (tally->after < made || tally->before != tally->after + tally->undone) {
+        must(pthread_cond_timedwait(&tally->changed, &tally->lock, &until) == 0,
+             "the hook is not told", NULL);
+    }
+    must(tally->after == made, "commits were told that were not made", NULL);
+    must(tally->undone > 0, "no commit was undone", NULL);
+    must(!tally->orphan, "another commit was settled than the one before", NULL);
+    pthread_mutex_unlock(&tally->lock);
+}
+
 static void in_another_process(void (*part)(const char *folder)) {
     char folder[SCRATCH_PATH];
     scratch_make(folder);
@@ -160,6 +214,7 @@ static void fill_a_small_disk(const char *folder) {
         must(write(fd, block, sizeof block) == (ssize_t)sizeof block, "ballast", NULL);
     close(fd);
     open_library(&library, folder);
+    count_commits(&library);
     uint32_t written = fill(&library, 0, &why);
     must(why.status == WEFT_DISK_FULL, "the status is another", &why);
     must(strstr(why.text, "a.db") != NULL, "the file is not named", &why);
@@ -172,6 +227,10 @@ static void fill_a_small_disk(const char *folder) {
     for (int i = 0; i < 8; i++)
         must(write_row(&library, written++, &why) == WEFT_OK, "no row fits", &why);
     check_rows(&library, written);
+    unsigned made = 0;
+    for (uint32_t i = 0; i < written; i++)
+        made += library.acknowledged[i];
+    check_told(&library, made);
     weft_close(library.engine);
     open_library(&library, folder);
     check_rows(&library, written);

@@ -61,6 +61,7 @@ static void start(struct solo_log *log) {
     settings->models = library->store.models;
     settings->cache_bytes = log->cache_bytes;
     settings->group_rows = log->group_rows;
+    settings->hook_mails = LIMIT_HOOK_MAILS;
     settings->entropy = entropy;
     library_ok(library, actor_start(&log->solo.topology->actors[ACTOR_LOG], &library->why));
 }

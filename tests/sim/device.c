@@ -16,6 +16,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
+#include "tests/sim/mirror.h"
 #include "tests/sim/oracle.h"
 
 #define EPOCH_MS INT64_C(1760000000000)
@@ -161,6 +162,7 @@ static enum weft_status open_engine(struct device *device, struct weft_error *wh
                                  .log_records = plan->log_records,
                                  .chunk_bytes = plan->chunk_bytes,
                                  .patience_ms = plan->patience_ms,
+                                 .hook_mails = device->lives % 3 == 0 ? 8 : 0,
                                  .repack = true};
     return engine_open(&config, &ports, &device->engine, why);
 }
@@ -276,8 +278,8 @@ bool device_turn(struct device *device, uint32_t actor) {
     device->turned[actor % TURNED_MAX]++;
     if (device_dead(device))
         device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);
-    else
-        (void)oracle_turned(device);
+    else if (oracle_turned(device) && actor == ACTOR_LOG)
+        mirror_turned(device);
     return true;
 }
 

@@ -1,8 +1,9 @@
-/* What a file need not hold any more. Every record that was ever in a file is kept here, so that the
- * fold of a file whose records were forgotten, or replaced by a snapshot, is still what it must be.
+/* What a file need not hold any more. Every record that was ever in a file is kept here, so that
+ * the fold of a file whose records were forgotten, or replaced by a snapshot, is still what it must
+ * be.
  *
  *   horizon risen, records known ─► every member that is there must hold them
- *   horizon beyond the chain     ─► a snapshot: all is folded anew, up to there from what is kept here
+ *   horizon beyond the chain     ─► a snapshot: all is folded anew
  */
 #include <stdlib.h>
 #include <string.h>

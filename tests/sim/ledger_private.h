@@ -99,11 +99,11 @@ bool ledger_take_all(struct device *device);
 /* Keeps a record for those who come after it was forgotten. */
 void ledger_keep(struct ledger *ledger, const struct scroll *scroll);
 void ledger_keep_free(struct ledger *ledger);
-/* Looks what the file has forgotten, and whether a snapshot has taken the place of records: then all
- * of it is folded anew. */
+/* Looks what the file has forgotten, and whether a snapshot has taken the place of records: then
+ * all of it is folded anew. */
 bool ledger_follow_horizon(struct device *device);
-/* Whether a record that does not follow its chain is one that is never forgotten, and lies below the
- * horizon or beyond the head. */
+/* Whether a record that does not follow its chain is one that is never forgotten, and lies below
+ * the horizon or beyond the head. */
 bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *kept);
 
 #endif

@@ -23,6 +23,7 @@
 #include "tests/sim/company.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/mirror.h"
 #include "tests/sim/trace.h"
 
 struct oracle {
@@ -364,7 +365,7 @@ bool oracle_attach(struct device *device) {
     return snapshot_begin(device) && ledger_attach(device) && snapshot_read(device, file) &&
            author_settle(device, file->digest[device->number]) && complete_history(device, file) &&
            copies_are_sound(device, file) && promises_are_kept(device, file) &&
-           company_check(device, file);
+           company_check(device, file) && mirror_begin(device);
 }
 
 void oracle_restored(struct device *device) {
@@ -378,6 +379,7 @@ void oracle_restored(struct device *device) {
 
 void oracle_detach(struct device *device) {
     if (!device->db) return;
+    mirror_end(device);
     ledger_detach(device);
     snapshot_end(device);
 }
@@ -399,7 +401,7 @@ bool oracle_check(struct device *device) {
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&
            promises_are_kept(device, file) && ledger_check(device) &&
            snapshot_acks(device, device, on_stored_ack) && replication_is_true(device) &&
-           everywhere_is_true(device) && company_check(device, file);
+           everywhere_is_true(device) && company_check(device, file) && mirror_check(device);
 }
 
 /* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack

@@ -93,6 +93,7 @@ struct device {
     /* The oracle's own connection. */
     sqlite3 *db;
     sqlite3_stmt *query[QUERY_COUNT];
+    struct mirror *mirror;
 };
 
 struct world {

@@ -207,6 +207,41 @@ static void a_blocked_producer_is_woken_when_half_of_the_ring_is_free(void **sta
     wake_close(&wake);
 }
 
+/* Sends, and looks whether the consumer has been told, before and after it asks for that. */
+static void send_and_wake(struct part *part, struct instant now, struct mail **in,
+                          struct outbox *out) {
+    struct wake *wake = part->context;
+    (void)now;
+    outbox_send(out, ACTOR_LOG, in);
+    assert_false(is_readable(wake));
+    outbox_wake(out);
+    assert_true(is_readable(wake));
+}
+
+static void a_consumer_is_woken_after_the_step_or_when_the_step_asks_for_it(void **state) {
+    struct scene *scene = *state;
+    struct part *part = &scene->stage.part[ACTOR_CLOCK];
+    struct actor *clock = stage_actor(&scene->stage, ACTOR_CLOCK);
+    struct edge *edge = edge_of(scene, ACTOR_CLOCK, ACTOR_LOG, MAIL(COMMIT));
+    struct wake wake;
+    assert_true(wake_open(&wake));
+    edge->consumer = &wake;
+    part->play = pass_to_log;
+    wake_prepare(&wake);
+    commit(scene, 1);
+    (void)turn_all(clock, 1);
+    assert_true(is_readable(&wake));
+    wake_cancel(&wake);
+    part->play = send_and_wake;
+    part->context = &wake;
+    wake_prepare(&wake);
+    commit(scene, 2);
+    (void)turn_all(clock, 1);
+    wake_cancel(&wake);
+    edge->consumer = NULL;
+    wake_close(&wake);
+}
+
 static void room_found_at_the_last_look_takes_the_mark_back(void **state) {
     struct scene *scene = *state;
     struct actor *clock = stage_actor(&scene->stage, ACTOR_CLOCK);
@@ -481,6 +516,7 @@ int main(void) {
         SCENE_TEST(in_edges_and_the_door_are_served_in_turn_and_the_control_edge_last),
         SCENE_TEST(a_full_ask_edge_holds_back_the_actor_that_feeds_it),
         SCENE_TEST(a_blocked_producer_is_woken_when_half_of_the_ring_is_free),
+        SCENE_TEST(a_consumer_is_woken_after_the_step_or_when_the_step_asks_for_it),
         SCENE_TEST(room_found_at_the_last_look_takes_the_mark_back),
         SCENE_TEST(a_full_notice_edge_drops_and_counts),
         SCENE_TEST(a_tick_is_used_again_unless_the_step_kept_it_or_built_upon_it),

@@ -30,16 +30,17 @@ static int close_post(void **state) {
 
 static void every_kind_can_be_made_and_has_a_name(void **state) {
     struct post *post = *state;
-    for (int kind = 1; (unsigned)kind <= weft__mail__descriptor.n_fields; kind++) {
+    for (unsigned i = 0; i < weft__mail__descriptor.n_fields; i++) {
+        const ProtobufCFieldDescriptor *field = &weft__mail__descriptor.fields[i];
         ProtobufCMessage *message = NULL;
+        const int kind = (int)field->id;
         struct mail *mail = mail_new(post->pool, (Weft__Mail__BodyCase)kind, &message);
         assert_non_null(mail);
         assert_int_equal(mail->body.body_case, kind);
         assert_ptr_equal(message, mail->body.tick);
-        assert_ptr_equal(message->descriptor, weft__mail__descriptor.fields[kind - 1].descriptor);
+        assert_ptr_equal(message->descriptor, field->descriptor);
         assert_true(protobuf_c_message_check(&mail->body.base));
-        assert_string_equal(mail_kind_name((Weft__Mail__BodyCase)kind),
-                            weft__mail__descriptor.fields[kind - 1].name);
+        assert_string_equal(mail_kind_name((Weft__Mail__BodyCase)kind), field->name);
         mail_drop(&mail);
         assert_null(mail);
     }

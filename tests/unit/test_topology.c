@@ -205,6 +205,9 @@ static void the_drawing_names_every_edge_once(void **state) {
         rules++;
     assert_int_equal(arrows, rules + 1); /* and the door */
     assert_non_null(strstr(text, "commit, scan, incoming, records, govern, stop"));
+    assert_non_null(strstr(text, "changes, settled"));
+    assert_non_null(strstr(text, "share\n"));
+    assert_null(strstr(text, "(null)"));
     assert_non_null(strstr(text, "peer ×3"));
     assert_int_equal(topology_print(stage.topology, text, 100), 99);
     assert_int_equal(strlen(text), 99);
