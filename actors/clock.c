@@ -65,6 +65,9 @@ static void clock_step(void *self, struct instant now, struct mail **in, struct 
         (void)hlc_observe(&clock->hlc, now.wall_ms, body->records->hlc);
         body->records->stamp = hlc_tick(&clock->hlc, now.wall_ms, 1);
         break;
+    case WEFT__MAIL__BODY_SURVEY:
+        body->survey->stamp = hlc_tick(&clock->hlc, now.wall_ms, 1);
+        break;
     case WEFT__MAIL__BODY_STOP:
         break;
     default:

@@ -382,10 +382,20 @@ static void on_stop(struct log *log, struct outbox *out) {
     outbox_send(out, ACTOR_HOST, &mail);
 }
 
+/* What the clock has given out, it has passed. */
+static void note_clock(struct log *log, const Weft__Mail *body) {
+    uint64_t stamp = 0;
+    if (body->body_case == WEFT__MAIL__BODY_COMMIT) stamp = body->commit->first;
+    if (body->body_case == WEFT__MAIL__BODY_RECORDS) stamp = body->records->stamp;
+    if (body->body_case == WEFT__MAIL__BODY_SURVEY) stamp = body->survey->stamp;
+    if (stamp > log->clock_mark) log->clock_mark = stamp;
+}
+
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
     if (log->started_ms == 0) log->started_ms = now.wall_ms;
+    note_clock(log, &(*in)->body);
     CHECK(log->lost.status == WEFT_OK); /* The step that met it was the last. */
     switch ((*in)->body.body_case) {
     case WEFT__MAIL__BODY_COMMIT:

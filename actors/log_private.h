@@ -102,6 +102,7 @@ struct log {
     uint64_t place;              /* of the newest record */
     uint64_t told_place;         /* ... of which share knows */
     bool reload_due;             /* roster and heads are not those of the disk */
+    uint64_t clock_mark;         /* a stamp that this device's clock has passed */
     uint64_t quarantine_due_us;  /* when the next record's time comes; 0: to be worked out */
     uint64_t changed_models;     /* by records of others in this commit; bits by model id - 1 */
     struct shared_head own_head; /* as committed, should a group be rolled back */

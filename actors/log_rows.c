@@ -127,8 +127,10 @@ enum weft_status log_apply_rows(struct log *log, struct instant now, const struc
 
 /* ---- the quarantine ---- */
 
-/* When the time of the earliest stamp comes, as far as this wall clock tells: it may be set. */
+/* When the time of the earliest stamp comes, as far as this wall clock tells: it may be set. The
+ * clock's word of that comes with the next survey. */
 static uint64_t when(struct instant now, uint64_t hlc) {
+    if (hlc_ms(hlc) <= now.wall_ms) return now.mono_us + LIMIT_RETRY_US;
     uint64_t wait_ms = hlc_ms(hlc) > now.wall_ms ? hlc_ms(hlc) - now.wall_ms : 0;
     if (wait_ms > LIMIT_CLOCK_AHEAD_MS) wait_ms = LIMIT_CLOCK_AHEAD_MS;
     return now.mono_us + wait_ms * 1000u + 1;
@@ -138,8 +140,10 @@ static enum weft_status release_some(struct log *log, struct instant now, uint64
                                      struct weft_error *why) {
     struct arena arena;
     enum weft_status status = WEFT_OK;
-    /* Stamps that this device's clock has passed: what its host writes from now on is later. */
+    /* Stamps whose time has come, and that this device's clock has passed, so that what its host
+     * writes from now on is later also if the wall clock is set back. */
     uint64_t upto = hlc_pack(now.wall_ms, 0);
+    if (log->clock_mark < upto) upto = log->clock_mark;
     *next = 0;
     arena_init(&arena, log->pool);
     while (arena.bytes < LIMIT_SHIPMENT && status == WEFT_OK) {
@@ -152,6 +156,7 @@ static enum weft_status release_some(struct log *log, struct instant now, uint64
         status = record_read(&log->settings->library, entry.record, &record, why);
         if (status == WEFT_OK) status = apply_ops(log, &record, why);
         if (status == WEFT_OK) status = quarantine_drop(log->writer, entry.place, why);
+        if (log->clock_mark > log->group_stamp) log->group_stamp = log->clock_mark;
     }
     arena_drop(&arena);
     return status;

@@ -135,7 +135,7 @@ static void prune_step(void *self, struct instant now, struct mail **in, struct 
         if (prune->state == PRUNE_RESTING && now.mono_us >= prune->next_us) {
             struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEY, NULL);
             prune->state = PRUNE_SURVEYING;
-            outbox_send(out, ACTOR_LOG, &mail);
+            outbox_send(out, ACTOR_CLOCK, &mail);
         }
         break;
     case WEFT__MAIL__BODY_SURVEYED:

@@ -58,7 +58,7 @@ const struct edge_rule topology_rules[] = {
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
-               MAIL(STOP)}},
+               MAIL(SURVEY), MAIL(STOP)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
@@ -79,9 +79,9 @@ const struct edge_rule topology_rules[] = {
      .why_enough = "prune has one request outstanding"},
 
     {.from = ACTOR_PRUNE, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
-     .mails = {MAIL(SURVEY), MAIL(FORGET)}},
+     .mails = {MAIL(FORGET)}},
     {.from = ACTOR_PRUNE, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
-     .mails = {MAIL(GOVERN)}},
+     .mails = {MAIL(SURVEY), MAIL(GOVERN)}},
 
     {.from = ACTOR_BULK, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
      .slots_per_peer = LIMIT_PEER_PACKED,

@@ -285,7 +285,7 @@ void solo_log_acked(struct solo_log *log, uint8_t device, uint8_t owner, const c
 }
 
 struct mail *solo_log_survey(struct solo_log *log) {
-    tell(log, ACTOR_PRUNE, solo_mail(&log->solo, WEFT__MAIL__BODY_SURVEY, NULL));
+    tell(log, ACTOR_CLOCK, solo_mail(&log->solo, WEFT__MAIL__BODY_SURVEY, NULL));
     struct mail *mail = solo_take(&log->solo, ACTOR_PRUNE, WEFT__MAIL__BODY_SURVEYED);
     assert_non_null(mail);
     assert_int_equal(mail->body.body_case, WEFT__MAIL__BODY_SURVEYED);

@@ -29,7 +29,7 @@ static void fill_place(struct mail *mail, Weft__Place *place, uint8_t owner, uin
  * stream of `owner` and 3 nothing; one tombstone at 10. */
 static void survey(struct solo *solo, uint8_t owner, uint64_t held, bool third) {
     solo_turn(solo);
-    struct mail *asked = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_SURVEY);
+    struct mail *asked = solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY);
     assert_non_null(asked);
     mail_drop(&asked);
     Weft__Surveyed *surveyed = NULL;
@@ -94,10 +94,10 @@ static void prune_goes_on_while_there_is_more_and_then_rests(void **state) {
     }
     solo_turn(solo);
     assert_int_equal(forgets_upto(solo), 0);
-    assert_null(solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_SURVEY));
+    assert_null(solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY));
     solo->now.mono_us += LIMIT_PRUNE_US;
     solo_turn(solo);
-    struct mail *again = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_SURVEY);
+    struct mail *again = solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY);
     assert_non_null(again);
     mail_drop(&again);
 }
