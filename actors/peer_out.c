@@ -271,6 +271,8 @@ static void pack_chunk(const Weft__Chunk *chunk, struct parcel *parcel,
     message->heads = chunk->heads;
     message->n_bodies = chunk->n_bodies;
     message->bodies = chunk->bodies;
+    message->n_raw_sizes = chunk->n_raw_sizes;
+    message->raw_sizes = chunk->raw_sizes;
     message->cursor = chunk->cursor;
     message->last = chunk->last;
     message->lost = chunk->lost;

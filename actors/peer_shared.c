@@ -189,6 +189,15 @@ static enum weft_status on_records(struct peer *peer, const Weft__Wire__SharedRe
 
 /* ---- snapshots ---- */
 
+static bool mail_numbers(struct mail *mail, const uint32_t *sizes, size_t count,
+                         Weft__Chunk *chunk) {
+    chunk->raw_sizes = arena_take(&mail->arena, count * sizeof *sizes + 1);
+    if (chunk->raw_sizes == NULL) return false;
+    if (count != 0) memcpy(chunk->raw_sizes, sizes, count * sizeof *sizes);
+    chunk->n_raw_sizes = count;
+    return true;
+}
+
 static enum weft_status on_chunk(struct peer *peer, const Weft__Wire__SnapshotChunk *message,
                                  uint32_t wire_bytes, struct outbox *out, struct weft_error *why) {
     Weft__Records *records = NULL;
@@ -200,6 +209,7 @@ static enum weft_status on_chunk(struct peer *peer, const Weft__Wire__SnapshotCh
         mail_list(mail, message->heads, message->n_heads, &chunk->heads, &chunk->n_heads) &&
         mail_list(mail, message->bodies, message->n_bodies, &chunk->bodies, &chunk->n_bodies) &&
         mail_bytes(mail, &chunk->cursor, message->cursor.data, message->cursor.len) &&
+        mail_numbers(mail, message->raw_sizes, message->n_raw_sizes, chunk) &&
         mail_bytes(mail, &chunk->source, peer->device.bytes, WEFT_ID_SIZE);
     chunk->last = message->last;
     chunk->lost = message->lost;

@@ -5,6 +5,7 @@
 #include "engine/runtime/actor.h"
 #include "engine/store/shared.h"
 #include "engine/store/snapshot_reader.h"
+#include "engine/wire/zip.h"
 
 /* Heads, sorted by origin. */
 struct heads {
@@ -92,6 +93,7 @@ struct share {
     uint64_t retry_us; /* after reading failed; DUE_NEVER */
     struct share_taking taking;
     struct snapshot_reader *snapshots; /* for others; opened when it is first asked for */
+    struct zip *zip;                   /* likewise, and for those of others */
     struct statement statements[LIMIT_ROSTER];
     uint32_t statement_count;
     uint64_t statement_version;

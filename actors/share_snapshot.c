@@ -21,6 +21,8 @@
 #include "engine/wire/message.h"
 #include "engine/wire/snapshot.h"
 
+#define SNAPSHOT_ZSTD_LEVEL 1
+
 /* ---- where it stands ---- */
 
 static bool cursor_grow(struct share_taking *taking, size_t size) {
@@ -61,6 +63,7 @@ enum weft_status share_snapshot_start(struct share *share, struct weft_error *wh
 void share_snapshot_stop(struct share *share) {
     free(share->taking.cursor);
     if (share->snapshots != NULL) snapshot_reader_close(share->snapshots);
+    if (share->zip != NULL) zip_close(share->zip);
 }
 
 void share_forget_peer(struct share *share, uint32_t index) {
@@ -205,6 +208,33 @@ void share_on_below(struct share *share, uint32_t index, bool kept, struct outbo
         send_end(share, index, out);
 }
 
+static bool zip_start(struct share *share) {
+    if (share->zip == NULL) share->zip = zip_open(SNAPSHOT_ZSTD_LEVEL);
+    return share->zip != NULL;
+}
+
+/* Puts bodies that came compressed into their places. */
+static enum weft_status unzip(struct share *share, struct mail *mail, Weft__Chunk *chunk,
+                              struct weft_error *why) {
+    if (chunk->n_raw_sizes == 0 || chunk->n_bodies > SNAPSHOT_BODIES) return WEFT_OK;
+    if (chunk->n_raw_sizes != chunk->n_bodies)
+        return status_fail(why, WEFT_PROTOCOL, 0, "a SnapshotChunk with too few or many sizes");
+    if (!zip_start(share)) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
+    for (size_t i = 0; i < chunk->n_bodies; i++) {
+        const struct bytes packed = {chunk->bodies[i].data, chunk->bodies[i].len};
+        struct bytes raw;
+        if (chunk->raw_sizes[i] == 0) continue;
+        if (chunk->raw_sizes[i] > LIMIT_SNAPSHOT)
+            return status_fail(why, WEFT_PROTOCOL, 0, "a SnapshotChunk that is too large");
+        enum weft_status status =
+            zip_unpack(share->zip, packed, chunk->raw_sizes[i], &mail->arena, &raw, why);
+        if (status != WEFT_OK) return status;
+        chunk->bodies[i] = (ProtobufCBinaryData){raw.size, (uint8_t *)(uintptr_t)raw.data};
+    }
+    chunk->n_raw_sizes = 0;
+    return WEFT_OK;
+}
+
 /* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
  * taken: what this device writes from now on is later than that also where the giver has forgotten
  * it. */
@@ -254,6 +284,12 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         return false;
     }
     uint64_t newest = 0;
+    struct weft_error why = {0};
+    enum weft_status status = unzip(share, *in, chunk, &why);
+    if (status == WEFT_NO_MEMORY) later(peer, now);
+    if (status != WEFT_OK && status != WEFT_NO_MEMORY)
+        share_blame(peer, records->session, why.text);
+    if (status != WEFT_OK) return false;
     const char *fault =
         chunk_fault(&share->settings->library, chunk, taking->cursor_size == 0, &newest);
     if (fault != NULL) {
@@ -345,26 +381,40 @@ void share_on_snapshot_wanted(struct share *share, struct mail **in) {
 static enum weft_status giver_start(struct share *share, struct weft_error *why) {
     const struct settings *settings = share->settings;
     const struct record_origin self = {settings->device, settings->incarnation};
+    if (!zip_start(share)) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
     if (share->snapshots != NULL) return WEFT_OK;
     return snapshot_reader_open(settings->path, settings->vfs, settings->models, &self,
                                 &settings->library, &share->snapshots, why);
 }
 
-static void fill_chunk(struct mail *mail, const struct snapshot_chunk *from, Weft__Chunk *out) {
+static enum weft_status fill_bodies(struct share *share, struct mail *mail,
+                                    const struct snapshot_chunk *from, Weft__Chunk *out) {
     out->bodies = arena_take(&mail->arena, (from->body_count + 1) * sizeof *out->bodies);
+    out->raw_sizes = arena_take(&mail->arena, (from->body_count + 1) * sizeof *out->raw_sizes);
+    if (out->bodies == NULL || out->raw_sizes == NULL) return WEFT_NO_MEMORY;
+    for (uint32_t i = 0; i < from->body_count; i++) {
+        struct bytes packed;
+        enum weft_status status =
+            zip_pack(share->zip, from->bodies[i], &mail->arena, &packed, &out->raw_sizes[i]);
+        if (status != WEFT_OK) return status;
+        out->bodies[i] = (ProtobufCBinaryData){packed.size, (uint8_t *)(uintptr_t)packed.data};
+    }
+    out->n_bodies = out->n_raw_sizes = from->body_count;
+    return WEFT_OK;
+}
+
+static enum weft_status fill_chunk(struct share *share, struct mail *mail,
+                                   const struct snapshot_chunk *from, Weft__Chunk *out) {
     out->heads = arena_take(&mail->arena, (from->head_count + 1) * sizeof *out->heads);
-    CHECK(out->bodies != NULL && out->heads != NULL);
-    for (uint32_t i = 0; i < from->body_count; i++)
-        out->bodies[i] =
-            (ProtobufCBinaryData){from->bodies[i].size, (uint8_t *)(uintptr_t)from->bodies[i].data};
+    if (out->heads == NULL) return WEFT_NO_MEMORY;
     for (uint32_t i = 0; from->proofs != NULL && i < from->head_count; i++)
         out->heads[i] =
             (ProtobufCBinaryData){from->proofs[i].size, (uint8_t *)(uintptr_t)from->proofs[i].data};
-    out->n_bodies = from->body_count;
     out->n_heads = from->proofs == NULL ? 0 : from->head_count;
     out->cursor = (ProtobufCBinaryData){from->cursor.size, (uint8_t *)(uintptr_t)from->cursor.data};
     out->last = from->last;
     out->lost = from->lost;
+    return fill_bodies(share, mail, from, out);
 }
 
 void share_give_chunk(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
@@ -387,7 +437,7 @@ void share_give_chunk(struct share *share, uint32_t index, struct instant now, s
                 snapshot_chunk_read(share->snapshots, (struct bytes){cursor->data, cursor->len},
                                     share->settings->chunk_bytes, &mail->arena, &read, &why);
         }
-        if (status == WEFT_OK) fill_chunk(mail, &read, shipment->chunk);
+        if (status == WEFT_OK) status = fill_chunk(share, mail, &read, shipment->chunk);
     }
     if (status == WEFT_PROTOCOL) share_blame(peer, peer->session, why.text);
     if (status != WEFT_OK) {

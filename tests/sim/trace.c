@@ -51,7 +51,8 @@ static void print_chunk(const Weft__Chunk *chunk) {
            chunk->busy ? " busy" : "", chunk->lost ? " lost" : "", chunk->n_heads, chunk->n_bodies,
            chunk->stage);
     for (size_t i = 0; i < chunk->n_bodies && chunk->stage == 0 && !chunk->cursor_asked.len; i++)
-        print_body((struct bytes){chunk->bodies[i].data, chunk->bodies[i].len});
+        if (i >= chunk->n_raw_sizes || !chunk->raw_sizes[i])
+            print_body((struct bytes){chunk->bodies[i].data, chunk->bodies[i].len});
 }
 
 static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
