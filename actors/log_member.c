@@ -84,6 +84,8 @@ void log_follow_roster(struct log *log, struct instant now, struct outbox *tell)
         if (member == NULL) member = add_member(log, &entry->device);
         CHECK(member != NULL); /* The roster has no more entries than there are seats. */
         member->unknown = unknown_held(log, member);
+        board_set(log->board->members[member - log->members].away,
+                  roster_away(&log->roster, &entry->device));
         if (member->state == state) continue;
         set_state(log, member, state, entry->name);
         /* One that never comes is silent from when it was let in. */

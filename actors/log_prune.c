@@ -134,7 +134,7 @@ static void survey_members(const struct log *log, struct mail *mail, Weft__Surve
     CHECK(surveyed->members != NULL || log->member_count == 0);
     for (uint32_t m = 0; m < log->member_count; m++) {
         const struct member *member = &log->members[m];
-        if (!is_member(log, m)) continue;
+        if (!is_member(log, m) || is_away(log, m)) continue;
         Weft__SurveyedMember *entry = surveyed->members[surveyed->n_members++];
         CHECK(mail_bytes(mail, &entry->device, member->device.bytes, sizeof member->device.bytes));
         entry->acks =
@@ -157,10 +157,10 @@ static void fill_head(struct mail *mail, Weft__Head *out, const struct shared_he
 
 /* Origins of which records may go, once enough of them lie there to be worth a commit. */
 static void survey_records(struct log *log, struct mail *mail, Weft__Surveyed *surveyed,
-                           uint64_t oldest) {
+                           uint64_t oldest, uint64_t newest) {
     const uint64_t stay = log->settings->log_records;
-    if (oldest == 0 || log->place <= stay || oldest + stay / 4 > log->place - stay) return;
-    surveyed->place = log->place - stay;
+    if (oldest == 0 || newest <= stay || oldest + stay / 4 > newest - stay) return;
+    surveyed->place = newest - stay;
     surveyed->held = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, log->head_count);
     CHECK(surveyed->held != NULL || log->head_count == 0);
     for (uint32_t i = 0; i < log->head_count; i++) {
@@ -281,20 +281,20 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEYED, &surveyed);
     struct oldest oldest = {mail, surveyed, 256};
     const struct writer_visit visit = {.context = &oldest, .oldest_tombstone = visit_oldest};
-    uint64_t record = 0;
+    uint64_t first = 0, last = 0;
     surveyed->oldest =
         (Weft__Place **)mail_messages(mail, &weft__place__descriptor, oldest.capacity);
     CHECK(surveyed->oldest != NULL);
     survey_members(log, mail, surveyed);
     enum weft_status status = writer_visit(log->writer, &visit, &why);
-    if (status == WEFT_OK) status = horizon_oldest(log->writer, &record, &why);
+    if (status == WEFT_OK) status = horizon_places(log->writer, &first, &last, &why);
     if (status != WEFT_OK) {
         /* Reading may have had to write (a page spilled to a full disk), and that failure ends the
          * open transaction: the group is applied again. */
         surveyed->n_oldest = 0;
         (void)log_save_group(log, now, &why, out);
     } else if (!log->reload_due && log->taking == NULL) {
-        if (!is_alone(log)) survey_records(log, mail, surveyed, record);
+        if (!is_alone(log)) survey_records(log, mail, surveyed, first, last);
         surveyed->deleted = survey_deleted(log);
         survey_silent(log, now, mail, surveyed);
     }
@@ -306,6 +306,7 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
 static uint64_t held_by_all(const struct log *log, const struct stream *stream, uint64_t upto) {
     for (uint32_t m = 0; m < log->member_count; m++) {
         if (!is_member(log, m) || id_equal(&log->members[m].device, &stream->owner)) continue;
+        if (is_away(log, m)) continue; /* It comes back from below, and sweeps (decision 006). */
         uint64_t held = vector_get(&log->members[m].held, stream);
         if (held < upto) upto = held;
     }

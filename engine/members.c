@@ -234,7 +234,8 @@ unsigned weft_members(const weft_engine *engine, struct weft_member *out, unsign
         uint32_t state = atomic_load_explicit(&seat->state, memory_order_acquire);
         if (state == BOARD_HEARD || count++ >= cap) continue;
         struct weft_member *member = &out[count - 1];
-        *member = (struct weft_member){.state = (enum weft_member_state)state};
+        *member = (struct weft_member){.state = (enum weft_member_state)state,
+                                       .away = board_get(seat->away) != 0};
         for (size_t k = 0; k < 2; k++)
             store_u64(member->device + 8 * k, board_get(seat->device[k]));
         read_name(seat->name, member->name);

@@ -398,6 +398,7 @@ struct weft_member {
     char name[WEFT_NAME_MAX + 1];
     enum weft_member_state state;
     bool self;
+    bool away; /* silent for long: nothing waits for it until it is back (config.patience_h) */
 };
 
 /* Copies up to `cap` of the devices that are or were members, this one first; returns how many

@@ -133,15 +133,17 @@ enum weft_status horizon_forget(struct writer *writer, const struct id *library,
                        why);
 }
 
-enum weft_status horizon_oldest(struct writer *writer, uint64_t *place, struct weft_error *why) {
-    sqlite3_stmt *oldest = NULL;
+enum weft_status horizon_places(struct writer *writer, uint64_t *oldest, uint64_t *newest,
+                                struct weft_error *why) {
+    sqlite3_stmt *places = NULL;
     bool row = false;
-    *place = 0;
-    enum weft_status status = writer_fixed(writer, FIXED_LOG_OLDEST, &oldest, why);
-    if (status == WEFT_OK) status = statement_step(oldest, &row, "reading", writer->path, why);
+    *oldest = *newest = 0;
+    enum weft_status status = writer_fixed(writer, FIXED_LOG_PLACES, &places, why);
+    if (status == WEFT_OK) status = statement_step(places, &row, "reading", writer->path, why);
     if (status != WEFT_OK || !row) return status;
-    *place = (uint64_t)sqlite3_column_int64(oldest, 0);
-    sqlite3_reset(oldest);
+    *oldest = (uint64_t)sqlite3_column_int64(places, 0);
+    *newest = (uint64_t)sqlite3_column_int64(places, 1);
+    sqlite3_reset(places);
     return status;
 }
 

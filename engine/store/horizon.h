@@ -29,8 +29,10 @@ struct horizon_cut {
 enum weft_status horizon_forget(struct writer *writer, const struct id *library,
                                 const struct record_origin *origin, uint64_t seq, uint64_t place,
                                 uint32_t limit, struct horizon_cut *out, struct weft_error *why);
-/* The place of the oldest record that may be forgotten one day; 0: there is none. */
-enum weft_status horizon_oldest(struct writer *writer, uint64_t *place, struct weft_error *why);
+/* The places of the oldest record that may be forgotten one day, and of the newest of all; 0: there
+ * is none. */
+enum weft_status horizon_places(struct writer *writer, uint64_t *oldest, uint64_t *newest,
+                                struct weft_error *why);
 /* After a snapshot: what records of an origin up to this one say of rows came with it, also if they
  * wait in quarantine here. Before horizon_raise(). */
 enum weft_status horizon_release(struct writer *writer, const struct record *record,

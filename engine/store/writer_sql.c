@@ -388,7 +388,8 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_LOG_HORIZON] = "UPDATE _weft_origin SET pruned = ?2, pruned_hlc = ?3, proof = ?4 "
                           "WHERE id = ?1",
     /* Those that stay lie first, and are few. */
-    [FIXED_LOG_OLDEST] = "SELECT place FROM shared_changes WHERE keep = 0 ORDER BY place LIMIT 1",
+    [FIXED_LOG_PLACES] = "SELECT (SELECT place FROM shared_changes WHERE keep = 0 "
+                         "ORDER BY place LIMIT 1), (SELECT max(place) FROM shared_changes)",
     [FIXED_QUARANTINE_PASS] = "DELETE FROM _weft_quarantine WHERE origin = ?1 AND place IN "
                               "(SELECT place FROM shared_changes WHERE origin = ?1 AND seq <= ?2)",
     [FIXED_HEARD] = "INSERT OR REPLACE INTO _weft_heard(device, wall) VALUES (?1, ?2)",

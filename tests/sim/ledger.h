@@ -29,6 +29,8 @@ void ledger_answered(struct device *device, const Weft__Answered *told);
 bool ledger_check(struct device *device);
 /* An older copy of the device's disk is about to take its place: what nobody else has is lost. */
 void ledger_restored(struct device *device);
+/* Whether the device's file says that another is away. */
+bool ledger_away(struct device *device, uint32_t of, bool *away);
 /* As oracle_converged(). */
 bool ledger_agrees(struct world *world, bool *equal, char *why);
 /* Whether the device's file shows the row, as far as it has been read. */

@@ -74,7 +74,8 @@ static bool next_horizon(struct device *device, struct horizon *out, int *code) 
     return true;
 }
 
-static bool is_away(struct device *device, const struct id *member, bool *away) {
+bool ledger_away(struct device *device, uint32_t of, bool *away) {
+    const struct id *member = &device->world->cast.device[of];
     sqlite3_stmt *statement = ledger_file(device)->query[QUERY_AWAY];
     int code;
     *away = false;
@@ -93,7 +94,7 @@ static bool nobody_needs(struct device *device, const struct horizon *horizon) {
     for (uint32_t m = 0; m < device->world->cast.device_count; m++) {
         bool away = false;
         if (!members[m] || m == device->number || ledger->restored[m]) continue;
-        if (!is_away(device, &device->world->cast.device[m], &away)) return false;
+        if (!ledger_away(device, m, &away)) return false;
         const struct chain *chain =
             ledger_chain(&ledger->file[m], horizon->device, horizon->incarnation);
         ledger->seen[SEEN_AWAY] += away;

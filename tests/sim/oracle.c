@@ -119,14 +119,17 @@ static void on_forgotten(struct device *device, const Weft__Place *place) {
             continue;
         uint64_t upto = place->position;
         if (upto > file->position[of][table]) upto = file->position[of][table];
-        for (uint32_t m = 0; m < world->cast.device_count; m++)
-            if (members[m] && m != device->number && m != of &&
+        for (uint32_t m = 0; m < world->cast.device_count; m++) {
+            bool away = false;
+            if (!ledger_away(device, m, &away)) return;
+            if (members[m] && m != device->number && m != of && !away &&
                 oracle->promised[m][of][table] < upto)
                 world_fail(device->world,
                            "device %u: forgets tombstones of device %u's %s up to %llx, which "
                            "device %u holds up to %llx only",
                            device->number, of, table_shapes[table].name, (unsigned long long)upto,
                            m, (unsigned long long)oracle->promised[m][of][table]);
+        }
     }
 }
 
