@@ -237,9 +237,9 @@ static enum weft_status unzip(struct share *share, struct mail *mail, Weft__Chun
 
 /* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
  * taken: what this device writes from now on is later than that also where the giver has forgotten
- * it. */
-static const char *chunk_fault(const struct id *library, const Weft__Chunk *chunk, bool first,
-                               uint64_t *newest) {
+ * it. `*news`: its giver holds more than this device. */
+static const char *chunk_fault(const struct share *share, const Weft__Chunk *chunk, bool first,
+                               uint64_t *newest, bool *news) {
     if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
         return "a SnapshotChunk with too many heads or bodies";
     if ((first || chunk->last) && chunk->n_heads == 0)
@@ -247,11 +247,13 @@ static const char *chunk_fault(const struct id *library, const Weft__Chunk *chun
     if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
         return "a SnapshotChunk with an impossible cursor";
     *newest = 0;
+    *news = false;
     for (size_t i = 0; i < chunk->n_heads; i++) {
         struct record record;
         const struct bytes proof = {chunk->heads[i].data, chunk->heads[i].len};
-        if (!record_read_proof(library, proof, &record))
+        if (!record_read_proof(&share->settings->library, proof, &record))
             return "a SnapshotChunk with an impossible head";
+        *news = *news || record.seq > heads_seq(&share->heads, &record.origin);
         if (record.hlc > *newest) *newest = record.hlc;
     }
     for (size_t i = 0; i < chunk->n_bodies; i++) {
@@ -290,10 +292,16 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     if (status != WEFT_OK && status != WEFT_NO_MEMORY)
         share_blame(peer, records->session, why.text);
     if (status != WEFT_OK) return false;
-    const char *fault =
-        chunk_fault(&share->settings->library, chunk, taking->cursor_size == 0, &newest);
+    bool news = false;
+    const char *fault = chunk_fault(share, chunk, taking->cursor_size == 0, &newest, &news);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
+        return false;
+    }
+    if (!taking->begun && !news) {
+        /* All that it has is here, from somebody else, or it was not so: the log will do. */
+        taking->stage = TAKING_NONE;
+        peer->below = peer->asked = false;
         return false;
     }
     if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS) {
