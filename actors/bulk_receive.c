@@ -86,7 +86,38 @@ static struct source *find_source(struct bulk *bulk, uint32_t peer,
     return NULL;
 }
 
-/* Puts decoded columns into the model's order; a column the sender does not know is NULL.
+/* A column that the sender does not know: rows have its DEFAULT there, as they will in the owner's
+ * file once that has the column. */
+static Weft__Column *unsent_column(const struct column *column, const Weft__Rows *rows,
+                                   struct arena *arena) {
+    const struct weft_value *value = &column->unset;
+    const bool has_body = value->type == WEFT_TEXT || value->type == WEFT_BLOB;
+    Weft__Column *out = arena_take(arena, sizeof *out);
+    if (out == NULL) return NULL;
+    weft__column__init(out);
+    out->tags.data = arena_zero(arena, rows->count + 1);
+    out->cells.data = arena_zero(arena, (size_t)rows->count * 8 + 8);
+    out->body.data = has_body ? arena_take(arena, value->size + 1) : NULL;
+    if (out->tags.data == NULL || out->cells.data == NULL) return NULL;
+    if (has_body && out->body.data == NULL) return NULL;
+    out->tags.len = rows->count;
+    out->cells.len = (size_t)rows->count * 8;
+    out->body.len = has_body ? value->size : 0;
+    if (out->body.len != 0) memcpy(out->body.data, value->as.bytes, value->size);
+    for (uint32_t row = 0; row < rows->count; row++) {
+        uint8_t *cell = out->cells.data + (size_t)row * 8;
+        if (rows_op(rows, row) != ROW_PUT || value->type == WEFT_NULL) continue;
+        out->tags.data[row] = (uint8_t)value->type;
+        if (has_body) {
+            store_u32(cell + 4, value->size);
+        } else {
+            memcpy(cell, &value->as, 8);
+        }
+    }
+    return out;
+}
+
+/* Puts decoded columns into the model's order.
  * Errors: WEFT_UNSUPPORTED when the sender has a column that this device does not know. */
 static enum weft_status order_columns(const struct model *model, const Weft__Wire__StateRows *sent,
                                       Weft__Rows *rows, struct arena *arena,
@@ -109,16 +140,8 @@ static enum weft_status order_columns(const struct model *model, const Weft__Wir
     }
     for (uint32_t c = 0; c < model->column_count; c++) {
         if (columns[c] != NULL) continue;
-        columns[c] = arena_take(arena, sizeof *columns[c]);
-        if (columns[c] == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory");
-        weft__column__init(columns[c]);
-        columns[c]->tags.data = arena_zero(arena, rows->count + 1);
-        columns[c]->cells.data = arena_zero(arena, (size_t)rows->count * 8 + 8);
-        if (columns[c]->tags.data == NULL || columns[c]->cells.data == NULL) {
-            return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a batch");
-        }
-        columns[c]->tags.len = rows->count;
-        columns[c]->cells.len = (size_t)rows->count * 8;
+        columns[c] = unsent_column(&model->columns[c], rows, arena);
+        if (columns[c] == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a batch");
     }
     rows->columns = columns;
     rows->n_columns = model->column_count;

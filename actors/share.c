@@ -377,6 +377,24 @@ static void on_granted(struct share *share, const Weft__Granted *granted) {
     CHECK(peer->shipments <= LIMIT_PEER_SHIPMENTS && peer->notes <= 2);
 }
 
+/* The place before the first record that a remote lacks: of each origin all after its head. With
+ * many records here and few to be sent, those before it are not read. */
+static enum weft_status first_lacked(struct share *share, const struct heads *remote,
+                                     uint64_t *cursor, struct weft_error *why) {
+    *cursor = share->place;
+    for (uint32_t i = 0; i < share->heads.count; i++) {
+        const struct shared_head *head = &share->heads.list[i];
+        const uint64_t seq = heads_seq(remote, &head->origin);
+        uint64_t place = 0;
+        if (seq >= head->seq) continue;
+        enum weft_status status =
+            shared_reader_place(share->reader, &head->origin, seq, &place, why);
+        if (status != WEFT_OK) return status;
+        if (place != 0 && place - 1 < *cursor) *cursor = place - 1;
+    }
+    return WEFT_OK;
+}
+
 static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     CHECK(wanted->peer < share->settings->peers);
     struct share_peer *peer = &share->peers[wanted->peer];
@@ -386,7 +404,9 @@ static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     heads_raise(&peer->remote, wanted->heads, wanted->n_heads);
     peer->kept_only = false;
     peer->told_below = peer->say_below = heads_below(&share->heads, &peer->remote);
-    peer->cursor = peer->told_below ? SHARE_NOWHERE : 0;
+    peer->cursor = SHARE_NOWHERE;
+    if (peer->told_below) return;
+    if (first_lacked(share, &peer->remote, &peer->cursor, NULL) != WEFT_OK) peer->cursor = 0;
 }
 
 static void on_acked(struct share *share, const Weft__SharedAcked *acked) {

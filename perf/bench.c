@@ -4,7 +4,8 @@
  * The JSON is an array of objects, one per line:
  *     {"bench","figure","value","unit","ratio_to","ratio","cpu_ratio","written_per_row",
  *      "wire_per_row","p50","p99","n","rows","result_hash"}
- * A member that does not apply is absent. `ratio` is wall time over wall time. */
+ * A member that does not apply is absent. `ratio` is wall time over wall time, but for figures in
+ * bytes. */
 #include "perf/bench.h"
 
 #include <ftw.h>
@@ -221,8 +222,9 @@ void bench_print(struct bench *bench, const struct bench_figure *figure) {
     printf("  %-22s %11.*f %s", figure->figure, figure->value < 100 ? 2 : 0, figure->value,
            figure->unit);
     if (!isnan(figure->ratio))
-        printf(", time / %s %.2f [%.2f-%.2f] n=%u", figure->ratio_to, figure->ratio,
-               figure->ratio_min, figure->ratio_max, figure->n);
+        printf(", %s / %s %.2f [%.2f-%.2f] n=%u",
+               figure->ratio_of != NULL ? figure->ratio_of : "time", figure->ratio_to,
+               figure->ratio, figure->ratio_min, figure->ratio_max, figure->n);
     if (!isnan(figure->cpu_ratio)) printf(", cpu %.2f", figure->cpu_ratio);
     if (!isnan(figure->written_per_row)) printf(", written %.0f B/row", figure->written_per_row);
     if (!isnan(figure->wire_per_row)) printf(", wire %.1f B/row", figure->wire_per_row);

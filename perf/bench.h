@@ -99,6 +99,7 @@ struct bench_figure {
     const char *figure;
     double value;
     const char *unit;
+    const char *ratio_of; /* what is divided; NULL: time */
     const char *ratio_to;
     double ratio, ratio_min, ratio_max;
     double cpu_ratio;

@@ -36,6 +36,10 @@ struct column {
     int key_place;  /* position in the key, or -1 */
     bool node;      /* holds the id of the device that wrote it; never sent */
     uint32_t field; /* of a shared model, not in the key: its number in _weft_field */
+    /* Its DEFAULT, or NULL: what a shared row shows while nobody has written the column, and what
+       an owned one has that comes from an owner whose schema does not have the column yet, as its
+       file will show it then. The bytes lie with the models. */
+    struct weft_value unset;
 };
 
 enum model_kind { MODEL_OWNED, MODEL_SHARED };

@@ -344,6 +344,7 @@ static enum weft_status draft_columns(struct compiler *compiler, struct draft *d
     if (status == WEFT_OK && model->kind == MODEL_SHARED) {
         status = draft_unset(compiler, draft, facts);
     }
+    if (status == WEFT_OK) status = draft_defaults(compiler, draft, facts);
     return status;
 }
 

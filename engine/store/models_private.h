@@ -39,6 +39,9 @@ enum weft_status compiler_memory(struct compiler *compiler);
 /* Marks the columns that @node stands on. Errors: WEFT_SCHEMA. */
 enum weft_status draft_nodes(struct compiler *compiler, struct draft *draft,
                              const struct column_facts *facts);
+/* Evaluates the constant DEFAULTs of a table's columns. */
+enum weft_status draft_defaults(struct compiler *compiler, struct draft *draft,
+                                const struct column_facts *facts);
 /* Looks at the columns of a shared table when its key is known: whether they may stay unset,
  * and that its unique indexes are plain.
  * Errors: WEFT_SCHEMA. */

@@ -95,6 +95,42 @@ static enum weft_status default_judge(struct compiler *compiler, const char *val
     return WEFT_OK;
 }
 
+/* What a constant DEFAULT is. */
+static enum weft_status default_value(struct compiler *compiler, const char *value,
+                                      struct weft_value *out) {
+    sqlite3_stmt *query = NULL;
+    char *sql = sqlite3_mprintf("SELECT (%s\n)", value);
+    if (sql == NULL) return compiler_memory(compiler);
+    int code = sqlite3_prepare_v2(compiler->db, sql, -1, &query, NULL);
+    sqlite3_free(sql);
+    *out = code == SQLITE_OK && sqlite3_step(query) == SQLITE_ROW ? statement_value(query, 0)
+                                                                  : weft_text(value, strlen(value));
+    if (out->type == WEFT_TEXT || out->type == WEFT_BLOB) {
+        void *kept = arena_take(compiler->arena, out->size + 1);
+        if (kept != NULL && out->size > 0) memcpy(kept, out->as.bytes, out->size);
+        out->as.bytes = kept;
+        if (kept == NULL) code = SQLITE_NOMEM;
+    }
+    sqlite3_finalize(query);
+    return (code & 0xff) == SQLITE_NOMEM ? compiler_memory(compiler) : WEFT_OK;
+}
+
+enum weft_status draft_defaults(struct compiler *compiler, struct draft *draft,
+                                const struct column_facts *facts) {
+    enum weft_status status = WEFT_OK;
+    for (uint32_t c = 0; c < draft->model.column_count && status == WEFT_OK; c++) {
+        struct column *column = &draft->model.columns[c];
+        bool constant = false, null = false;
+        /* An owned row's @node column is filled in where the row is written. */
+        if (facts[c].value == NULL || (column->node && draft->model.kind == MODEL_OWNED)) continue;
+        status = default_judge(compiler, facts[c].value, &constant, &null);
+        /* An owned table may have another; but no column that was added to it. */
+        if (status != WEFT_OK || !constant) continue;
+        status = default_value(compiler, facts[c].value, &column->unset);
+    }
+    return status;
+}
+
 static enum weft_status column_unset(struct compiler *compiler, const struct model *model,
                                      struct column *column, const char *value) {
     bool constant = true, null = true;

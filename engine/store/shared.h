@@ -84,6 +84,11 @@ enum weft_status shared_reader_after(struct shared_reader *reader, uint64_t afte
                                      uint32_t count_max, size_t bytes_max, struct arena *arena,
                                      struct shared_entry **out, uint32_t *count, bool *more,
                                      struct weft_error *why);
+/* The least place of an origin's records with numbers above `seq`; 0: there are none. Takes time in
+ * proportion to their number. Errors: WEFT_IO. */
+enum weft_status shared_reader_place(struct shared_reader *reader,
+                                     const struct record_origin *origin, uint64_t seq,
+                                     uint64_t *place, struct weft_error *why);
 /* What horizon_taking_load() gives. */
 enum weft_status shared_reader_taking(struct shared_reader *reader, struct arena *arena,
                                       struct bytes *out, struct weft_error *why);

@@ -21,7 +21,7 @@
 #define READER_CACHE_BYTES (1u << 20)
 #define READER_ENTRIES_MIN 16u /* room for entries at first */
 
-enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_TAKING, FIXED_WAITS, FIXED_COUNT };
+enum reader_fixed { FIXED_AFTER, FIXED_HEADS, FIXED_PLACE, FIXED_TAKING, FIXED_WAITS, FIXED_COUNT };
 
 static const char *const fixed_sql[FIXED_COUNT] = {
     /* CROSS JOIN: by place, whatever the planner thinks of the few origins. */
@@ -31,6 +31,11 @@ static const char *const fixed_sql[FIXED_COUNT] = {
     [FIXED_HEADS] =
         "SELECT " SHARED_HEAD_COLUMNS ", (SELECT coalesce(max(place), 0) FROM shared_changes) "
         "FROM _weft_origin ORDER BY id",
+    /* Read from the index alone. Not the first of them: what is kept of a snapshot's time stands
+     * before records with lesser numbers. */
+    [FIXED_PLACE] =
+        ("SELECT min(c.place) FROM _weft_origin AS o CROSS JOIN shared_changes AS c "
+         "ON c.origin = o.id WHERE o.device = ?1 AND o.incarnation = ?2 AND c.seq > ?3"),
     [FIXED_TAKING] = "SELECT value FROM _weft_meta WHERE key = 'snapshot'",
     [FIXED_WAITS] = "SELECT EXISTS (SELECT 1 FROM _weft_quarantine)",
 };
@@ -187,6 +192,23 @@ enum weft_status shared_reader_after(struct shared_reader *reader, uint64_t afte
     *count = batch.count;
     *more = !fits;
     return WEFT_OK;
+}
+
+enum weft_status shared_reader_place(struct shared_reader *reader,
+                                     const struct record_origin *origin, uint64_t seq,
+                                     uint64_t *place, struct weft_error *why) {
+    CHECK(reader != NULL && origin != NULL);
+    CHECK(place != NULL && seq <= INT64_MAX);
+    sqlite3_stmt *statement = reader->fixed[FIXED_PLACE];
+    bool row = false;
+    sqlite3_bind_blob(statement, 1, origin->device.bytes, sizeof origin->device.bytes,
+                      SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 2, (int64_t)origin->incarnation);
+    sqlite3_bind_int64(statement, 3, (int64_t)seq);
+    enum weft_status status = statement_step(statement, &row, "reading", reader->path, why);
+    *place = status == WEFT_OK && row ? (uint64_t)sqlite3_column_int64(statement, 0) : 0;
+    sqlite3_reset(statement);
+    return status;
 }
 
 /* ---- heads ----------------------------------------------------------------------------------- */

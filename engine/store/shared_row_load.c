@@ -229,62 +229,12 @@ void shared_row_set(struct writer *writer, struct shared_row *row, uint32_t fiel
     row->touched = row->touched || table->opaque || (table->unique[c / 64] >> (c % 64) & 1) != 0;
 }
 
-/* ---- defaults ---- */
-
-/* What a column's DEFAULT is: the text of a constant expression, as SQLite evaluates it. The value
- * lives as long as the table's list: its bytes are behind it. */
-static enum weft_status learn_default(struct writer *writer, const struct model *model,
-                                      uint32_t column, struct weft_value *out, struct packed *bytes,
-                                      struct weft_error *why) {
-    sqlite3_stmt *query = NULL;
-    bool row = false;
-    enum weft_status status = statement_prepare(
-        writer->db, &query, model->name, why,
-        "SELECT dflt_value FROM pragma_table_xinfo(%Q) WHERE name = %Q AND dflt_value IS NOT NULL",
-        model->name, model->columns[column].name);
-    if (status == WEFT_OK) status = statement_step(query, &row, "reading", model->name, why);
-    sqlite3_stmt *value = NULL;
-    if (status == WEFT_OK && row) {
-        status = statement_prepare(writer->db, &value, model->name, why, "SELECT (%s)",
-                                   sqlite3_column_text(query, 0));
-    }
-    sqlite3_finalize(query);
-    *out = weft_null();
-    if (status == WEFT_OK && value != NULL) {
-        status = statement_step(value, &row, "reading", model->name, why);
-        if (status == WEFT_OK && row) *out = statement_value(value, 0);
-        struct weft_value *kept = out;
-        if (status == WEFT_OK) status = shared_keep_values(bytes, &kept, 1, why);
-    }
-    sqlite3_finalize(value);
-    return status;
-}
-
-static enum weft_status learn_defaults(struct writer *writer, const struct model *model,
-                                       struct weft_error *why) {
-    struct writer_table *table = writer_table(writer, model);
-    if (table->defaults != NULL) return WEFT_OK;
-    struct weft_value *values = calloc(model->column_count, sizeof *values);
-    struct packed *bytes = calloc(model->column_count, sizeof *bytes);
-    enum weft_status status = WEFT_OK;
-    if (values == NULL || bytes == NULL) status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory");
-    for (uint32_t c = 0; c < model->column_count && status == WEFT_OK; c++)
-        status = learn_default(writer, model, c, &values[c], &bytes[c], why);
-    if (status == WEFT_OK) {
-        table->defaults = values;
-        table->default_bytes = bytes;
-        return WEFT_OK;
-    }
-    for (uint32_t c = 0; bytes != NULL && c < model->column_count; c++)
-        packed_free(&bytes[c]);
-    free(bytes);
-    free(values);
-    return status;
-}
+/* ---- cells ---- */
 
 enum weft_status shared_cell(struct writer *writer, const struct shared_row *row, uint32_t column,
                              struct weft_value *out, struct weft_error *why) {
     const struct model *model = row->model;
+    (void)writer, (void)why;
     CHECK(model != NULL && column < model->column_count);
     const struct column *wanted = &model->columns[column];
     if (wanted->key_place >= 0) {
@@ -295,7 +245,6 @@ enum weft_status shared_cell(struct writer *writer, const struct shared_row *row
         *out = row->values[wanted->field];
         return WEFT_OK;
     }
-    enum weft_status status = learn_defaults(writer, model, why);
-    if (status == WEFT_OK) *out = writer_table(writer, model)->defaults[column];
-    return status;
+    *out = wanted->unset;
+    return WEFT_OK;
 }

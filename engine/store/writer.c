@@ -91,10 +91,6 @@ static void table_close(struct writer_table *table, const struct model *model) {
     }
     free(table->sets);
     free(table->scans);
-    for (uint32_t c = 0; table->default_bytes != NULL && c < model->column_count; c++)
-        packed_free(&table->default_bytes[c]);
-    free(table->default_bytes);
-    free(table->defaults);
 }
 
 void writer_close(struct writer *writer) {

@@ -123,15 +123,13 @@ enum writer_fixed {
 
 struct writer_table {
     sqlite3_stmt *slots[SLOT_COUNT];
-    sqlite3_stmt **sets;         /* per column; NULL until a field is first set */
-    sqlite3_stmt **scans;        /* per column, likewise */
-    bool known;                  /* the three below are */
-    bool triggers;               /* the application's: they must not see a row twice */
-    bool opaque;                 /* a unique index over an expression or a part of the rows */
-    bool owns;                   /* other models take their owner from this one */
-    unsigned hopeless;           /* statements left until new rows are expected again */
-    struct weft_value *defaults; /* of a shared table, per column: what an unset field shows */
-    struct packed *default_bytes;
+    sqlite3_stmt **sets;  /* per column; NULL until a field is first set */
+    sqlite3_stmt **scans; /* per column, likewise */
+    bool known;           /* the three below are */
+    bool triggers;        /* the application's: they must not see a row twice */
+    bool opaque;          /* a unique index over an expression or a part of the rows */
+    bool owns;            /* other models take their owner from this one */
+    unsigned hopeless;    /* statements left until new rows are expected again */
     uint64_t unique[LIMIT_COLUMNS / 64]; /* columns of unique indexes */
     bool freed; /* a row has gone or changed: those that stood behind it are to be tried */
 };

@@ -13,7 +13,7 @@
  * no NaN and no -0.0: SQLite keeps those as NULL and as 0.0.
  * A reader knows tables and columns by name, in which ASCII letters of either case are the same, as
  * in SQL, and keeps those it does not have. Little-endian.
- * Source: docs/protocol.md, "Records". */
+ * Source: docs/protocol.md, "Shared rows". */
 #ifndef WEFT_WIRE_CHANGE_H
 #define WEFT_WIRE_CHANGE_H
 

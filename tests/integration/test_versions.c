@@ -211,6 +211,30 @@ static void a_row_that_an_older_version_deletes_is_gone_with_all_its_columns(voi
     has(b, "name = 'two again' AND note IS NULL", 1);
 }
 
+/* b, whose version is the older one, writes a row of its own; a has columns more, one of which
+ * cannot be NULL. Then b gets them, too. */
+static void own_rows_of_an_older_version_have_the_default_of_what_it_lacks(void **state) {
+    static const char more[] = "ALTER TABLE location ADD COLUMN stars INTEGER NOT NULL DEFAULT 3;"
+                               "ALTER TABLE location ADD COLUMN mood TEXT DEFAULT 'good'";
+    static const char wanted[] =
+        "SELECT count(*) FROM location WHERE path = '/home' AND stars = 3 AND mood = 'good'";
+    struct trio *trio = *state;
+    struct party *a = &trio->a, *b = &trio->b;
+    returns_with(a, old_schema, more);
+    starts(b, trio, "b", old_schema);
+    party_connect(b, a);
+    party_wait_number(a, wanted, 2);
+    /* Nor is a column that it lacks dropped: a's row waits until b has them. */
+    assert_int_equal(party_number(b, "SELECT count(*) FROM location"), 1);
+    returns_with(b, old_schema, more);
+    party_connect(b, a);
+    party_wait_number(b, wanted, 2);
+    party_leave(a);
+    party_leave(b);
+    const struct party *both[] = {a, b};
+    party_assert_equal(both, 2);
+}
+
 /* ---- rows from before ------------------------------------------------------------------------ */
 
 #define SONGS "CREATE TABLE IF NOT EXISTS song (%s\n id BLOB PRIMARY KEY, title TEXT, year REAL);"
@@ -274,6 +298,7 @@ int main(void) {
         TRIO_TEST(what_an_older_version_writes_leaves_what_it_does_not_show),
         TRIO_TEST(a_version_that_has_come_shows_what_was_kept_for_it),
         TRIO_TEST(a_row_that_an_older_version_deletes_is_gone_with_all_its_columns),
+        TRIO_TEST(own_rows_of_an_older_version_have_the_default_of_what_it_lacks),
         TRIO_TEST(a_table_annotated_while_it_is_closed_arrives_whole),
         TRIO_TEST(rows_of_one_that_joins_are_taken_in_when_it_is_opened_as_a_member),
     };

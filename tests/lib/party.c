@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "engine/base/bytes.h"
+#include "engine/engine.h"
 
 #define PARTY_LOOK_MS 10
 
@@ -81,7 +82,10 @@ static void party_settle_in(struct party *party) {
 
 static void party_open(struct party *party) {
     struct weft_error why = {0};
-    party_must(weft_open(&party->config, &party->engine, &why), "weft_open", &why);
+    enum weft_status status = party->ports == NULL
+                                  ? weft_open(&party->config, &party->engine, &why)
+                                  : engine_open(&party->config, party->ports, &party->engine, &why);
+    party_must(status, "weft_open", &why);
     party_settle_in(party);
 }
 

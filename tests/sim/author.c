@@ -45,12 +45,13 @@ static void submitted(struct device *device, struct step *step, uint64_t ticket)
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
-static uint32_t draw_row(struct author *author, const struct plan *plan) {
+static uint32_t draw_row(struct author *author, const struct plan *plan, enum version version) {
     if (author->scan && rng_chance(&author->rng, 700)) {
         const struct table_shape *shape = &table_shapes[author->scan_table];
         return shape->first_row + (uint32_t)rng_below(&author->rng, shape->row_count);
     }
-    if (!rng_chance(&author->rng, plan->hot)) return (uint32_t)rng_below(&author->rng, ROWS);
+    if (!rng_chance(&author->rng, plan->hot))
+        return (uint32_t)rng_below(&author->rng, version == VERSION_OLD ? ROWS_OLD : ROWS);
     enum table table = rng_chance(&author->rng, 500) ? TABLE_ENTRY : TABLE_SAMPLE;
     return table_shapes[table].first_row + (uint32_t)rng_below(&author->rng, HOT_ROWS);
 }
@@ -74,7 +75,7 @@ static void draw_content(struct device *device, enum op_kind kind, uint32_t row)
         content = *last;
     if (kind == OP_PUT) *last = content;
     rng_seed(&rng, content, row);
-    cells_draw(device->world->cells, &device->world->cast, device->number, row,
+    cells_draw(device->world->cells, &device->world->cast, device->number, row, device->version,
                rng_chance(&rng, 300), &rng);
 }
 
@@ -94,9 +95,9 @@ static enum weft_status add_op(struct device *device, weft_tx *tx, struct step *
     uint32_t key_count = cells_key(cells, table, key);
     switch (kind) {
     case OP_PUT:
-        return weft_put(tx, model, cells->value, table_shapes[table].column_count);
+        return weft_put(tx, model, cells->value, table_columns(table, device->version));
     case OP_SET:
-        op->column = cells_settable(table, &author->rng);
+        op->column = cells_settable(table, device->version, &author->rng);
         return weft_set(tx, model, key, key_count, (int)op->column, &cells->value[op->column]);
     default:
         return weft_delete(tx, model, key, key_count);
@@ -112,13 +113,14 @@ static enum weft_status add_refused_op(struct device *device, weft_tx *tx, struc
     struct op *op = &step->op[step->op_count++];
     *op = (struct op){.kind = OP_PUT, .row = row};
     if (rng_chance(&author->rng, 500)) {
-        cells_draw(cells, &world->cast, device->number, row, false, &author->rng);
+        cells_draw(cells, &world->cast, device->number, row, device->version, false, &author->rng);
         cells->value[3] = weft_integer(-1 - (int64_t)rng_below(&author->rng, 10));
         op->refused = WEFT_CONSTRAINT;
-        return weft_put(tx, device->model_id[TABLE_ENTRY] - 1, cells->value, 6);
+        return weft_put(tx, device->model_id[TABLE_ENTRY] - 1, cells->value,
+                        table_columns(TABLE_ENTRY, device->version));
     }
     uint32_t other = (device->number + 1) % world->cast.device_count;
-    cells_draw(cells, &world->cast, other, 0, false, &author->rng);
+    cells_draw(cells, &world->cast, other, 0, device->version, false, &author->rng);
     op->refused = WEFT_NOT_OWNER;
     return weft_put(tx, device->model_id[TABLE_LOCATION] - 1, cells->value, 3);
 }
@@ -129,17 +131,18 @@ static bool try_invalid_calls(struct device *device, weft_tx *tx) {
     struct cells *cells = world->cells;
     struct rng *rng = &device->author.rng;
     int entry = device->model_id[TABLE_ENTRY] - 1;
-    cells_draw(cells, &world->cast, device->number, table_shapes[TABLE_ENTRY].first_row, false,
-               rng);
-    enum weft_status count = weft_put(tx, entry, cells->value, 5);
+    const unsigned columns = table_columns(TABLE_ENTRY, device->version);
+    cells_draw(cells, &world->cast, device->number, table_shapes[TABLE_ENTRY].first_row,
+               device->version, false, rng);
+    enum weft_status count = weft_put(tx, entry, cells->value, columns - 1);
     cells->value[2] = weft_text("\xc3\x28", 2);
-    enum weft_status text = weft_put(tx, entry, cells->value, 6);
+    enum weft_status text = weft_put(tx, entry, cells->value, columns);
     cells->value[2] = weft_null();
     cells->value[4] = weft_text("now", 3);
-    enum weft_status type = weft_put(tx, entry, cells->value, 6);
+    enum weft_status type = weft_put(tx, entry, cells->value, columns);
     cells->value[4] = cells->value[1] = weft_null();
-    enum weft_status null = weft_put(tx, entry, cells->value, 6);
-    enum weft_status model = weft_put(tx, 1000, cells->value, 6);
+    enum weft_status null = weft_put(tx, entry, cells->value, columns);
+    enum weft_status model = weft_put(tx, 1000, cells->value, columns);
     if (count != WEFT_INVALID || text != WEFT_NOT_UTF8 || type != WEFT_TYPE || null != WEFT_TYPE ||
         model != WEFT_INVALID)
         return world_fail(world, "device %u: invalid puts were answered %d %d %d %d %d",
@@ -149,10 +152,12 @@ static bool try_invalid_calls(struct device *device, weft_tx *tx) {
 
 /* ---- what everybody may write ---- */
 
-static uint32_t draw_shared_row(struct author *author, const struct plan *plan) {
+static uint32_t draw_shared_row(struct author *author, const struct plan *plan,
+                                enum version version) {
     static const enum commons_table tables[] = {COMMONS_TAG, COMMONS_TAG, COMMONS_OBJECT,
-                                                COMMONS_LINK};
-    const struct commons_shape *shape = &commons_shapes[tables[rng_below(&author->rng, 4)]];
+                                                COMMONS_LINK, COMMONS_ALBUM};
+    const uint64_t count = version == VERSION_OLD ? 4 : 5;
+    const struct commons_shape *shape = &commons_shapes[tables[rng_below(&author->rng, count)]];
     bool hot = rng_chance(&author->rng, plan->shared_hot);
     return shape->first_row + (uint32_t)rng_below(&author->rng, hot ? 2 : shape->row_count);
 }
@@ -165,7 +170,7 @@ static enum weft_status add_shared_op(struct device *device, weft_tx *tx, struct
     CHECK(step->shared_count < STEP_SHARED_MAX);
     struct shared_op *op = &step->shared[step->shared_count++];
     uint64_t drawn = rng_below(&author->rng, 1000);
-    *op = (struct shared_op){.kind = OP_PUT, .row = draw_shared_row(author, plan)};
+    *op = (struct shared_op){.kind = OP_PUT, .row = draw_shared_row(author, plan, device->version)};
     if (drawn < plan->shared_deletes)
         op->kind = OP_DELETE;
     else if (drawn < plan->shared_deletes + plan->shared_sets)
@@ -175,11 +180,13 @@ static enum weft_status add_shared_op(struct device *device, weft_tx *tx, struct
         op->kind = OP_PUT;
     enum commons_table table = commons_table_of(op->row);
     int model = device->commons_id[table] - 1;
-    commons_draw(cells, &world->cast, op->row, &author->rng);
-    if (op->kind == OP_SET) op->column = commons_settable(cells, table, &author->rng);
+    commons_draw(cells, &world->cast, op->row, device->version, &author->rng);
+    if (op->kind == OP_SET)
+        op->column = commons_settable(cells, table, device->version, &author->rng);
     memcpy(op->hash, cells->hash, sizeof op->hash);
     const struct commons_shape *shape = &commons_shapes[table];
-    if (op->kind == OP_PUT) return weft_put(tx, model, cells->value, shape->column_count);
+    if (op->kind == OP_PUT)
+        return weft_put(tx, model, cells->value, commons_columns(table, device->version));
     if (op->kind == OP_DELETE) return weft_delete(tx, model, cells->value, shape->key_count);
     return weft_set(tx, model, cells->value, shape->key_count, (int)op->column,
                     &cells->value[op->column]);
@@ -206,7 +213,7 @@ static bool fill_transaction(struct device *device, weft_tx *tx, struct step *st
             return world_fail(world, "device %u: a valid call on a shared row was refused: %s",
                               device->number, weft_tx_why(tx)->text);
         }
-        uint32_t row = draw_row(author, plan);
+        uint32_t row = draw_row(author, plan, device->version);
         bool refused = wrong && i == wrong_at;
         if (refused && !try_invalid_calls(device, tx)) return false;
         enum op_kind kind = draw_kind(author, plan, row);
@@ -240,6 +247,7 @@ static void submit_transaction(struct device *device) {
         return;
     }
     struct step *step = new_step(author);
+    step->version = device->version;
     bool filled =
         author->located ? fill_transaction(device, tx, step) : fill_locations(device, tx, step);
     uint64_t ticket = 0;
@@ -266,7 +274,8 @@ static void begin_scan(struct device *device) {
     bool samples = rng_chance(&author->rng, 300);
     uint32_t row = table_shapes[samples ? TABLE_SAMPLE : TABLE_ENTRY].first_row;
     uint32_t column = samples ? 0 : 1;
-    cells_draw(world->cells, &world->cast, device->number, row, false, &author->rng);
+    cells_draw(world->cells, &world->cast, device->number, row, device->version, false,
+               &author->rng);
     struct step *step = new_step(author);
     step->kind = STEP_SCAN_BEGIN;
     step->table = samples ? TABLE_SAMPLE : TABLE_ENTRY;

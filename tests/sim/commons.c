@@ -10,14 +10,17 @@
 
 const struct commons_shape commons_shapes[COMMONS_COUNT] = {
     [COMMONS_TAG] = {.name = "tag",
-                     .columns = {"id", "name", "color", "note", "author", "weight"},
-                     .column_count = 6,
+                     .columns = {"id", "name", "color", "note", "author", "weight", "pinned"},
+                     .old_columns = 6,
+                     .column_count = 7,
                      .key_count = 1,
                      .node = 4,
                      .optional = 1u << 4,
+                     .defaults = {[6] = 4},
                      .row_count = COMMONS_TAGS},
     [COMMONS_OBJECT] = {.name = "object",
                         .columns = {"cas_id", "kind", "size", "seen_by", "body"},
+                        .old_columns = 5,
                         .column_count = 5,
                         .key_count = 1,
                         .node = 3,
@@ -28,17 +31,26 @@ const struct commons_shape commons_shapes[COMMONS_COUNT] = {
                         .row_count = COMMONS_OBJECTS},
     [COMMONS_LINK] = {.name = "tag_on_object",
                       .columns = {"object_id", "tag_id", "added_at", "reason"},
+                      .old_columns = 4,
                       .column_count = 4,
                       .key_count = 2,
                       .atomic = true,
                       .first_row = COMMONS_TAGS + COMMONS_OBJECTS,
                       .row_count = COMMONS_LINKS},
+    [COMMONS_ALBUM] = {.name = "album",
+                       .columns = {"id", "title", "cover"},
+                       .column_count = 3,
+                       .key_count = 1,
+                       .atomic = true,
+                       .first_row = COMMONS_TAGS + COMMONS_OBJECTS + COMMONS_LINKS,
+                       .row_count = COMMONS_ALBUMS},
 };
 
 #define TAG_BEGIN                                                   \
     "CREATE TABLE IF NOT EXISTS tag ( -- @shared(create: unique)\n" \
     "  id BLOB PRIMARY KEY, name TEXT"
 #define TAG_MIDDLE ", color TEXT, note, author BLOB /* @node */, weight REAL"
+#define TAG_NEW ", pinned INTEGER DEFAULT 4"
 #define TAG_CHECK ", CHECK (note IS NULL OR color IS NOT NULL)"
 #define REST                                                                                    \
     " );\n"                                                                                     \
@@ -49,18 +61,37 @@ const struct commons_shape commons_shapes[COMMONS_COUNT] = {
     "  object_id BLOB, tag_id BLOB, added_at INTEGER, reason TEXT,\n"                           \
     "  PRIMARY KEY (object_id, tag_id) ) WITHOUT ROWID;\n"
 
-const char *commons_schema(const struct commons_rules *rules) {
-    static const char *const schemas[2][2] = {
-        {TABLES_OWNED TAG_BEGIN TAG_MIDDLE REST, TABLES_OWNED TAG_BEGIN TAG_MIDDLE TAG_CHECK REST},
-        {TABLES_OWNED TAG_BEGIN " UNIQUE" TAG_MIDDLE REST,
-         TABLES_OWNED TAG_BEGIN " UNIQUE" TAG_MIDDLE TAG_CHECK REST}};
-    return schemas[rules->unique][rules->checked];
+#define OLD(unique, check) TABLES_OWNED("") TAG_BEGIN unique TAG_MIDDLE check REST
+#define NEW(unique, check)                                                \
+    TABLES_OWNED(ENTRY_NEW)                                               \
+    TAG_BEGIN unique TAG_MIDDLE TAG_NEW check REST TABLES_OWNED_NEW       \
+        "CREATE TABLE IF NOT EXISTS album ( -- @shared(create: atomic)\n" \
+        "  id BLOB PRIMARY KEY, title TEXT, cover BLOB );\n"
+#define UPGRADED(unique, check)                                \
+    NEW(unique, check)                                         \
+    "ALTER TABLE entry ADD COLUMN rating INTEGER DEFAULT 9;\n" \
+    "ALTER TABLE tag ADD COLUMN pinned INTEGER DEFAULT 4;\n"
+#define FOUR(schema) \
+    schema("", ""), schema("", TAG_CHECK), schema(" UNIQUE", ""), schema(" UNIQUE", TAG_CHECK)
+
+const char *commons_schema(const struct commons_rules *rules, enum version version, bool upgrade) {
+    static const char *const schemas[3][4] = {{FOUR(OLD)}, {FOUR(NEW)}, {FOUR(UPGRADED)}};
+    CHECK(version == VERSION_NEW || !upgrade);
+    const uint32_t which = version == VERSION_OLD ? 0 : upgrade ? 2 : 1;
+    return schemas[which][rules->unique * 2 + rules->checked];
 }
 
 enum commons_table commons_table_of(uint32_t row) {
     CHECK(row < COMMONS_ROWS);
     if (row < commons_shapes[COMMONS_OBJECT].first_row) return COMMONS_TAG;
-    return row < commons_shapes[COMMONS_LINK].first_row ? COMMONS_OBJECT : COMMONS_LINK;
+    if (row < commons_shapes[COMMONS_LINK].first_row) return COMMONS_OBJECT;
+    return row < commons_shapes[COMMONS_ALBUM].first_row ? COMMONS_LINK : COMMONS_ALBUM;
+}
+
+uint32_t commons_columns(enum commons_table table, enum version version) {
+    CHECK(version != VERSION_NONE);
+    const struct commons_shape *shape = &commons_shapes[table];
+    return version == VERSION_OLD ? shape->old_columns : shape->column_count;
 }
 
 /* ---- keys ------------------------------------------------------------------------------------ */
@@ -110,11 +141,6 @@ bool commons_find(const struct cast *cast, enum commons_table table, const uint6
 
 /* ---- values ---------------------------------------------------------------------------------- */
 
-uint64_t commons_null(void) {
-    const struct weft_value null = weft_null();
-    return value_hash(&null);
-}
-
 uint64_t commons_default(enum commons_table table, uint32_t column) {
     const int64_t number = commons_shapes[table].defaults[column];
     const struct weft_value value = number ? weft_integer(number) : weft_null();
@@ -155,7 +181,7 @@ static void cell_real(struct cells *cells, uint32_t column, struct rng *rng) {
     cells->value[column] = weft_real(edges[rng_below(rng, 6)]);
 }
 
-static void draw_tag(struct cells *cells, struct rng *rng) {
+static void draw_tag(struct cells *cells, enum version version, struct rng *rng) {
     cell_text(cells, TAG_NAME, rng, rng_chance(rng, 700));
     cell_text(cells, TAG_COLOR, rng, true);
     switch (rng_below(rng, 7)) {
@@ -176,13 +202,22 @@ static void draw_tag(struct cells *cells, struct rng *rng) {
     cells->value[4] = weft_null();
     cell_real(cells, 5, rng);
     if (rng_chance(rng, 300)) cells->value[5] = weft_null();
+    cells->value[6] = weft_null();
+    if (version == VERSION_NEW && !rng_chance(rng, 300)) cell_number(cells, 6, rng);
 }
 
-void commons_draw(struct cells *cells, const struct cast *cast, uint32_t row, struct rng *rng) {
+void commons_draw(struct cells *cells, const struct cast *cast, uint32_t row, enum version version,
+                  struct rng *rng) {
     enum commons_table table = commons_table_of(row);
+    CHECK(commons_columns(table, version) > 0);
     key_cells(cells, cast, row);
     if (table == COMMONS_TAG) {
-        draw_tag(cells, rng);
+        draw_tag(cells, version, rng);
+    } else if (table == COMMONS_ALBUM) {
+        cell_text(cells, 1, rng, false);
+        cell_blob(cells, 2, rng);
+        for (uint32_t c = 1; c < 3; c++)
+            if (rng_chance(rng, 300)) cells->value[c] = weft_null();
     } else if (table == COMMONS_OBJECT) {
         cell_number(cells, 1, rng);
         cell_number(cells, 2, rng);
@@ -199,11 +234,13 @@ void commons_draw(struct cells *cells, const struct cast *cast, uint32_t row, st
         cells->hash[c] = value_hash(&cells->value[c]);
 }
 
-uint32_t commons_settable(struct cells *cells, enum commons_table table, struct rng *rng) {
+uint32_t commons_settable(struct cells *cells, enum commons_table table, enum version version,
+                          struct rng *rng) {
     const struct commons_shape *shape = &commons_shapes[table];
+    const uint32_t columns = commons_columns(table, version);
     uint32_t column;
     do
-        column = (uint32_t)rng_between(rng, shape->key_count, shape->column_count - 1);
+        column = (uint32_t)rng_between(rng, shape->key_count, columns - 1);
     while (column == shape->node || (column > TAG_NOTE && rng_chance(rng, 500)));
     if (shape->optional >> column & 1 && cells->value[column].type == WEFT_NULL)
         cell_number(cells, column, rng);

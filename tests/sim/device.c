@@ -114,6 +114,7 @@ void device_restore(struct device *device, uint64_t up_us) {
     disk_restore(device->disk);
     vault_restamp(device->vault);
     device->restores++;
+    device->version = VERSION_OLD; /* Perhaps: it is tried. */
     device->moved = device->tells = true;
     oracle_restored(device);
     company_restored(world->company, device);
@@ -139,13 +140,22 @@ static bool check_incarnation(struct device *device) {
 
 /* ---- its beginning --------------------------------------------------------------------------- */
 
-static enum weft_status open_engine(struct device *device, struct weft_error *why) {
+bool device_outdated(const struct device *device) {
+    const struct world *world = device->world;
+    const struct plan *plan = &world->plan;
+    if (!plan->mixed || device->version == VERSION_NEW) return false;
+    if (plan->newer[device->number] || world->healing) return true;
+    return world->begin_us && world->now_us >= world->begin_us + plan->upgrade_us[device->number];
+}
+
+static enum weft_status open_engine(struct device *device, enum version version, bool upgrade,
+                                    struct weft_error *why) {
     struct world *world = device->world;
     const struct plan *plan = &world->plan;
     static const uint8_t library[WEFT_ID_SIZE] = LIBRARY_NAME;
     struct time_port time = {.self = device, .now = device_now};
     struct weft_config config = {.path = device->path,
-                                 .schema = commons_schema(&plan->rules),
+                                 .schema = commons_schema(&plan->rules, version, upgrade),
                                  .library = library,
                                  .threads = WEFT_THREADS_NONE,
                                  .invite = device->invite[0] ? device->invite : NULL,
@@ -167,6 +177,22 @@ static enum weft_status open_engine(struct device *device, struct weft_error *wh
     return engine_open(&config, &ports, &device->engine, why);
 }
 
+/* Opens it with the application that it has now. Whether the newer one has had the file already is
+ * not known when an opening failed: then it had, if the columns are there that it adds. */
+static enum weft_status open_version(struct device *device, struct weft_error *why) {
+    const bool outdated = device_outdated(device);
+    const enum version version =
+        outdated || device->version == VERSION_NEW ? VERSION_NEW : VERSION_OLD;
+    const bool upgrade = outdated && device->was_old;
+    device->was_old = device->was_old || version == VERSION_OLD;
+    enum weft_status status = open_engine(device, version, upgrade, why);
+    if (status == WEFT_SCHEMA && upgrade) status = open_engine(device, version, false, why);
+    if (status != WEFT_OK) return status;
+    device->upgraded = device->upgraded || (upgrade && device->version != VERSION_NEW);
+    device->version = version;
+    return WEFT_OK;
+}
+
 /* Learns who the device is, or that it is still the same. */
 static bool identify(struct device *device) {
     struct world *world = device->world;
@@ -179,17 +205,17 @@ static bool identify(struct device *device) {
     device->known = true;
     for (int t = 0; t < TABLE_COUNT; t++) {
         int model = weft_model(device->engine, table_shapes[t].name);
-        if (model < 0)
-            return world_fail(world, "device %u: no model \"%s\"", device->number,
-                              table_shapes[t].name);
-        device->model_id[t] = model + 1;
+        if ((model >= 0) != (table_columns((enum table)t, device->version) > 0))
+            return world_fail(world, "device %u: model \"%s\" is there, or not, unlike its schema",
+                              device->number, table_shapes[t].name);
+        device->model_id[t] = model < 0 ? 0 : model + 1;
     }
     for (int t = 0; t < COMMONS_COUNT; t++) {
         int model = weft_model(device->engine, commons_shapes[t].name);
-        if (model < 0)
-            return world_fail(world, "device %u: no model \"%s\"", device->number,
-                              commons_shapes[t].name);
-        device->commons_id[t] = model + 1;
+        if ((model >= 0) != (commons_columns((enum commons_table)t, device->version) > 0))
+            return world_fail(world, "device %u: model \"%s\" is there, or not, unlike its schema",
+                              device->number, commons_shapes[t].name);
+        device->commons_id[t] = model < 0 ? 0 : model + 1;
     }
     device->actor_count = engine_topology(device->engine)->actor_count;
     return true;
@@ -221,7 +247,7 @@ void device_start(struct device *device) {
     vault_restart(device->vault);
     device->boot_us = world->now_us;
     net_boot(world->net, device->number);
-    if (open_engine(device, &why) != WEFT_OK) {
+    if (open_version(device, &why) != WEFT_OK) {
         open_failed(device, &why);
         return;
     }
@@ -317,7 +343,7 @@ void device_events(struct device *device) {
             world_fail(world, "device %u: says that it was restored, and was not", device->number);
         if (event.kind == WEFT_EVENT_RESTORED) device->tells = false;
         if (event.kind == WEFT_EVENT_JOINING) company_asked(world->company, device, &event);
-        bool may_park = world->plan.rules.unique || world->plan.rules.checked;
+        bool may_park = world->plan.rules.unique || world->plan.rules.checked || world->plan.mixed;
         if (event.kind == WEFT_EVENT_PARKED && !may_park)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
         if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&

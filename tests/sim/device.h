@@ -7,6 +7,8 @@
 /* Gives the device a disk, a vault and its sources of chance; it is down. */
 void device_make(struct world *world, uint32_t number);
 void device_unmake(struct device *device);
+/* Whether its application is to be the newer version, and is not. */
+bool device_outdated(const struct device *device);
 /* Opens the engine. It may be down afterwards without a failure: the disk may have crashed
  * meanwhile, or be full. */
 void device_start(struct device *device);

@@ -62,8 +62,8 @@ static bool is_there(const struct fold *fold, uint32_t row) {
 
 static bool is_taken(const struct fold *fold, uint32_t row) {
     if (!fold->rules.checked || commons_table_of(row) != COMMONS_TAG) return true;
-    return fold_cell(fold, row, TAG_NOTE) == commons_null() ||
-           fold_cell(fold, row, TAG_COLOR) != commons_null();
+    return fold_cell(fold, row, TAG_NOTE) == null_hash() ||
+           fold_cell(fold, row, TAG_COLOR) != null_hash();
 }
 
 /* Whether two tags cannot stand together. */
@@ -71,7 +71,7 @@ static bool are_rivals(const struct fold *fold, uint32_t a, uint32_t b) {
     if (!fold->rules.unique || a == b) return false;
     if (commons_table_of(a) != COMMONS_TAG || commons_table_of(b) != COMMONS_TAG) return false;
     const uint64_t name = fold_cell(fold, a, TAG_NAME);
-    return name != commons_null() && name == fold_cell(fold, b, TAG_NAME);
+    return name != null_hash() && name == fold_cell(fold, b, TAG_NAME);
 }
 
 /* The eldest row that has not been placed; false: there is none. */
@@ -105,9 +105,10 @@ void fold_stands(const struct fold *fold, enum stand out[COMMONS_ROWS]) {
 /* ---- what a host's step does ----------------------------------------------------------------- */
 
 /* What the record is to say of an operation; false: nothing. */
-static bool expect(const struct fold *fold, const struct shared_op *op, uint32_t device,
-                   struct said *out, struct foresight *sight) {
-    const struct commons_shape *shape = &commons_shapes[commons_table_of(op->row)];
+static bool expect(const struct fold *fold, const struct shared_op *op, enum version version,
+                   uint32_t device, struct said *out, struct foresight *sight) {
+    const enum commons_table table = commons_table_of(op->row);
+    const struct commons_shape *shape = &commons_shapes[table];
     const bool there = is_there(fold, op->row);
     *out = (struct said){.row = op->row, .what = there ? SAID_UPDATE : SAID_CREATE};
     if (op->kind == OP_DELETE) {
@@ -115,8 +116,8 @@ static bool expect(const struct fold *fold, const struct shared_op *op, uint32_t
         return there;
     }
     if (op->kind == OP_SET && !there) sight->not_found = true;
-    for (uint32_t c = shape->key_count; c < shape->column_count; c++) {
-        const bool null = op->hash[c] == commons_null();
+    for (uint32_t c = shape->key_count; c < commons_columns(table, version); c++) {
+        const bool null = op->hash[c] == null_hash();
         bool says = there ? op->hash[c] != fold_cell(fold, op->row, c) : !shape->atomic || !null;
         if (op->kind == OP_SET && (c != op->column || !there)) continue;
         if (op->kind == OP_PUT && null && shape->optional >> c & 1) says = false;
@@ -156,7 +157,7 @@ static void foresee_table(struct fold *fold, const struct step *step, enum commo
         const struct shared_op *op = &step->shared[i];
         struct said said;
         if (commons_table_of(op->row) != table) continue;
-        const bool says = expect(fold, op, device, &said, sight);
+        const bool says = expect(fold, op, step->version, device, &said, sight);
         sight->refused = sight->not_found;
         if (!says) continue;
         const struct said *found = next_said(record, table, &at);

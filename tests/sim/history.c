@@ -82,8 +82,10 @@ bool snapshot_begin(struct device *device) {
     if (sqlite3_open_v2(device->path, &device->db, flags, disk_vfs(device->disk)) != SQLITE_OK)
         return broken(device, "opening the file to read");
     for (int t = 0; t < TABLE_COUNT; t++) {
-        char *sql = sqlite3_mprintf("SELECT d.device, r._weft_version, %s FROM %s r "
+        if (table_columns((enum table)t, device->version) == 0) continue;
+        char *sql = sqlite3_mprintf("SELECT d.device, r._weft_version, %.*s FROM %s r "
                                     "JOIN _weft_device d ON d.id = r._weft_owner",
+                                    table_list((enum table)t, device->version),
                                     table_shapes[t].qualified, table_shapes[t].name);
         CHECK(sql != NULL);
         bool good = prepare(device, QUERY_ROWS + t, sql);
@@ -169,8 +171,10 @@ static bool take_row(struct device *device, enum table table, sqlite3_stmt *stat
     struct world *world = device->world;
     uint64_t hash[COLUMNS_MAX] = {0};
     uint32_t owner = 0, of = 0, row = 0;
+    const uint32_t columns = table_columns(table, device->version);
     for (uint32_t c = 0; c < table_shapes[table].column_count; c++) {
-        struct weft_value value = value_of_column(statement, (int)c + 2);
+        struct weft_value value =
+            c < columns ? value_of_column(statement, (int)c + 2) : table_default(table, c);
         hash[c] = value_hash(&value);
     }
     if (!column_device(device, statement, 0, &owner)) return false;
@@ -189,6 +193,7 @@ static bool read_rows(struct device *device, struct snapshot *out) {
     for (int t = 0; t < TABLE_COUNT; t++) {
         sqlite3_stmt *statement = device->query[QUERY_ROWS + t];
         int code;
+        if (!statement) continue;
         while ((code = sqlite3_step(statement)) == SQLITE_ROW)
             if (!take_row(device, (enum table)t, statement, out)) break;
         if (!query_done(device, statement, code, "reading rows")) return false;

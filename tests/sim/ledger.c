@@ -190,6 +190,8 @@ bool ledger_attach(struct device *device) {
         if (!ledger_take(device, place)) return false;
     }
     file->begun = true;
+    world->ledger->seen[SEEN_UPGRADED] += device->upgraded;
+    device->upgraded = false;
     return ledger_check(device);
 }
 
@@ -217,13 +219,15 @@ static bool rows_follow(struct device *device, enum commons_table table,
                         const enum stand stands[COMMONS_ROWS]) {
     const struct commons_shape *shape = &commons_shapes[table];
     const struct file *file = ledger_file(device);
+    const uint32_t columns = commons_columns(table, device->version);
     sqlite3_stmt *statement = file->query[QUERY_ROWS + table];
     const char *fault = NULL;
     uint32_t row = 0, shown = 0, column = 0;
     int code;
+    if (columns == 0) return true;
     while (!fault && (code = sqlite3_step(statement)) == SQLITE_ROW) {
         uint64_t hash[COMMONS_COLUMNS];
-        for (uint32_t c = 0; c < shape->column_count; c++) {
+        for (uint32_t c = 0; c < columns; c++) {
             const struct weft_value value = value_of_column(statement, (int)c);
             hash[c] = value_hash(&value);
         }
@@ -232,7 +236,7 @@ static bool rows_follow(struct device *device, enum commons_table table,
             fault = "is nobody's";
         else if (stands[row] != STAND_SHOWN)
             fault = "should not be there";
-        for (column = shape->key_count; !fault && column < shape->column_count; column++)
+        for (column = shape->key_count; !fault && column < columns; column++)
             if (hash[column] != fold_cell(&file->fold, row, column)) fault = "has another value";
     }
     sqlite3_reset(statement);
@@ -254,6 +258,19 @@ static bool rows_follow(struct device *device, enum commons_table table,
                                 file->fold.row[row].deleted.device);
 }
 
+/* As what the shadow keeps a row; 0: not at all. */
+static uint32_t kept_as(const struct file *file, enum version version, uint32_t row,
+                        enum stand stand) {
+    static const uint32_t kinds[] = {
+        [STAND_GONE] = 2, [STAND_REFUSED] = 3, [STAND_BEHIND] = 4, [STAND_SHOWN] = 0};
+    const uint32_t columns = commons_columns(commons_table_of(row), version);
+    if (stand != STAND_SHOWN) return kinds[stand];
+    if (columns == 0) return 3; /* There is no such table. */
+    for (uint32_t c = columns; c < COMMONS_COLUMNS; c++)
+        if (file->fold.row[row].written[c].hlc) return 1; /* ... no such column. */
+    return 0;
+}
+
 #define SHADOW_HIDDEN 2 /* in the file: deleted, or not created yet */
 
 static uint32_t wanted_hidden(const enum stand stands[COMMONS_ROWS]) {
@@ -265,8 +282,6 @@ static uint32_t wanted_hidden(const enum stand stands[COMMONS_ROWS]) {
 
 /* What the tables do not show is kept for what it is. */
 static bool shadow_follows(struct device *device, const enum stand stands[COMMONS_ROWS]) {
-    static const enum stand kinds[] = {STAND_NOWHERE, STAND_NOWHERE, STAND_GONE, STAND_REFUSED,
-                                       STAND_BEHIND};
     sqlite3_stmt *statement = ledger_file(device)->query[QUERY_SHADOW];
     uint32_t kept[5] = {0};
     int code;
@@ -279,7 +294,8 @@ static bool shadow_follows(struct device *device, const enum stand stands[COMMON
     for (uint32_t kind = 1; kind < 5; kind++) {
         uint32_t wanted = 0;
         for (uint32_t r = 0; r < COMMONS_ROWS; r++)
-            wanted += stands[r] != STAND_NOWHERE && stands[r] == kinds[kind];
+            wanted += kept_as(ledger_file(device), device->version, r, stands[r]) == kind;
+        device->world->ledger->seen[SEEN_EXTRA] += kind == 1 ? wanted : 0;
         if (kept[kind] != wanted)
             return world_fail(device->world,
                               "device %u: the shadow keeps %u rows of kind %u, and not %u",

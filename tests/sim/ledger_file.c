@@ -73,8 +73,10 @@ static bool prepare(struct device *device, int query, const char *sql) {
 bool ledger_prepare(struct device *device) {
     for (int t = 0; t < COMMONS_COUNT; t++) {
         const struct commons_shape *shape = &commons_shapes[t];
+        const uint32_t columns = commons_columns((enum commons_table)t, device->version);
+        if (columns == 0) continue;
         char *sql = sqlite3_mprintf("SELECT %s", shape->columns[0]);
-        for (uint32_t c = 1; c < shape->column_count; c++)
+        for (uint32_t c = 1; c < columns; c++)
             sql = sqlite3_mprintf("%z, %s", sql, shape->columns[c]);
         sql = sqlite3_mprintf("%z FROM %s", sql, shape->name);
         CHECK(sql != NULL);

@@ -29,9 +29,9 @@ struct mirror {
     const char *name[MODELS];
     int model[MODELS]; /* numbers for the host */
     uint32_t key_count[MODELS];
-    int key[MODELS][3]; /* columns */
-    sqlite3_stmt *all[MODELS], *one[MODELS];
-    struct shown rows[ROOM], fresh[ROOM]; /* as it shows them; as they are, for a comparison */
+    int key[MODELS][3];                      /* columns */
+    sqlite3_stmt *all[MODELS], *one[MODELS]; /* NULL: a table that this version does not have */
+    struct shown rows[ROOM], fresh[ROOM];    /* as it shows them; as they are, for a comparison */
     uint64_t turns;
     uint64_t before, settled; /* serials told last */
 };
@@ -70,6 +70,7 @@ static void take_row(const struct mirror *mirror, uint32_t m, sqlite3_stmt *row,
 /* Steps through a query; false when it could not be read to its end. */
 static bool take_rows(struct mirror *mirror, uint32_t m, sqlite3_stmt *query, struct shown *rows) {
     int code = SQLITE_ROW;
+    if (!query) return true;
     while ((code = sqlite3_step(query)) == SQLITE_ROW)
         take_row(mirror, m, query, rows);
     sqlite3_reset(query);
@@ -169,11 +170,15 @@ static bool prepare_all(struct mirror *mirror) {
     bool good = true;
     for (uint32_t t = 0; t < TABLE_COUNT && good; t++) {
         const struct table_shape *shape = &table_shapes[t];
+        const enum version version = mirror->device->version;
+        char columns[256];
         mirror->name[t] = shape->name;
         mirror->key_count[t] = shape->key_count;
         for (uint32_t k = 0; k < shape->key_count; k++)
             mirror->key[t][k] = (int)shape->key[k];
-        good = prepare(mirror, t, shape->qualified);
+        snprintf(columns, sizeof columns, "%.*s", table_list((enum table)t, version),
+                 shape->qualified);
+        if (columns[0] != '\0') good = prepare(mirror, t, columns);
     }
     for (uint32_t t = 0; t < COMMONS_COUNT && good; t++) {
         const struct commons_shape *shape = &commons_shapes[t];
@@ -183,10 +188,11 @@ static bool prepare_all(struct mirror *mirror) {
         mirror->key_count[m] = shape->key_count;
         for (uint32_t k = 0; k < shape->key_count; k++)
             mirror->key[m][k] = (int)k;
-        for (uint32_t c = 0; c < shape->column_count; c++)
+        const uint32_t count = commons_columns((enum commons_table)t, mirror->device->version);
+        for (uint32_t c = 0; c < count; c++)
             snprintf(columns + strlen(columns), sizeof columns - strlen(columns), "%s%s",
                      c == 0 ? "" : ", ", shape->columns[c]);
-        good = prepare(mirror, m, columns);
+        if (count > 0) good = prepare(mirror, m, columns);
     }
     return good;
 }

@@ -63,6 +63,7 @@ struct step {
     /* What it does to the commons, and what is known of that (ledger.c). */
     uint32_t shared_count;
     struct shared_op shared[STEP_SHARED_MAX];
+    enum version version;    /* of the program that wrote it */
     bool judged;             /* its answer has been seen and is right ... */
     enum weft_status answer; /* ... this one */
     bool recorded;           /* its record has been seen, and no answer */

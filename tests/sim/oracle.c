@@ -42,7 +42,7 @@ struct oracle {
 
 static bool model_table(const struct device *device, uint32_t model, enum table *out) {
     for (int t = 0; t < TABLE_COUNT; t++)
-        if (device->model_id[t] == (int)model) {
+        if (model != 0 && device->model_id[t] == (int)model) {
             *out = (enum table)t;
             return true;
         }
@@ -60,8 +60,9 @@ static bool committed_row(struct device *device, enum table table, const Weft__R
     if (!whole && rows_op(rows, at) != ROW_DELETE)
         return world_fail(world, "device %u: a committed row is neither put nor delete",
                           device->number);
+    const uint32_t columns = table_columns(table, device->version);
     for (uint32_t c = 0; c < shape->column_count; c++) {
-        struct weft_value value = rows_value(rows, at, c);
+        struct weft_value value = c < columns ? rows_value(rows, at, c) : table_default(table, c);
         hash[c] = value_hash(&value);
     }
     if (!keyring_find(world->keyring, table, hash, &of, &row) || of != device->number)

@@ -131,6 +131,14 @@ static void draw_commons(struct plan *plan, struct rng *rng) {
     plan->far_clocks = plan->fault_mean_us[FAULT_CLOCK] && rng_chance(rng, 600);
 }
 
+static void draw_versions(struct plan *plan, struct rng *rng) {
+    plan->mixed = !plan->calm && rng_chance(rng, 350);
+    for (uint32_t d = 0; d < plan->device_count; d++) {
+        plan->newer[d] = plan->mixed && rng_chance(rng, 350);
+        plan->upgrade_us[d] = rng_below(rng, plan->run_us * 5 / 4);
+    }
+}
+
 /* Drawn last, so that a seed's world is otherwise what it was before there was any of this. */
 static void draw_horizon(struct plan *plan, struct rng *rng) {
     bool prunes = rng_chance(rng, 600), small = rng_chance(rng, 500);
@@ -171,4 +179,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_company(plan, &rng);
     draw_commons(plan, &rng);
     draw_horizon(plan, &rng);
+    draw_versions(plan, &rng);
 }

@@ -66,6 +66,12 @@ struct plan {
     uint64_t step_mean_us[NET_DEVICES];
     uint32_t ops_max, hot, deletes, sets, scans, wrong;
 
+    /* Which version of the application a device begins with, and when it gets the newer one at the
+     * latest: all have it in the end, if anybody ever has. */
+    bool mixed;
+    bool newer[NET_DEVICES];
+    uint64_t upgrade_us[NET_DEVICES];
+
     /* What everybody may write. */
     struct commons_rules rules;
     uint32_t shared, shared_hot, shared_deletes, shared_sets;

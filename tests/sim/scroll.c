@@ -124,8 +124,9 @@ static const char *read_row(struct reading *reading, const struct scroll *scroll
 }
 
 static const char *read_change(struct reading *reading, struct scroll *scroll) {
-    const char *const tables[COMMONS_COUNT] = {commons_shapes[0].name, commons_shapes[1].name,
-                                               commons_shapes[2].name};
+    const char *tables[COMMONS_COUNT];
+    for (uint32_t t = 0; t < COMMONS_COUNT; t++)
+        tables[t] = commons_shapes[t].name;
     uint32_t fields[COMMONS_COLUMNS], known = 0;
     const uint32_t table = named(reading, tables, COMMONS_COUNT);
     const uint64_t keys = number(reading, 1);

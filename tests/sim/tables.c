@@ -18,10 +18,11 @@
 #include "engine/base/check.h"
 
 const struct table_shape table_shapes[TABLE_COUNT] = {
-    [TABLE_LOCATION] = {"location", "r.id, r.device_id, r.path", 3, 1, {0}, 0, LOCATIONS},
+    [TABLE_LOCATION] = {"location", "r.id, r.device_id, r.path", 3, 3, 1, {0}, 0, LOCATIONS},
     [TABLE_ENTRY] = {"entry",
-                     "r.id, r.location_id, r.name, r.size, r.mtime, r.hash",
+                     "r.id, r.location_id, r.name, r.size, r.mtime, r.hash, r.rating",
                      6,
+                     7,
                      1,
                      {0},
                      LOCATIONS,
@@ -29,16 +30,38 @@ const struct table_shape table_shapes[TABLE_COUNT] = {
     [TABLE_SAMPLE] = {"sample",
                       "r.device_id, r.name, r.serial, r.ratio, r.note, r.body, r.total, r.anything",
                       8,
+                      8,
                       3,
                       {0, 1, 2},
                       LOCATIONS + ENTRIES,
                       SAMPLES},
+    [TABLE_VISIT] =
+        {"visit", "r.id, r.device_id, r.place, r.score", 0, 4, 1, {0}, ROWS_OLD, VISITS},
 };
 
 enum table table_of(uint32_t row) {
     CHECK(row < ROWS);
     if (row < LOCATIONS) return TABLE_LOCATION;
-    return row < LOCATIONS + ENTRIES ? TABLE_ENTRY : TABLE_SAMPLE;
+    if (row < LOCATIONS + ENTRIES) return TABLE_ENTRY;
+    return row < ROWS_OLD ? TABLE_SAMPLE : TABLE_VISIT;
+}
+
+uint32_t table_columns(enum table table, enum version version) {
+    CHECK(version != VERSION_NONE);
+    const struct table_shape *shape = &table_shapes[table];
+    return version == VERSION_OLD ? shape->old_columns : shape->column_count;
+}
+
+int table_list(enum table table, enum version version) {
+    const char *list = table_shapes[table].qualified, *at = list;
+    uint32_t left = table_columns(table, version);
+    while (left > 0 && *at != '\0' && (*at != ',' || --left > 0))
+        at++;
+    return (int)(at - list);
+}
+
+struct weft_value table_default(enum table table, uint32_t column) {
+    return table == TABLE_ENTRY && column == 6 ? weft_integer(9) : weft_null();
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */
@@ -57,6 +80,11 @@ uint64_t value_hash(const struct weft_value *value) {
     for (uint32_t i = 0; i < value->size; i++)
         hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
     return rng_mix(hash, value->size);
+}
+
+uint64_t null_hash(void) {
+    const struct weft_value null = weft_null();
+    return value_hash(&null);
 }
 
 struct weft_value value_of_column(sqlite3_stmt *statement, int column) {
@@ -177,11 +205,20 @@ static void entry_cell(struct cells *cells, const struct cast *cast, uint32_t de
         break;
     case 3:
     case 4:
+    case 6:
         cell_integer(cells, column, rng, hot);
         break;
     default:
         cell_blob(cells, column, rng, hot);
     }
+    cell_or_null(cells, column, rng);
+}
+
+static void visit_cell(struct cells *cells, uint32_t column, struct rng *rng, bool hot) {
+    if (column == 2)
+        cell_text(cells, 2, rng, hot);
+    else
+        cell_real(cells, column, rng);
     cell_or_null(cells, column, rng);
 }
 
@@ -211,7 +248,7 @@ static void key_cells(struct cells *cells, const struct cast *cast, uint32_t dev
     enum table table = table_of(row);
     if (table != TABLE_SAMPLE) {
         cell_row_id(cells, 0, cast, device, row);
-        if (table == TABLE_LOCATION) cell_device(cells, 1, cast, device);
+        if (table != TABLE_ENTRY) cell_device(cells, 1, cast, device);
         return;
     }
     uint32_t number = row - table_shapes[TABLE_SAMPLE].first_row;
@@ -230,6 +267,9 @@ static void draw_cell(struct cells *cells, const struct cast *cast, uint32_t dev
     case TABLE_ENTRY:
         entry_cell(cells, cast, device, column, rng, hot);
         break;
+    case TABLE_VISIT:
+        visit_cell(cells, column, rng, hot);
+        break;
     default:
         sample_cell(cells, column, rng, hot);
     }
@@ -238,18 +278,24 @@ static void draw_cell(struct cells *cells, const struct cast *cast, uint32_t dev
 
 static uint32_t first_free_column(enum table table) {
     static const uint32_t first[TABLE_COUNT] = {
-        [TABLE_LOCATION] = 2, [TABLE_ENTRY] = 1, [TABLE_SAMPLE] = 3};
+        [TABLE_LOCATION] = 2, [TABLE_ENTRY] = 1, [TABLE_SAMPLE] = 3, [TABLE_VISIT] = 2};
     return first[table];
 }
 
 void cells_draw(struct cells *cells, const struct cast *cast, uint32_t device, uint32_t row,
-                bool hot, struct rng *rng) {
+                enum version version, bool hot, struct rng *rng) {
     enum table table = table_of(row);
+    const uint32_t columns = table_columns(table, version);
+    CHECK(columns > 0);
     key_cells(cells, cast, device, row);
     for (uint32_t c = 0; c < first_free_column(table); c++)
         cells->hash[c] = value_hash(&cells->value[c]);
-    for (uint32_t c = first_free_column(table); c < table_shapes[table].column_count; c++)
+    for (uint32_t c = first_free_column(table); c < columns; c++)
         draw_cell(cells, cast, device, row, c, rng, hot);
+    for (uint32_t c = columns; c < table_shapes[table].column_count; c++) {
+        cells->value[c] = table_default(table, c);
+        cells->hash[c] = value_hash(&cells->value[c]);
+    }
 }
 
 void cells_redraw(struct cells *cells, const struct cast *cast, uint32_t device, uint32_t row,
@@ -258,9 +304,8 @@ void cells_redraw(struct cells *cells, const struct cast *cast, uint32_t device,
     draw_cell(cells, cast, device, row, column, rng, false);
 }
 
-uint32_t cells_settable(enum table table, struct rng *rng) {
-    return (uint32_t)rng_between(rng, first_free_column(table),
-                                 table_shapes[table].column_count - 1);
+uint32_t cells_settable(enum table table, enum version version, struct rng *rng) {
+    return (uint32_t)rng_between(rng, first_free_column(table), table_columns(table, version) - 1);
 }
 
 uint32_t cells_key(const struct cells *cells, enum table table, struct weft_value out[3]) {

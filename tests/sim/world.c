@@ -65,6 +65,9 @@ void world_note(struct world *world, const struct device *device, const char *wh
 static void boot_due(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
         struct device *device = &world->device[d];
+        if (device->engine && !device_dead(device) && device_outdated(device))
+            device_close(device, world->now_us);
+        if (world->failed) return;
         bool due = !device->engine && device->up_us <= world->now_us;
         if (due && (!device->outside || company_invite(world->company, device)))
             device_start(device);
@@ -239,6 +242,7 @@ static void last_checks(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
         struct device *device = &world->device[d];
         device_events(device);
+        if (device_outdated(device)) world_fail(world, "device %u: was not upgraded", d);
         if (!world->failed && oracle_check(device)) device_close(device, UINT64_MAX);
     }
 }

@@ -86,6 +86,10 @@ struct device {
     bool moved;           /* ... since it was opened last */
     bool tells;           /* it is to say so when it is opened */
     uint64_t incarnation; /* the last that its file had */
+    /* The application on it, and what it has made of the file. */
+    enum version version;
+    bool was_old;  /* the older version has tried to open the file */
+    bool upgraded; /* since the oracle was told */
     /* Membership. */
     bool outside;               /* it has not come into the library yet */
     char invite[WEFT_LINK_MAX]; /* what its engine is opened with; "": nothing */
@@ -134,6 +138,8 @@ struct world {
     X(BEHIND, "behind")           /* a row seen to stand behind another */  \
     X(REFUSED, "refused")         /* ... that a CHECK keeps out */          \
     X(LOST, "lost")               /* a record that went with its disk */    \
+    X(EXTRA, "extra")             /* a row of which a column is missing */  \
+    X(UPGRADED, "upgraded")       /* a file that the newer version takes */ \
     X(FORGOTTEN, "forgotten")     /* a horizon that rose */                 \
     X(SNAPSHOT, "snapshot")       /* ... by a snapshot */                   \
     X(AWAY, "away")               /* ... past a member that is away */

@@ -102,6 +102,32 @@ static void owners_come_before_what_they_own(void **state) {
     assert_null(note->owner_model->owner_model->owner_model);
 }
 
+/* What a row has that comes from an owner who does not have the column yet. */
+static void a_constant_default_of_an_own_table_is_known(void **state) {
+    struct place *place = *state;
+    const struct model *model =
+        model_of(place,
+                 "CREATE TABLE location ( -- @owned(owner: device_id)\n"
+                 " id BLOB PRIMARY KEY, device_id BLOB NOT NULL, none TEXT, number INTEGER "
+                 "DEFAULT -3, real REAL DEFAULT 1.5, text TEXT DEFAULT 'good', word TEXT DEFAULT "
+                 "red, blob BLOB DEFAULT x'0102', sum INTEGER DEFAULT (1 + 2), empty TEXT DEFAULT "
+                 "'', now TEXT DEFAULT CURRENT_TIMESTAMP, drawn INTEGER DEFAULT (random()));",
+                 "location");
+    const struct weft_value wanted[] = {
+        weft_null(),     weft_null(),          weft_null(),         weft_integer(-3),
+        weft_real(1.5),  weft_text("good", 4), weft_text("red", 3), weft_blob("\1\2", 2),
+        weft_integer(3), weft_text("", 0),     weft_null(),         weft_null()};
+    assert_int_equal(model->column_count, sizeof wanted / sizeof *wanted);
+    for (uint32_t c = 0; c < model->column_count; c++) {
+        const struct weft_value *have = &model->columns[c].unset;
+        assert_int_equal(have->type, wanted[c].type);
+        assert_int_equal(have->size, wanted[c].size);
+        if (have->type == WEFT_INTEGER) assert_int_equal(have->as.integer, wanted[c].as.integer);
+        if (have->type == WEFT_REAL) assert_true(have->as.real == wanted[c].as.real);
+        if (have->size > 0) assert_memory_equal(have->as.bytes, wanted[c].as.bytes, have->size);
+    }
+}
+
 static void names_are_found_without_regard_to_case(void **state) {
     struct place *place = *state;
     const struct model *model = model_of(place, LOCATION, "LOCATION");
@@ -333,6 +359,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         place_test(owned_tables_become_models_and_others_stay_local),
         place_test(owners_come_before_what_they_own),
+        place_test(a_constant_default_of_an_own_table_is_known),
         place_test(names_are_found_without_regard_to_case),
         place_test(types_follow_the_affinity_of_the_declared_type),
         place_test(keys_may_be_composite_and_in_another_order_than_the_columns),

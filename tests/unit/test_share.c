@@ -62,6 +62,16 @@ static void what_the_remote_holds_is_left_out(void **state) {
     ships(stage, 0, "b1a3");
 }
 
+/* However long the log: a device that was away for an hour costs what was written in it. */
+static void records_before_the_first_that_the_remote_lacks_are_not_read(void **state) {
+    struct solo_share *stage = talked(state);
+    const struct solo_head heads[] = {{&stage->scene->ann, 2}};
+    library_sql(&stage->scene->library, "UPDATE shared_changes SET record = 'x' WHERE place <= 2");
+    solo_share_join(stage, 0, 2);
+    solo_share_want(stage, 0, heads, 1);
+    ships(stage, 0, "b1a3");
+}
+
 static void who_holds_everything_is_sent_what_comes_next(void **state) {
     struct solo_share *stage = talked(state);
     struct scene *scene = stage->scene;
@@ -541,6 +551,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         share_test(who_asks_is_sent_all_records_in_the_order_of_their_coming),
         share_test(what_the_remote_holds_is_left_out),
+        share_test(records_before_the_first_that_the_remote_lacks_are_not_read),
         share_test(who_holds_everything_is_sent_what_comes_next),
         share_test(what_the_remote_says_it_holds_meanwhile_is_left_out),
         share_test(a_second_request_begins_anew),

@@ -83,6 +83,31 @@ static void a_record_that_cannot_be_read_is_told(void **state) {
     assert_int_equal(scene_reads(scene, 0, 10, 1 << 20).count, 1);
 }
 
+static uint64_t place_after(struct scene *scene, const struct author *author, uint64_t seq) {
+    uint64_t place = 77;
+    library_ok(&scene->library, shared_reader_place(scene->reader, &author->origin, seq, &place,
+                                                    &scene->library.why));
+    return place;
+}
+
+static void the_least_place_of_what_an_origin_has_said_since_is_found(void **state) {
+    struct scene *scene = *state;
+    uint64_t first = scene_says(scene, &scene->ann, 1);
+    uint64_t other = scene_says(scene, &scene->bob, 1);
+    uint64_t last = scene_says(scene, &scene->ann, 1);
+    assert_int_equal(place_after(scene, &scene->ann, 0), first);
+    assert_int_equal(place_after(scene, &scene->ann, 1), last);
+    assert_int_equal(place_after(scene, &scene->ann, 2), 0);
+    assert_int_equal(place_after(scene, &scene->ann, INT64_MAX), 0);
+    assert_int_equal(place_after(scene, &scene->bob, 0), other);
+    struct author nobody = scene->bob;
+    nobody.origin.incarnation++;
+    assert_int_equal(place_after(scene, &nobody, 0), 0);
+    /* Later ones may stand first. */
+    library_sql(&scene->library, "UPDATE shared_changes SET place = 100 WHERE place = 1");
+    assert_int_equal(place_after(scene, &scene->ann, 0), last);
+}
+
 struct meddling {
     struct scene *scene;
     struct seen seen;
@@ -249,6 +274,7 @@ int main(void) {
         scene_test(a_batch_of_many_records_is_whole),
         scene_test(a_place_is_never_given_out_again),
         scene_test(a_record_that_cannot_be_read_is_told),
+        scene_test(the_least_place_of_what_an_origin_has_said_since_is_found),
         scene_test(heads_and_the_greatest_place_are_of_one_moment),
         cmocka_unit_test(heads_and_records_agree_after_power_was_lost_at_any_point),
     };

@@ -377,6 +377,15 @@ static void a_table_whose_rows_have_numbers_of_their_own_is_known_by_its_id(void
                 "2 object +b p=x", "3 object +a");
 }
 
+/* SQLite takes a word that stands alone for a text. */
+static void a_default_may_be_a_word(void **state) {
+    struct replica *replica =
+        with(state, "CREATE TABLE object ( -- @shared(create: atomic)\n"
+                    " id BLOB PRIMARY KEY, color TEXT NOT NULL DEFAULT red, size INTEGER);");
+    replica_hears(replica, 1, 1000, "object +@1 size=#1");
+    replica_shows(replica, "SELECT id, color, size FROM object", "@1|red|#1");
+}
+
 static void a_trigger_that_refuses_parks_its_row(void **state) {
     struct replica *replica =
         with(state, TAGS "CREATE TABLE seen (id, name);\n"
@@ -529,6 +538,7 @@ int main(void) {
         apply_test(what_was_heard_before_changes_nothing),
         apply_test(a_table_without_rowid_is_like_others),
         apply_test(a_table_whose_rows_have_numbers_of_their_own_is_known_by_its_id),
+        apply_test(a_default_may_be_a_word),
         apply_test(a_trigger_that_refuses_parks_its_row),
         apply_test(a_trigger_that_passes_over_a_row_parks_it),
         apply_test(a_trigger_that_fails_after_the_row_was_written_parks_it),

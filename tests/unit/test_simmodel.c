@@ -90,7 +90,7 @@ static void every_key_belongs_to_one_row_of_one_device(void **state) {
     for (uint32_t d = 0; d < 5; d++)
         for (uint32_t row = 0; row < ROWS; row++) {
             uint32_t device = 99, found = ROWS;
-            cells_draw(cells, &cast, d, row, false, &rng);
+            cells_draw(cells, &cast, d, row, VERSION_NEW, false, &rng);
             assert_true(keyring_find(keyring, table_of(row), cells->hash, &device, &found));
             assert_int_equal(device, d);
             assert_int_equal(found, row);
