@@ -235,6 +235,14 @@ static const struct statement *next_statement(const struct share *share,
     return next;
 }
 
+/* A statement of a device that the receiver did not know yet was lost on it. */
+static void repeat_statements(struct share *share, struct instant now) {
+    if (share->statement_count == 0 || now.mono_us < share->repeat_us) return;
+    for (uint32_t p = 0; p < share->settings->peers; p++)
+        share->peers[p].attested = 0;
+    share->repeat_us = now.mono_us + SHARE_REPEAT_US;
+}
+
 static void send_attested(struct share *share, uint32_t index, struct instant now,
                           struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
@@ -468,6 +476,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     }
     if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) share->retry_us = DUE_NEVER;
     share_ask(share, now, out);
+    repeat_statements(share, now);
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         if (!share->peers[p].live) continue;
         send_held(share, p, out);
@@ -483,6 +492,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
 static uint64_t share_due(const void *self) {
     const struct share *share = self;
     uint64_t due = share_ask_due(share);
+    if (share->statement_count != 0 && share->repeat_us < due) due = share->repeat_us;
     if (share->retry_us < due) due = share->retry_us;
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         const struct share_peer *peer = &share->peers[p];

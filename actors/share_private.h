@@ -16,8 +16,9 @@ struct heads {
 #define SHARE_TAIL_BYTES (1u << 20)
 #define SHARE_TAIL_RECORDS 1024u
 #define SHARE_NOWHERE UINT64_MAX
-#define SHARE_ATTEST_US 1000000u /* between two mails of statements to one peer */
-#define SHARE_BACKOFF 6u         /* doublings of the pause before a remote is asked again */
+#define SHARE_REPEAT_US 300000000u /* who did not know a device yet has forgotten its statement */
+#define SHARE_ATTEST_US 1000000u   /* between two mails of statements to one peer */
+#define SHARE_BACKOFF 6u           /* doublings of the pause before a remote is asked again */
 
 /* What a device has said that it holds. */
 struct statement {
@@ -97,6 +98,7 @@ struct share {
     struct statement statements[LIMIT_ROSTER];
     uint32_t statement_count;
     uint64_t statement_version;
+    uint64_t repeat_us; /* when all statements are sent again */
 };
 
 /* The head of an origin, or NULL; then `*at` is where it would stand. */
