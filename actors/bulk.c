@@ -87,6 +87,19 @@ static void on_incoming(struct bulk *bulk, struct instant now, struct mail *mail
     bulk->group_open = incoming->last_of_group == 0;
 }
 
+/* The log has begun to sweep a stream. What is on its way meanwhile it will not take. */
+static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
+    struct stream stream = {.model = repair->place->model};
+    CHECK(id_read(&stream.owner, repair->place->owner.data, repair->place->owner.len));
+    struct source *source = bulk_source_add(bulk, &stream);
+    CHECK(source != NULL); /* It is held, so it has its source. */
+    source->sweeping = true;
+    source->cursor = 0;
+    source->asked = false;
+    source->expected = STREAM_WITHDRAWN;
+    bulk->sources_due = bulk->notes_due = true;
+}
+
 /* ---- sessions ---- */
 
 static void on_joined(struct bulk *bulk, const Weft__Joined *joined) {
@@ -210,6 +223,9 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     case WEFT__MAIL__BODY_INCOMING:
         on_incoming(bulk, now, *in, out);
         if (!bulk->group_open && bulk->room_due) tell_host(bulk, in, out);
+        break;
+    case WEFT__MAIL__BODY_REPAIR:
+        on_repair(bulk, body->repair);
         break;
     case WEFT__MAIL__BODY_PACKED:
         bulk_packed(bulk, now, body->packed, out);

@@ -43,7 +43,7 @@ static enum weft_status open_message(struct bulk *bulk, const Weft__Packed *pack
     const Weft__Wire__StateRows *rows = *out;
     if (rows->owner.len != WEFT_ID_SIZE || rows->upto < rows->after ||
         (rows->count != 0 && rows->upto == rows->after) || rows->upto > INT64_MAX ||
-        rows->horizon > INT64_MAX) {
+        rows->horizon > INT64_MAX || rows->settled > INT64_MAX) {
         return status_fail(why, WEFT_PROTOCOL, 0, "a batch of rows with an impossible range");
     }
     return WEFT_OK;
@@ -203,6 +203,7 @@ static enum weft_status decode(const struct model *model, const struct source *s
     rows->model = model->id;
     rows->sweep = sent->sweep;
     rows->horizon = sent->horizon;
+    rows->settled = sent->settled;
     if (rows->after < source->expected) cut_below(rows, source->expected);
     mail->body.incoming->rows = rows;
     return WEFT_OK;

@@ -119,6 +119,7 @@ struct material {
     uint32_t column_count;
     uint64_t upto;
     uint64_t horizon;
+    uint64_t settled;
     bool more;
     bool sweep;
 };
@@ -150,6 +151,7 @@ static enum weft_status encode(struct bulk *bulk, const struct want *want,
     message.has_more = material->more;
     message.sweep = material->sweep;
     message.horizon = material->horizon;
+    message.settled = material->settled;
     Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
     wire.body_case = material->more ? WEFT__WIRE__WIRE__BODY_STATE_RESPONSE
                      : count == 1   ? WEFT__WIRE__WIRE__BODY_STATE_CHANGE
@@ -197,6 +199,7 @@ static bool gather_tail(struct bulk *bulk, const struct want *want, struct mater
     material->slice_count = found.slice_count;
     material->column_count = found.column_count;
     material->upto = found.upto;
+    material->settled = found.settled;
     material->more = found.upto < vector_get(&bulk->heads, &want->stream);
     board_add(bulk->board->batches_from_memory, 1);
     return true;
@@ -238,6 +241,7 @@ static enum weft_status gather_disk(struct bulk *bulk, const struct want *want,
         read.more = true;
     }
     material->horizon = read.rows->horizon;
+    material->settled = read.rows->settled;
     material->sweep = read.rows->sweep;
     material->more = read.more;
     return WEFT_OK;
@@ -252,6 +256,7 @@ static enum weft_status make_batch(struct bulk *bulk, const struct want *want, s
     if (*batch != NULL) return WEFT_OK;
     material.slice_count = 0;
     material.horizon = 0;
+    material.settled = 0;
     material.sweep = false;
     arena_init(&scratch, bulk->pool);
     if (!gather_tail(bulk, want, &material)) {

@@ -209,6 +209,10 @@ static enum weft_status write_group_marks(struct log *log, struct weft_error *wh
         status = writer_clock(log->writer, log->group_stamp, why);
     }
     if (status == WEFT_OK) status = log_save_acks(log, why);
+    /* Of a life that commits nothing statements say what those of the one before said, and may have
+     * the same numbers. */
+    if (status == WEFT_OK && !log->serial_drawn)
+        status = writer_serial(log->writer, true, &log->serial_next, why);
     return status;
 }
 
@@ -260,6 +264,9 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     if (log->moved.count != 0 || log->place != log->told_place) log_attest_wait(log, now);
     CHECK(vector_merge(&log->positions, &log->moved) == WEFT_OK);
     log->moved.count = 0;
+    log->digests_read = false;
+    if (!log->serial_drawn) log->serial = log->serial_next;
+    log->serial_drawn = true;
     log->marked = false;
     for (uint32_t m = 0; m < log->member_count; m++) {
         log->members[m].unsaved.count = 0;
@@ -428,6 +435,9 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_ATTESTED:
         log_attested(log, now, (*in)->body.attested, out);
         break;
+    case WEFT__MAIL__BODY_RECOUNT:
+        log_recount(log, now, (*in)->body.recount, out);
+        break;
     case WEFT__MAIL__BODY_ROSTER_WANTED:
         log_roster_wanted(log, (*in)->body.roster_wanted, out);
         break;
@@ -443,6 +453,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         (void)log_flush(log, now, out);
         if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
         if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
+        if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
         break;
     }
     if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {
@@ -457,6 +468,7 @@ static uint64_t log_due(const void *self) {
     if (log->open) return 0;
     uint64_t due = log->acks_due_us;
     if (log->quarantine_due_us < due) due = log->quarantine_due_us;
+    if (log->repair_due_us < due) due = log->repair_due_us;
     return log->attest_due_us < due ? log->attest_due_us : due;
 }
 
@@ -467,6 +479,7 @@ static void log_stop(void *self) {
     }
     mail_drop(&log->hooks.mail);
     log_scan_free(log);
+    log_words_free(log);
     log_free_members(log);
     log_free_taking(log);
     log_prune_free(log);
@@ -484,7 +497,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     log->settings = settings;
     log->board = settings->board;
     log->pool = seed->pool;
-    log->acks_due_us = DUE_NEVER;
+    log->acks_due_us = log->repair_due_us = DUE_NEVER;
     log->hooks.watch = (struct writer_watch){log_hooks_touched, log};
     vector_init(&log->positions);
     vector_init(&log->moved);
@@ -500,6 +513,8 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     if (status == WEFT_OK) {
         status = writer_retry_parked(log->writer, &log->remote, why);
         if (status == WEFT_OK) status = log_load_rows(log, why);
+        if (status == WEFT_OK) status = writer_fill_digests(log->writer, why);
+        if (status == WEFT_OK) status = writer_serial(log->writer, false, &log->serial, why);
         if (status == WEFT_OK) status = writer_commit(log->writer, why);
     }
     if (status != WEFT_OK) log_stop(log);

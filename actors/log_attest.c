@@ -3,8 +3,10 @@
  * never meet.
  *
  *   something new is held ──1 s──► statement, signed ──► share ──► every peer
- *   peer ─► more than the last? ─► signed by that member? ─► merged ─► share, which passes it on
+ *   peer ─► newer than the last? ─► signed by that member? ─► merged ─► share, which passes it on
  *
+ * Each says what its device holds, and with which digest (store/digest.h): so two that hold as much
+ * see whether it is the same (log_digest.c).
  * Invariants
  *   1. What is said is committed and synced.
  *   2. A statement goes on only if its signature holds, and once. */
@@ -15,49 +17,88 @@
 
 #define ATTEST_DELAY_US 1000000u /* statements gather what has come until then */
 
-/* Whether the commit under way has brought anything that a statement says: of its own rows a device
- * need not say that it holds them. */
-static bool says_more(const struct log *log) {
-    if (log->place != log->told_place) return true;
-    for (uint32_t i = 0; i < log->moved.count; i++) {
-        if (!id_equal(&log->moved.entries[i].stream.owner, &log->settings->device)) return true;
-    }
-    return false;
-}
-
 void log_attest_wait(struct log *log, struct instant now) {
-    if (!says_more(log)) return;
+    if (log->place == log->told_place && log->moved.count == 0) return;
     if (log->attest_due_us == DUE_NEVER) log->attest_due_us = now.mono_us + ATTEST_DELAY_US;
 }
 
 /* ---- this device's ---- */
 
-static enum weft_status write_statement(const struct log *log, struct arena *arena,
-                                        struct bytes *out) {
+/* The tables that a statement speaks of: those of this version, and shared ones of which rows are
+ * kept for another. */
+struct table_list {
+    struct bytes names[ATTEST_TABLES];
+    uint32_t count;
+};
+
+static uint32_t table_number(struct table_list *tables, const char *name) {
+    for (uint32_t t = 0; t < tables->count; t++) {
+        if (tables->names[t].data == (const uint8_t *)name) return t;
+    }
+    if (tables->count == ATTEST_TABLES) return ATTEST_TABLES;
+    tables->names[tables->count] = (struct bytes){(const uint8_t *)name, strlen(name)};
+    return tables->count++;
+}
+
+static void list_tables(const struct log *log, const struct digest_list *digests,
+                        struct table_list *tables) {
     const struct models *models = log->settings->models;
-    const struct record_origin self = {log->settings->device, log->settings->incarnation};
-    struct bytes tables[LIMIT_MODELS];
-    uint32_t table_of[LIMIT_MODELS] = {0}, count = 0;
-    struct attest_builder builder;
     for (uint32_t m = 0; m < models->count; m++) {
         const struct model *model = models_owned(models, m + 1);
-        if (model == NULL) continue;
-        table_of[m] = count;
-        tables[count++] = (struct bytes){(const uint8_t *)model->name, strlen(model->name)};
+        if (model != NULL) (void)table_number(tables, model->name);
     }
-    attest_begin(&builder, arena, &self, tables, count);
+    for (uint32_t i = 0; i < digests->count; i++) {
+        if (digests->list[i].shared) (void)table_number(tables, digests->list[i].table);
+    }
+}
+
+static void add_places(const struct log *log, struct attest_builder *builder,
+                       const struct digest_list *digests, struct table_list *tables, bool own) {
+    for (uint32_t i = 0; i < digests->count; i++) {
+        const struct digest_found *found = &digests->list[i];
+        if (found->shared || found->position == 0) continue;
+        if (id_equal(&found->owner, &log->settings->device) != own) continue;
+        const struct model *model = models_owned(log->settings->models, found->model);
+        if (model == NULL) continue;
+        const struct attest_place place = {found->owner, table_number(tables, model->name),
+                                           found->position, found->known && found->settled,
+                                           found->kept};
+        attest_add_place(builder, &place);
+    }
+}
+
+/* Whether shared rows are not all that the heads say: some wait, or an origin is frozen, of which
+ * others may hold another branch. */
+static bool is_waiting(const struct log *log) {
+    bool waiting = log->quarantine_due_us != DUE_NEVER;
+    for (uint32_t i = 0; i < log->head_count; i++)
+        waiting = waiting || log->heads[i].frozen;
+    return waiting;
+}
+
+static enum weft_status write_statement(struct log *log, struct arena *arena, struct bytes *out) {
+    const struct record_origin self = {log->settings->device, log->settings->incarnation};
+    const struct digest_list *digests = log_digests(log);
+    struct table_list tables = {.count = 0};
+    struct attest_builder builder;
+    if (digests == NULL) return WEFT_IO;
+    list_tables(log, digests, &tables);
+    attest_begin(&builder, arena, &self, ++log->serial, is_waiting(log), tables.names,
+                 tables.count);
     for (uint32_t i = 0; i < log->head_count; i++) {
         const struct attest_head head = {log->heads[i].origin, log->heads[i].seq};
         attest_add_head(&builder, &head);
     }
-    attest_begin_places(&builder);
-    for (uint32_t i = 0; i < log->positions.count; i++) {
-        const struct vector_entry *entry = &log->positions.entries[i];
-        if (id_equal(&entry->stream.owner, &log->settings->device)) continue;
-        if (models_owned(models, entry->stream.model) == NULL) continue;
-        attest_add_place(&builder, &entry->stream.owner, table_of[entry->stream.model - 1],
-                         entry->position);
+    attest_begin_sums(&builder);
+    for (uint32_t i = 0; i < digests->count; i++) {
+        const struct digest_found *found = &digests->list[i];
+        if (!found->shared || !found->known) continue;
+        const uint32_t table = table_number(&tables, found->table);
+        if (table < ATTEST_TABLES) attest_add_sum(&builder, table, found->kept);
     }
+    attest_begin_places(&builder);
+    add_places(log, &builder, digests, &tables, true);
+    add_places(log, &builder, digests, &tables, false);
     return attest_end(&builder, log->settings->identity, out);
 }
 
@@ -87,6 +128,7 @@ void log_attest(struct log *log, struct instant now, struct outbox *out) {
         CHECK(mail_bytes(mail, &attested->statements[0], statement.data, statement.size));
         attested->n_statements = 1;
         outbox_send(out, ACTOR_SHARE, &mail);
+        log_compare_all(log, now, out);
     } else {
         log->attest_due_us = now.mono_us + LIMIT_RETRY_US;
     }
@@ -108,11 +150,13 @@ static bool merge(struct log *log, struct member *member, const struct attest *a
     for (uint32_t i = 0; i < attest->head_count; i++) {
         const struct attest_head head = attest_head_at(attest, i);
         news = log_holds_shared(log, member, &head.origin, head.seq) || news;
+        if (!attest->waiting) log_applies_shared(member, &head.origin, head.seq);
     }
     for (uint32_t i = 0; i < attest->place_count; i++) {
         const struct attest_place place = attest_place_at(attest, i);
         const struct stream stream = {place.owner, model_of[place.table]};
-        if (stream.model == 0) continue;
+        /* An owner holds its own rows: that is no acknowledgement. */
+        if (stream.model == 0 || id_equal(&place.owner, &attest->origin.device)) continue;
         news = log_holds(log, member, &stream, place.position) || news;
     }
     return news;
@@ -125,7 +169,7 @@ struct taking {
     bool news;
 };
 
-/* Whether a statement is to be passed on: it says more than the last one of its device. That what
+/* Whether a statement is to be passed on: it is newer than the last one of its device. That what
  * it says is known already, from the device itself, does not matter: others may not know it. What
  * costs most is done last. */
 static bool take(struct taking *taking, struct bytes bytes) {
@@ -137,16 +181,14 @@ static bool take(struct taking *taking, struct bytes bytes) {
     if (member == NULL || known == NULL || member->state != BOARD_MEMBER) return false;
     bool *taken = &taking->taken[member - log->members];
     const uint64_t incarnation = attest.origin.incarnation;
-    const struct attest_sum sum = attest_total(&attest);
     if (*taken || incarnation < member->attested_in) return false;
-    if (incarnation == member->attested_in && attest_sum_compare(&sum, &member->sum) <= 0) {
-        return false;
-    }
+    if (incarnation == member->attested_in && attest.serial <= member->serial) return false;
     if (!attest_signed_by(&attest, &log->settings->library, known->public.id_pk)) return false;
     taking->news = merge(log, member, &attest) || taking->news;
     log_heard(log, taking->now, member);
     member->attested_in = incarnation;
-    member->sum = sum;
+    member->serial = attest.serial;
+    log_word_new(member, bytes);
     *taken = true;
     return true;
 }
@@ -169,6 +211,8 @@ void log_attested(struct log *log, struct instant now, const Weft__Attested *att
     } else {
         outbox_send(out, ACTOR_SHARE, &mail);
     }
+    for (uint32_t m = 0; m < log->member_count; m++)
+        if (taking.taken[m]) log_compare(log, now, &log->members[m], out);
     if (!taking.news) return;
     log_acks_wait(log, now);
     log_tell_host(out);

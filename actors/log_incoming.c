@@ -2,7 +2,8 @@
  *
  *   continues the position ────────────────────────► group ──commit──► bulk, status WEFT_OK
  *   does not ──────────────────────────────────────► bulk, WEFT_INVALID and the position
- *   "below my horizon" ──► sweep begins at 0 ──────► bulk, WEFT_OK and the cursor
+ *   "below my horizon", or rows that are
+ *   not the owner's ─────► sweep begins at 0 ──────► bulk, WEFT_OK and the cursor
  *   a sweep's batch, continuing the cursor ────────► applied with deletion ──► bulk
  *
  * A sweep walks the whole stream again beside the position, which stays: what was acknowledged is
@@ -69,6 +70,9 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
     if (status == WEFT_OK && rows->horizon != 0) {
         status = writer_horizon(log->writer, &stream, rows->horizon, why);
     }
+    if (status == WEFT_OK && rows->settled > rows->upto) {
+        status = writer_settled(log->writer, &stream, rows->settled, why);
+    }
     if (status == WEFT_OK && rows->upto > rows->after) {
         status = log_move(log, &stream, rows->upto, why);
     }
@@ -83,9 +87,16 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
     enum weft_status status = log_begin(log, why);
     log_hooks_author(log, 0, &stream.owner);
     if (status == WEFT_OK && rows->upto > rows->after) {
+        /* Behind the end there is nothing but what a sweep that was given up has left, or somebody
+         * else: what belongs there comes again. */
         const uint64_t before = log->remote.written;
-        status = writer_apply_remote(log->writer, &stream.owner, rows, &log->remote, why);
+        Weft__Rows last = *rows;
+        if (done && rows->upto < INT64_MAX) last.upto = INT64_MAX;
+        status = writer_apply_remote(log->writer, &stream.owner, &last, &log->remote, why);
         if (log->remote.written != before) log->changed_models |= UINT64_C(1) << (rows->model - 1);
+    }
+    if (status == WEFT_OK && rows->settled != 0) {
+        status = writer_settled(log->writer, &stream, rows->settled, why);
     }
     if (status == WEFT_OK) {
         status = writer_sweep_cursor(log->writer, &stream, !done, cursor, why);
@@ -101,6 +112,33 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
         log_note_lost(log, why);
     }
     return status;
+}
+
+enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
+                                 struct outbox *out) {
+    struct weft_error why = {0};
+    CHECK(!id_equal(&stream->owner, &log->settings->device));
+    if (find_sweep(log, stream) != NULL) return WEFT_OK;
+    enum weft_status status = log_flush(log, now, out);
+    if (status == WEFT_OK) status = log_begin(log, &why);
+    if (status != WEFT_OK) return status;
+    status = writer_sweep_cursor(log->writer, stream, true, 0, &why);
+    if (status == WEFT_OK) {
+        status = log_flush(log, now, out);
+    } else {
+        log_rollback(log);
+        log_note_lost(log, &why);
+    }
+    if (status == WEFT_OK) status = add_sweep(log, stream);
+    if (status != WEFT_OK) return status;
+    Weft__Repair *repair = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_REPAIR, &repair);
+    repair->place = mail_message(mail, &weft__place__descriptor);
+    CHECK(repair->place != NULL);
+    CHECK(mail_bytes(mail, &repair->place->owner, stream->owner.bytes, WEFT_ID_SIZE));
+    repair->place->model = stream->model;
+    outbox_send(out, ACTOR_BULK, &mail);
+    return WEFT_OK;
 }
 
 /* A batch of a sweep, or the order to begin one (empty, after = upto). */
@@ -126,7 +164,12 @@ static void on_sweep(struct log *log, struct instant now, struct mail **in, stru
     uint64_t cursor = begins ? 0 : rows->upto;
     bool done = !begins && cursor >= position && cursor >= rows->horizon;
     enum weft_status status = write_sweep(log, rows, cursor, done, &why);
+    const uint64_t written = log->remote.written;
     if (status == WEFT_OK) status = log_flush(log, now, out);
+    if (status == WEFT_OK && written != 0) {
+        log_notice(log, WEFT_EVENT_CHANGED, (int)rows->model - 1, written, &stream.owner, NULL,
+                   out);
+    }
     if (status == WEFT_OK && begins) status = add_sweep(log, &stream);
     if (status == WEFT_OK && !begins) {
         if (rows->after == 0) sweep->horizon = rows->horizon;

@@ -6,6 +6,7 @@
 #include "engine/base/status.h"
 #include "engine/crdt/vector.h"
 #include "engine/runtime/actor.h"
+#include "engine/store/digest.h"
 #include "engine/store/shared.h"
 #include "engine/store/shared_row.h"
 #include "engine/wire/attest.h"
@@ -25,10 +26,22 @@ struct member {
     struct vector unsaved;     /* the part of `held` that no commit has stored yet */
     struct shared_ack *shared; /* what it says it holds of the shared log */
     uint32_t shared_count, shared_room;
-    uint64_t attested_in;  /* incarnation of its last statement that was passed on */
-    struct attest_sum sum; /* ... and how much it was */
-    uint64_t heard_ms;     /* wall time when it was last heard of; 0: it is not known yet */
+    uint64_t attested_in; /* incarnation of its last statement that was passed on */
+    uint64_t serial;      /* ... and its number */
+    uint8_t *said; /* ... and all of it, to be compared with what is held here; may be NULL */
+    size_t said_size;
+    struct differing *differing; /* where that is not the same */
+    uint32_t differing_count;
+    uint64_t heard_ms; /* wall time when it was last heard of; 0: it is not known yet */
     uint64_t heard_saved_ms;
+};
+
+/* Rows that a member and this device hold as much of, but not the same. */
+struct differing {
+    struct stream stream; /* of shared rows: without an owner */
+    bool shared;
+    uint32_t tries;  /* repairs begun */
+    uint64_t due_us; /* when the next may be */
 };
 
 /* What a member holds of an origin. */
@@ -92,8 +105,14 @@ struct log {
     /* Members. */
     struct member members[LIMIT_ROSTER];
     uint32_t member_count;
-    uint64_t attest_due_us; /* when this device says what it holds; DUE_NEVER: that is said */
-    uint64_t acks_due_us;   /* when unsaved acks are committed on their own */
+    uint64_t attest_due_us;     /* when this device says what it holds; DUE_NEVER: that is said */
+    uint64_t serial;            /* of its last statement */
+    uint64_t serial_next;       /* ... after the first commit of this life */
+    bool serial_drawn;          /* that has been */
+    struct digest_list digests; /* as committed, by owner and model, if */
+    bool digests_read;          /* ... */
+    uint64_t repair_due_us;     /* when rows that differ may be swept again; DUE_NEVER */
+    uint64_t acks_due_us;       /* when unsaved acks are committed on their own */
 
     /* The shared log. */
     struct roster roster;
@@ -158,6 +177,9 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
 enum weft_status log_save_group(struct log *log, struct instant now, struct weft_error *cause,
                                 struct outbox *out);
 enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
+/* Begins to sweep a stream of another owner that is held, unless that is under way. */
+enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
+                                 struct outbox *out);
 
 /* ---- log_scan.c: rescans ---- */
 
@@ -231,6 +253,8 @@ void log_restore_heads(struct log *log);
 void log_tell_place(struct log *log, struct outbox *out);
 /* Its number in what a member says it holds. */
 uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin);
+/* A member has said that nothing of what it holds waits: it has applied that much. */
+void log_applies_shared(struct member *member, const struct record_origin *origin, uint64_t seq);
 uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin);
 /* Whether an origin's device has not as many incarnations as it may have. */
 bool log_origin_fits(const struct log *log, const struct record_origin *origin);
@@ -267,6 +291,25 @@ void log_attest(struct log *log, struct instant now, struct outbox *out);
 /* Takes statements that a peer has passed on. */
 void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
                   struct outbox *out);
+
+/* ---- log_digest.c: what members hold, compared ---- */
+
+/* The digests of the last commit; NULL when they cannot be read. */
+const struct digest_list *log_digests(struct log *log);
+/* Keeps what a member has said last. Without memory it is not compared. */
+void log_word_new(struct member *member, struct bytes said);
+/* Compares it with what is held here: every difference is told to the host once, and rows that are
+ * not what their owner has said are swept. */
+void log_compare(struct log *log, struct instant now, struct member *member, struct outbox *out);
+void log_compare_all(struct log *log, struct instant now, struct outbox *out);
+void log_words_free(struct log *log);
+/* Writes what members said last where the host can read it; or works out anew what is kept of
+ * others' rows and of shared rows, and tells the host where it was wrong. */
+void log_recount(struct log *log, struct instant now, const Weft__Recount *recount,
+                 struct outbox *out);
+/* Where a repair of shared rows will be asked for: they differ from what a member holds, with equal
+ * heads. Today nothing is done. */
+void log_repair_shared(struct log *log, const struct member *member, const struct model *model);
 
 /* ---- log_rows.c: shared rows ---- */
 

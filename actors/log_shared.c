@@ -81,6 +81,11 @@ uint64_t log_acked_seq(const struct member *member, const struct record_origin *
     return ack == NULL ? 0 : ack->seq;
 }
 
+void log_applies_shared(struct member *member, const struct record_origin *origin, uint64_t seq) {
+    struct shared_ack *ack = find_ack(member, origin);
+    if (ack != NULL && seq > ack->applied) ack->applied = seq;
+}
+
 uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin) {
     const struct shared_ack *ack = find_ack(member, origin);
     return ack == NULL ? 0 : ack->applied;
@@ -264,8 +269,7 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
         struct record_origin origin = {.incarnation = head->incarnation};
         if (!id_read(&origin.device, head->device.data, head->device.len)) continue;
         news = log_holds_shared(log, member, &origin, head->seq) || news;
-        struct shared_ack *ack = find_ack(member, &origin);
-        if (ack != NULL && !acked->waiting && head->seq > ack->applied) ack->applied = head->seq;
+        if (!acked->waiting) log_applies_shared(member, &origin, head->seq);
     }
     if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
     if (news) log_tell_host(out);

@@ -383,6 +383,9 @@ static void node_events(struct node *node) {
         case WEFT_EVENT_PARKED:
             node_say(node, "parked", "%s", event.error.text);
             break;
+        case WEFT_EVENT_DIFFERS:
+            node_say(node, "differs", "%s", event.error.text);
+            break;
         case WEFT_EVENT_RESTORED:
             node_say(node, "restored", "%s", event.error.text);
             break;

@@ -422,6 +422,9 @@ enum weft_event_kind {
                              Which ones, and those of this host, a hook is told: weft_on_commit() */
     WEFT_EVENT_FAULT,     /* status, text: something failed; what was acknowledged is safe */
     WEFT_EVENT_PARKED,    /* count, text: received rows cannot be applied yet; they are kept */
+    WEFT_EVENT_DIFFERS,   /* model, device: rows of this owner (shared rows: none) are not what
+                             another member holds of them, or what the library last wrote; text
+                             says with whom they were compared, and what is done about it */
     WEFT_EVENT_LOST       /* count: events dropped because nobody took them */
 };
 
@@ -537,11 +540,44 @@ struct weft_stats {
     uint64_t batches_encoded, batches_shared, batches_decoded;
     uint64_t batches_from_memory, batches_from_disk;
     uint64_t bytes_in, bytes_out; /* on the wire, all peers */
+    uint64_t digests_compared;    /* with members who hold as much; equal, but for: */
+    uint64_t digests_differ;      /* ... */
+    uint64_t digests_repaired;    /* ... those that were equal again after a repair */
     uint64_t events_lost;
     uint64_t door_bytes_held; /* gauge: bytes of transactions not yet let go */
     uint64_t pool_bytes_held; /* gauge: bytes of all mail arenas */
 };
 WEFT_API void weft_stats(const weft_engine *engine, struct weft_stats *out);
+
+/* ---- verifying ------------------------------------------------------------------------------- */
+
+/* Rows that belong together, as they were found: one owner's of a model, or all of a shared one. */
+struct weft_digest {
+    int model; /* -1: a shared table that this version of the schema does not have */
+    bool shared;
+    uint8_t owner[WEFT_ID_SIZE]; /* of rows that are not shared */
+    uint64_t rows;
+    uint64_t digest;   /* equal for equal rows (keys and versions, or keys and stamps) */
+    uint64_t position; /* how much of an owner's rows this device holds */
+    bool sound;        /* the rows are those that the library wrote */
+    /* Other members, by what each of them said last: */
+    unsigned agree;     /* it holds as much, and the same */
+    unsigned differ;    /* it holds as much, and not the same */
+    unsigned elsewhere; /* it holds more or less, is on its way, or has said nothing yet */
+};
+
+/* Reads all rows, on a connection of its own, and holds them against what the library knows that it
+ * has written, and against what other members say that they hold. `out` has room for `cap`;
+ * `*count` is how many there are. What is not sound is told by WEFT_EVENT_DIFFERS too; rows of
+ * other owners that are not what their owner holds are taken again from it. Rows of this device are
+ * left as they are. Equal digests are no proof against a member that lies.
+ * Takes about a second for a million rows, and does not hold up the engine, unless something was
+ * found: then the rows are counted once more, between two transactions. Waits for the engine's
+ * answer and for the disk; a caller-stepped engine is stepped.
+ * Errors: WEFT_BUSY, WEFT_CLOSED, WEFT_IO, WEFT_CORRUPT, WEFT_NO_MEMORY. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_verify_wait(weft_engine *engine,
+                                                         struct weft_digest *out, unsigned cap,
+                                                         unsigned *count, struct weft_error *why);
 
 /* ---- caller-stepped engines ------------------------------------------------------------------ */
 

@@ -32,6 +32,9 @@
     X(batches_decoded)     \
     X(batches_from_memory) \
     X(batches_from_disk)   \
+    X(digests_compared)    \
+    X(digests_differ)      \
+    X(digests_repaired)    \
     X(events_lost)
 
 /* What a device is to the library. */

@@ -51,14 +51,14 @@ _Static_assert(LIMIT_PEER_BATCHES + TOPOLOGY_NOTES <= TOPOLOGY_BATCHES, "bulk â†
 const struct edge_rule topology_rules[] = {
     /* The host's control edge. Its transactions come through the door. */
     {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
-     .mails = {MAIL(STOP)}},
+     .mails = {MAIL(RECOUNT), MAIL(STOP)}},
     {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
      .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(INVITE), MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN),
                MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
-               MAIL(SURVEY), MAIL(STOP)}},
+               MAIL(SURVEY), MAIL(RECOUNT), MAIL(STOP)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
@@ -68,7 +68,7 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(CHANGES), MAIL(SETTLED)},
      .why_enough = "log counts what waits there, and leaves out what has no room"},
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
-     .mails = {MAIL(COMMIT), MAIL(INCOMING)}},
+     .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR)}},
     {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED)}},
     {.from = ACTOR_LOG, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 2,

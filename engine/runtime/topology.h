@@ -21,7 +21,7 @@
 
 enum edge_kind { EDGE_ASK, EDGE_ANSWER, EDGE_NOTICE };
 
-#define EDGE_MAILS_MAX 8u
+#define EDGE_MAILS_MAX 12u
 
 /* One line of the table. ACTOR_PEER stands for each peer. */
 struct edge_rule {

@@ -49,23 +49,24 @@ static enum weft_status check_rule(const struct edge_rule *rule, struct weft_err
     return refuse(rule, why, "is of no known kind");
 }
 
+#define KINDS 256u /* of mail: their numbers are less */
+
 /* Whether an earlier rule, or this one twice, has a way for the same mail. */
 static enum weft_status check_one_way(const struct edge_rule *rules, const struct edge_rule *rule,
                                       struct weft_error *why) {
-    uint64_t seen = 0;
-    _Static_assert(WEFT__MAIL__BODY_SETTLED < 64, "kinds of mail fit a mask");
+    bool seen[KINDS] = {false};
     for (const struct edge_rule *other = rules; other <= rule; other++) {
         if (other->from != rule->from || other->to != rule->to) continue;
         for (uint32_t i = 0; other->mails[i] != WEFT__MAIL__BODY__NOT_SET; i++) {
-            uint64_t bit = UINT64_C(1) << other->mails[i];
-            if ((seen & bit) != 0) {
+            CHECK((unsigned)other->mails[i] < KINDS);
+            if (seen[other->mails[i]]) {
                 return status_fail(why, WEFT_INVALID, 0,
                                    "the table has two edges %s → %s for the mail \"%s\"; one must "
                                    "go, or the two could overtake each other",
                                    topology_name(rule->from), topology_name(rule->to),
                                    mail_kind_name(other->mails[i]));
             }
-            seen |= bit;
+            seen[other->mails[i]] = true;
         }
     }
     return WEFT_OK;

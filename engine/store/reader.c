@@ -39,7 +39,8 @@ enum reader_fixed {
 static const char *const fixed_sql[FIXED_COUNT] = {
     [FIXED_BEGIN] = "BEGIN",
     [FIXED_END] = "COMMIT",
-    [FIXED_PLACE] = "SELECT d.id, p.position, p.horizon FROM _weft_device AS d "
+    [FIXED_PLACE] = "SELECT d.id, p.position, p.horizon, "
+                    "max(p.settled, p.position + (p.sweep IS NOT NULL)) FROM _weft_device AS d "
                     "JOIN _weft_position AS p ON p.owner = d.id AND p.model = ?2 "
                     "WHERE d.device = ?1",
     [FIXED_TOMBSTONES] = "SELECT version, key FROM _weft_tombstone WHERE owner = ?1 "
@@ -248,15 +249,15 @@ static enum weft_status reading_run(struct reading *reading, uint32_t rows_max, 
     return WEFT_OK;
 }
 
-/* This device's number for the owner, position in the stream, and the stream's horizon; all 0 when
- * it holds nothing of it. */
+/* This device's number for the owner, position in the stream, the stream's horizon, and where its
+ * rows are settled; all 0 when it holds nothing of it. */
 static enum weft_status place_read(struct reader *reader, const struct stream *stream,
                                    uint32_t *owner, uint64_t *position, uint64_t *horizon,
-                                   struct weft_error *why) {
+                                   uint64_t *settled, struct weft_error *why) {
     sqlite3_stmt *place = reader->fixed[FIXED_PLACE];
     struct weft_value device = weft_blob(stream->owner.bytes, sizeof stream->owner.bytes);
     bool row = false;
-    *owner = 0, *position = 0, *horizon = 0;
+    *owner = 0, *position = 0, *horizon = 0, *settled = 0;
     statement_bind(place, 1, &device);
     sqlite3_bind_int64(place, 2, stream->model);
     enum weft_status status = statement_step(place, &row, "reading", reader->path, why);
@@ -264,6 +265,7 @@ static enum weft_status place_read(struct reader *reader, const struct stream *s
     *owner = (uint32_t)sqlite3_column_int64(place, 0);
     *position = (uint64_t)sqlite3_column_int64(place, 1);
     *horizon = (uint64_t)sqlite3_column_int64(place, 2);
+    *settled = (uint64_t)sqlite3_column_int64(place, 3);
     sqlite3_reset(place);
     return WEFT_OK;
 }
@@ -275,8 +277,8 @@ static enum weft_status batch_read(struct reading *reading, const struct stream 
     Weft__Rows *rows = out->rows;
     uint32_t owner = 0;
     uint64_t last = after;
-    enum weft_status status =
-        place_read(reading->reader, stream, &owner, &out->position, &rows->horizon, reading->why);
+    enum weft_status status = place_read(reading->reader, stream, &owner, &out->position,
+                                         &rows->horizon, &rows->settled, reading->why);
     if (status != WEFT_OK) return status;
     /* A sweep goes on where it stands, also below the horizon: it has seen all from 0 on. */
     out->sweep = after != 0 && after < rows->horizon && !rows->sweep;

@@ -30,7 +30,7 @@ void shared_work_free(struct shared_work *work) {
     free(work);
 }
 
-static const struct record_origin *origin_numbered(const struct shared_work *work,
+const struct record_origin *shared_origin_numbered(const struct shared_work *work,
                                                    uint32_t number) {
     uint32_t low = 0, high = work->origin_count;
     while (low < high) {
@@ -45,8 +45,8 @@ static const struct record_origin *origin_numbered(const struct shared_work *wor
 /* Origins as they are the same on every device. A number that the file does not know, as only a
  * damaged file has it, goes first. */
 static int compare_origins(const void *context, uint32_t a, uint32_t b) {
-    const struct record_origin *x = origin_numbered(context, a);
-    const struct record_origin *y = origin_numbered(context, b);
+    const struct record_origin *x = shared_origin_numbered(context, a);
+    const struct record_origin *y = shared_origin_numbered(context, b);
     if (x == NULL || y == NULL) return (x != NULL) - (y != NULL);
     return record_origin_compare(x, y);
 }

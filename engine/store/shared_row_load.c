@@ -180,8 +180,11 @@ static enum weft_status load(struct writer *writer, struct shared_row *row,
     row->in_table = row->bare = false;
     row->kind = SHADOW_NONE;
     row->touched = false;
+    row->counted = 0;
     if (row->model != NULL) status = load_table(writer, row, why);
     if (status == WEFT_OK && writer->shared->any_shadow) status = load_shadow(writer, row, why);
+    /* As its stored clock says. */
+    if (status == WEFT_OK) status = digest_of_shared(writer, row, &row->counted, why);
     if (status == WEFT_OK) forget_unknown(row);
     return status;
 }

@@ -258,6 +258,7 @@ static enum weft_status make_room(struct writer *writer, const struct shared_row
             status = shadow_keep(writer, rival, SHADOW_RIVAL,
                                  "a row that was created earlier has the same unique values", why);
         }
+        if (status == WEFT_OK) status = digest_move_shared(writer, rival, why);
         if (status != WEFT_OK) return status;
         tally->parked++;
     }
@@ -345,8 +346,8 @@ static enum weft_status keep_beside(struct writer *writer, struct shared_row *ro
                        why);
 }
 
-enum weft_status shared_row_place(struct writer *writer, struct shared_row *row, bool strict,
-                                  struct shared_row_tally *tally, struct weft_error *why) {
+static enum weft_status place(struct writer *writer, struct shared_row *row, bool strict,
+                              struct shared_row_tally *tally, struct weft_error *why) {
     char reason[SHARED_REASON] = "";
     enum shadow_kind kind = SHADOW_PARKED;
     enum weft_status status = WEFT_OK;
@@ -369,6 +370,12 @@ enum weft_status shared_row_place(struct writer *writer, struct shared_row *row,
     tally->parked += row->kind != kind;
     status = leave_table(writer, row, why);
     return status == WEFT_OK ? shadow_keep(writer, row, kind, reason, why) : status;
+}
+
+enum weft_status shared_row_place(struct writer *writer, struct shared_row *row, bool strict,
+                                  struct shared_row_tally *tally, struct weft_error *why) {
+    const enum weft_status status = place(writer, row, strict, tally, why);
+    return status == WEFT_OK ? digest_move_shared(writer, row, why) : status;
 }
 
 /* ---- trying again ---- */

@@ -32,6 +32,7 @@ struct shared_row {
     bool touched; /* its age, or a value of a unique index, is not what it was when it was loaded */
     bool bare;    /* in the table, without a clock: no record says it yet (adopt_shared.h) */
     enum shadow_kind kind;
+    uint64_t counted; /* what it counts with in the table's digest; 0: nothing */
     /* What values point into. */
     struct packed packed_key;
     struct packed cells;  /* of the table */
@@ -75,6 +76,8 @@ enum weft_status shared_field(struct writer *writer, struct bytes table, const s
 /* Tries those that stood behind rows that have gone from these tables (bits by model id - 1). */
 enum weft_status shared_row_follow(struct writer *writer, uint64_t models,
                                    struct shared_row_tally *tally, struct weft_error *why);
+/* Whose the number of an origin is; NULL: the file does not know it. */
+const struct record_origin *shared_origin_numbered(const struct shared_work *work, uint32_t number);
 /* The column of a field, or -1. */
 int shared_column_of(const struct model *model, uint32_t field);
 

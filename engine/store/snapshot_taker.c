@@ -237,7 +237,9 @@ enum weft_status snapshot_settle(struct writer *writer, struct shared_row *row,
     tally->written++;
     row->touched = true; /* Its age may be another, or what a unique index has of it. */
     if (row->model != NULL) tally->models |= UINT64_C(1) << (row->model->id - 1);
-    return empty ? erase(writer, row, why) : shared_row_place(writer, row, false, tally, why);
+    if (!empty) return shared_row_place(writer, row, false, tally, why);
+    const enum weft_status status = erase(writer, row, why);
+    return status == WEFT_OK ? digest_move_shared(writer, row, why) : status;
 }
 
 static enum weft_status mark_seen(const struct merging *merging) {

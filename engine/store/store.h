@@ -8,11 +8,13 @@
  *                                     joining; key: key
  *   _weft_model(id, name)             key: id, and name
  *   _weft_device(id, device)                            key: id (1: self), and device
- *   _weft_position(owner, model, position, sweep, horizon)    key: owner, model
+ *   _weft_position(owner, model, position, sweep, horizon, digest, settled)
+ *                                                       key: owner, model
  *                                     sweep: how far one has come; NULL when none is under way
  *   _weft_ack(device, owner, model, position)           key: device, owner, model
  *   _weft_tombstone(owner, model, version, key)         key: owner, model, version
  *   _weft_parked(owner, model, version, key, row, reason)     key: owner, model, version
+ *   _weft_digest(model, digest)                         digest.h
  *   shared_changes, peer_acks, _weft_origin, _weft_member, _weft_pin, _weft_key      shared.h
  *
  * `owner` and `device` are _weft_device ids: small integers, local to the file. Synced tables get

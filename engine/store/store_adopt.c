@@ -260,7 +260,8 @@ static enum weft_status adopt_rows(struct adoption *adoption) {
     status = statement_exec(adoption->db, "taking in", table, adoption->why,
                             "INSERT INTO _weft_position(owner, model, position) "
                             "VALUES (1, %u, %lld) ON CONFLICT(owner, model) "
-                            "DO UPDATE SET position = max(position, excluded.position)",
+                            "DO UPDATE SET position = max(position, excluded.position), "
+                            "digest = NULL",
                             adoption->model->id, (long long)store->clock);
     if (status != WEFT_OK) return status;
     return statement_exec(adoption->db, "taking in", table, adoption->why,

@@ -174,6 +174,7 @@ bool tail_find(const struct tail *tail, const struct stream *stream, uint64_t af
         if (i != low && (rows + run->count > rows_max || bytes > LIMIT_BATCH_RAW)) break;
         slices[found->slice_count++] = (struct rows_slice){run, 0, run->count};
         found->upto = run->upto;
+        if (run->settled > found->settled) found->settled = run->settled;
         found->column_count = (uint32_t)run->n_columns;
         rows += run->count;
     }

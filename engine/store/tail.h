@@ -28,7 +28,8 @@ void tail_clear(struct tail *tail, const struct stream *stream);
 struct tail_found {
     uint32_t slice_count;
     uint32_t column_count;
-    uint64_t upto; /* end of the last slice's run */
+    uint64_t upto;    /* end of the last slice's run */
+    uint64_t settled; /* the greatest of the runs */
 };
 
 /* The runs that continue from `after`, as slices of at most `rows_max` rows and LIMIT_BATCH_RAW

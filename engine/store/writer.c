@@ -46,6 +46,17 @@ static void take_note(sqlite3_context *context, int count, sqlite3_value **value
     sqlite3_result_int(context, written);
 }
 
+/* A sum, modulo 2^64, which SQLite's own + is not. */
+static void add_digests(sqlite3_context *context, int count, sqlite3_value **values) {
+    CHECK(count == 2);
+    if (sqlite3_value_type(values[0]) == SQLITE_NULL ||
+        sqlite3_value_type(values[1]) == SQLITE_NULL)
+        return; /* NULL */
+    const uint64_t sum =
+        (uint64_t)sqlite3_value_int64(values[0]) + (uint64_t)sqlite3_value_int64(values[1]);
+    sqlite3_result_int64(context, (sqlite3_int64)sum);
+}
+
 enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_bytes,
                              const struct models *models, const struct id *device,
                              struct writer **out, struct weft_error *why) {
@@ -66,6 +77,11 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
         int code =
             sqlite3_create_function_v2(writer->db, "_weft_note", 4, SQLITE_UTF8 | SQLITE_DIRECTONLY,
                                        writer, take_note, NULL, NULL, NULL);
+        if (code == SQLITE_OK) {
+            code = sqlite3_create_function_v2(writer->db, "_weft_sum", 2,
+                                              SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL, add_digests,
+                                              NULL, NULL, NULL);
+        }
         if (code != SQLITE_OK) status = store_fail(writer->db, code, "opening", path, why);
     }
     if (status != WEFT_OK) {
@@ -110,6 +126,7 @@ void writer_close(struct writer *writer) {
     packed_free(&writer->key);
     packed_free(&writer->row);
     shared_work_free(writer->shared);
+    digest_free(writer);
     free(writer->tables);
     free(writer->path);
     free(writer);
@@ -157,7 +174,8 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
     CHECK(writer != NULL);
     CHECK(!writer->sync_failed);
     sqlite3_stmt *commit = NULL;
-    enum weft_status status = writer_fixed(writer, FIXED_COMMIT, &commit, why);
+    enum weft_status status = digest_save(writer, why);
+    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_COMMIT, &commit, why);
     if (status == WEFT_OK) status = statement_run(commit, "committing to", writer->path, why);
     if (status == WEFT_SYNC_FAILED) writer->sync_failed = true;
     if (status != WEFT_OK) {
@@ -175,6 +193,7 @@ void writer_rollback(struct writer *writer) {
     if (sqlite3_get_autocommit(writer->db) == 0) {
         sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
     }
+    digest_forget(writer);
     writer->recalled = false;
     writer->device_count = 0;
     shared_work_forget(writer->shared);
@@ -425,17 +444,18 @@ enum weft_status writer_look(struct writer *writer, const struct model *model, b
 }
 
 enum weft_status writer_delete(struct writer *writer, const struct model *model, uint32_t owner,
-                               uint64_t version, bool *deleted, struct weft_error *why) {
+                               uint64_t version, uint64_t *deleted, struct weft_error *why) {
     CHECK(deleted != NULL);
     sqlite3_stmt *statement = NULL;
-    *deleted = false;
+    bool row = false;
+    *deleted = 0;
     enum weft_status status = writer_slot(writer, model, SLOT_DELETE, &statement, why);
     if (status != WEFT_OK) return status;
     writer_bind_one(writer, model, statement, owner, version);
-    status = statement_run(statement, "deleting from", model->name, why);
-    if (status != WEFT_OK) return status;
-    *deleted = sqlite3_changes64(writer->db) > 0;
-    return WEFT_OK;
+    status = statement_step(statement, &row, "deleting from", model->name, why);
+    if (status != WEFT_OK || !row) return status;
+    *deleted = (uint64_t)sqlite3_column_int64(statement, 0);
+    return statement_run(statement, "deleting from", model->name, why);
 }
 
 enum weft_status writer_tombstone(struct writer *writer, const struct model *model, uint32_t owner,

@@ -6,7 +6,8 @@
  * Invariants
  *   1. An own row is written only if its owner is this device; another's only with that owner.
  *   2. A stored row's version never goes back.
- *   3. A position moves in the same transaction as the rows it covers. */
+ *   3. A position moves in the same transaction as the rows it covers.
+ *   4. So does a digest (digest.h). */
 #ifndef WEFT_STORE_WRITER_H
 #define WEFT_STORE_WRITER_H
 
@@ -109,6 +110,27 @@ enum weft_status writer_ack(struct writer *writer, const struct id *device,
  * deleted as the stream's horizon. */
 enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,
                                uint32_t limit, uint32_t *count, struct weft_error *why);
+
+/* Raises the position from which on a stream's rows are those that its owner had at one time. */
+enum weft_status writer_settled(struct writer *writer, const struct stream *stream,
+                                uint64_t settled, struct weft_error *why);
+/* Works out the digests that the file has none of, within the transaction: at open. */
+enum weft_status writer_fill_digests(struct writer *writer, struct weft_error *why);
+/* Works out all anew, within the transaction, and keeps those of other owners' rows and of shared
+ * rows. What is kept of this device's own is what it last wrote, and stays. `out` gets them all. */
+struct digest_list;
+enum weft_status writer_recount(struct writer *writer, struct digest_list *out,
+                                struct weft_error *why);
+/* Writes what a member said last where other connections can read it. */
+enum weft_status writer_word(struct writer *writer, const struct id *device, struct bytes statement,
+                             struct weft_error *why);
+/* The number from which on statements are numbered; `draw`: raised first, by more than were ever
+ * used of it. */
+enum weft_status writer_serial(struct writer *writer, bool draw, uint64_t *serial,
+                               struct weft_error *why);
+/* The digests of the last commit. Errors: as digest_read(). */
+enum weft_status writer_read_digests(struct writer *writer, struct digest_list *out,
+                                     struct weft_error *why);
 
 /* Reading what the small tables hold, through the writing connection. */
 enum weft_status writer_load_positions(struct writer *writer, struct vector *out,

@@ -106,6 +106,8 @@ static enum weft_status put_done(struct own *own, uint32_t row, uint32_t *at) {
     }
     if (note == NULL || note->written || note->stored == note->version) {
         own->tally->written++;
+        digest_move_row(own->writer, own->model, WRITER_SELF, own->rows, row,
+                        note == NULL || !note->written ? 0 : note->stored);
         writer_touched_row(own->writer, own->model, WEFT_CHANGE_PUT, own->rows, row);
     } else {
         mark_unchanged(own, row, true);
@@ -205,13 +207,15 @@ static enum weft_status put_row(struct own *own, uint32_t row) {
 static enum weft_status delete_row(struct own *own, uint32_t row) {
     struct writer *writer = own->writer;
     const uint64_t version = rows_version(own->rows, row);
-    bool deleted = false, added = false, found = false;
+    bool added = false, found = false;
+    uint64_t deleted = 0;
     writer_values(writer, own->rows, row);
     enum weft_status status =
         writer_delete(writer, own->model, WRITER_SELF, INT64_MAX, &deleted, own->why);
     if (status != WEFT_OK) return status;
-    if (deleted) {
+    if (deleted != 0) {
         own->tally->written++;
+        digest_move(writer, own->model, WRITER_SELF, deleted, 0);
         writer_touched(writer, own->model, WEFT_CHANGE_DELETE);
         return writer_tombstone(writer, own->model, WRITER_SELF, version, &added, own->why);
     }
@@ -353,9 +357,13 @@ static enum weft_status set_row(struct own *own, uint32_t row) {
     if (status != WEFT_OK) return status;
 
     writer_bind_one(own->writer, model, statement, WRITER_SELF, rows_version(own->rows, row));
+    own->writer->note_count = 0;
     int code = sqlite3_step(statement);
     bool given = code == SQLITE_ROW;
     if (given) {
+        CHECK(own->writer->note_count == 1);
+        digest_move_row(own->writer, model, WRITER_SELF, own->rows, row,
+                        own->writer->notes[0].stored);
         status = set_read_back(own, row, statement);
         if (status == WEFT_OK) code = sqlite3_step(statement);
     }

@@ -95,16 +95,21 @@ static enum weft_status parked_try(struct writer *writer, const struct place *pl
     const struct model *model = models_owned(writer->models, place->model);
     struct bytes packed = {writer->row.data, writer->row.size};
     if (model == NULL || !packed_read_row(packed, model, writer->values)) return WEFT_OK;
-    enum writer_outcome outcome;
+    enum writer_outcome outcome = OUTCOME_PARK;
     char reason[WRITER_REASON] = "";
-    enum weft_status status =
-        writer_remote_one(writer, model, place->owner, place->version, &outcome, reason, why);
+    uint64_t before = 0, after = 0, met = 0;
+    enum weft_status status = digest_counted(writer, model, place->owner, &before, why);
+    if (status != WEFT_OK) return status;
+    status =
+        writer_remote_one(writer, model, place->owner, place->version, &outcome, &met, reason, why);
     writer_forget_owners(writer, model);
     if (status != WEFT_OK || outcome == OUTCOME_PARK) return status;
     if (outcome == OUTCOME_WRITTEN) tally->written++;
     sqlite3_stmt *unpark = NULL;
     status = parked_bind(writer, FIXED_UNPARK, model, place->owner, place->version, &unpark, why);
     if (status == WEFT_OK) status = statement_run(unpark, "parking a row of", model->name, why);
+    if (status == WEFT_OK) status = digest_counted(writer, model, place->owner, &after, why);
+    if (status == WEFT_OK) digest_move(writer, model, place->owner, before, after);
     return status;
 }
 

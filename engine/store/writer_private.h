@@ -8,6 +8,7 @@
  *   writer_parked.c   received rows that cannot be applied yet
  *   writer_sweep.c    deleting what a scan or a sweep did not find
  *   writer_tables.c   the small tables
+ *   writer_digest.c   the sums of what is held
  *   writer_shared.c   the shared log
  *   shared_row*.c     rows that everybody may write
  *   snapshot_*.c      ... as they come from another device, whole
@@ -21,6 +22,7 @@
 #include "engine/store/packed.h"
 #include "engine/store/statement.h"
 #include "engine/store/writer.h"
+#include "engine/store/writer_digest.h"
 
 #define WRITER_SELF 1        /* this device's number in _weft_device */
 #define WRITER_SLOTS 256u    /* references whose owner is remembered */
@@ -40,8 +42,8 @@ enum writer_slot {
     SLOT_FOREIGN,     /* another owner's row with the same values in some other unique index */
     SLOT_REPLACE_NEW, /* insert, whatever of the same owner's is in the way goes */
     SLOT_REPLACE_OLD, /* update likewise */
-    SLOT_RANGE,       /* the next version of an owner in a range */
-    SLOT_DELETE_AT,   /* by owner and version; gives the key */
+    SLOT_RANGE,       /* versions of an owner in a range, and keys */
+    SLOT_REPLACED,    /* version and key of the owner's other rows that one replaces */
     SLOT_SHARED_LOOK, /* these are for shared models: ?1 is the clock */
     SLOT_SHARED_INSERT,
     SLOT_SHARED_UPDATE,
@@ -118,6 +120,10 @@ enum writer_fixed {
     FIXED_SEEN_ADD,
     FIXED_SEEN_LOOK,
     FIXED_SEEN_FORGET,
+    FIXED_DIGEST,
+    FIXED_DIGEST_SHARED,
+    FIXED_PARKED_OF,
+    FIXED_SETTLED,
     FIXED_COUNT
 };
 
@@ -174,6 +180,8 @@ struct writer {
     struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
     uint32_t note_count;
     struct shared_work *shared;       /* of shared_row*.c; NULL before the first */
+    struct digest_work *digests;      /* of writer_digest.c; likewise */
+    bool digest_lost;                 /* there was no memory for it: nothing may be committed */
     const struct writer_watch *watch; /* NULL: nobody is told of rows */
     /* One row being worked on. */
     struct weft_value values[LIMIT_COLUMNS];
@@ -232,9 +240,9 @@ uint32_t writer_passed_over(const struct writer *writer);
 enum weft_status writer_look(struct writer *writer, const struct model *model, bool *found,
                              uint32_t *owner, uint64_t *version, struct weft_error *why);
 /* Deletes the row that has the key in writer->values, if it is the owner's and its version is below
- * `version`. */
+ * `version`. `*deleted`: the version that it had; 0: there was none. */
 enum weft_status writer_delete(struct writer *writer, const struct model *model, uint32_t owner,
-                               uint64_t version, bool *deleted, struct weft_error *why);
+                               uint64_t version, uint64_t *deleted, struct weft_error *why);
 /* Keeps the key in writer->values as deleted at `version`; `*added` false if that was known. */
 enum weft_status writer_tombstone(struct writer *writer, const struct model *model, uint32_t owner,
                                   uint64_t version, bool *added, struct weft_error *why);
@@ -276,9 +284,10 @@ void shared_work_free(struct shared_work *work);
 
 enum writer_outcome { OUTCOME_WRITTEN, OUTCOME_STALE, OUTCOME_PARK };
 #define WRITER_REASON 256u
-/* Writes the row in writer->values for `owner`, or says why it cannot be. */
+/* Writes the row in writer->values for `owner`, or says why it cannot be. `*met`: the version of
+ * the owner's row that stood under its key; 0: none did, or the row is to be parked. */
 enum weft_status writer_remote_one(struct writer *writer, const struct model *model, uint32_t owner,
-                                   uint64_t version, enum writer_outcome *outcome,
+                                   uint64_t version, enum writer_outcome *outcome, uint64_t *met,
                                    char reason[WRITER_REASON], struct weft_error *why);
 
 /* ---- writer_parked.c */

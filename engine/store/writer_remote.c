@@ -29,6 +29,8 @@ struct remote {
     struct weft_error *why;
     uint32_t picked[WRITER_ROWS_PER_STATEMENT];
     uint32_t count;
+    uint64_t fresh; /* of these rows so many have just gone in as new ones, uncounted */
+    uint64_t same;  /* so many were met that stand in the table in this very version */
 };
 
 static void say(char reason[WRITER_REASON], const char *text) {
@@ -73,10 +75,39 @@ static enum weft_status one_step(struct writer *writer, const struct model *mode
     return status;
 }
 
+/* Takes the rows that are about to be replaced out of the digest: those of the owner that have the
+ * same unique values under other keys. One of which a newer version is parked counts with that. */
+static enum weft_status one_uncount(struct writer *writer, const struct model *model,
+                                    uint32_t owner, uint64_t version, struct weft_error *why) {
+    sqlite3_stmt *query = NULL;
+    struct weft_value own[LIMIT_KEY_COLUMNS];
+    bool row = false;
+    enum weft_status status = writer_slot(writer, model, SLOT_REPLACED, &query, why);
+    if (status != WEFT_OK) return status;
+    writer_bind_one(writer, model, query, owner, version);
+    status = statement_step(query, &row, "reading", model->name, why);
+    for (uint32_t k = 0; k < model->key_count; k++)
+        own[k] = writer->values[model->key[k]];
+    while (status == WEFT_OK && row) {
+        const uint64_t stored = (uint64_t)sqlite3_column_int64(query, 0);
+        uint64_t parked = 0;
+        for (uint32_t k = 0; k < model->key_count; k++)
+            writer->values[model->key[k]] = statement_value(query, 1 + (int)k);
+        status = digest_parked(writer, model, owner, &parked, why);
+        if (status == WEFT_OK && parked < stored) digest_move(writer, model, owner, stored, parked);
+        for (uint32_t k = 0; k < model->key_count; k++)
+            writer->values[model->key[k]] = own[k];
+        if (status == WEFT_OK) status = statement_step(query, &row, "reading", model->name, why);
+    }
+    sqlite3_reset(query);
+    return status;
+}
+
 /* Writes a row whose unique values another row has, if that other is the same owner's. */
 static enum weft_status one_replace(struct writer *writer, const struct model *model,
                                     uint32_t owner, uint64_t version, enum writer_outcome *outcome,
-                                    char reason[WRITER_REASON], struct weft_error *why) {
+                                    uint64_t *met, char reason[WRITER_REASON],
+                                    struct weft_error *why) {
     sqlite3_stmt *statement = NULL;
     int code = SQLITE_OK;
     *outcome =
@@ -94,15 +125,19 @@ static enum weft_status one_replace(struct writer *writer, const struct model *m
     uint64_t stored = 0;
     status = writer_look(writer, model, &found, &stored_owner, &stored, why);
     if (status != WEFT_OK) return status;
-    if (found && stored_owner == owner && stored >= version) {
+    if (found && stored_owner == owner) *met = stored;
+    if (*met >= version) {
         *outcome = OUTCOME_STALE;
         return WEFT_OK;
     }
-    status =
-        writer_slot(writer, model, found ? SLOT_REPLACE_OLD : SLOT_REPLACE_NEW, &statement, why);
+    const enum writer_slot slot = found ? SLOT_REPLACE_OLD : SLOT_REPLACE_NEW;
+    status = one_uncount(writer, model, owner, version, why);
+    if (status == WEFT_OK) status = writer_slot(writer, model, slot, &statement, why);
     if (status != WEFT_OK) return status;
     writer_bind_one(writer, model, statement, owner, version);
     status = one_step(writer, model, statement, &code, reason, why);
+    /* What was taken out of the digest may stand there still. */
+    if (status == WEFT_OK && code != SQLITE_DONE) digest_lose(writer, model, owner);
     if (code != SQLITE_DONE) return status;
     *outcome = OUTCOME_WRITTEN;
     writer_touched_many(writer, model); /* What was in its way is not known. */
@@ -111,12 +146,13 @@ static enum weft_status one_replace(struct writer *writer, const struct model *m
 }
 
 enum weft_status writer_remote_one(struct writer *writer, const struct model *model, uint32_t owner,
-                                   uint64_t version, enum writer_outcome *outcome,
+                                   uint64_t version, enum writer_outcome *outcome, uint64_t *met,
                                    char reason[WRITER_REASON], struct weft_error *why) {
     CHECK(outcome != NULL && reason != NULL);
     CHECK(owner > 0 && version > 0);
     bool owned = false;
     *outcome = OUTCOME_PARK;
+    *met = 0;
     enum weft_status status =
         remote_owned(writer, model, owner, &writer->values[model->owner_column], &owned, why);
     if (status != WEFT_OK) return status;
@@ -136,6 +172,7 @@ enum weft_status writer_remote_one(struct writer *writer, const struct model *mo
     if (status != WEFT_OK) return status;
     if (code == SQLITE_DONE) {
         bool foreign = writer->note_count == 1 && !writer->notes[0].ours;
+        if (writer->note_count == 1 && !foreign) *met = writer->notes[0].stored;
         *outcome = changed > 0                           ? OUTCOME_WRITTEN
                    : writer->note_count == 1 && !foreign ? OUTCOME_STALE
                                                          : OUTCOME_PARK;
@@ -146,30 +183,54 @@ enum weft_status writer_remote_one(struct writer *writer, const struct model *mo
     }
     bool unique = code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY;
     if (!unique) return WEFT_OK;
-    return one_replace(writer, model, owner, version, outcome, reason, why);
+    return one_replace(writer, model, owner, version, outcome, met, reason, why);
 }
 
 /* ---- runs ------------------------------------------------------------------------------------ */
 
-/* One row of the run by itself, whatever comes of it. `tried`: an insert before may have written
- * it, and then it is only as old as itself. */
-static enum weft_status put_one(struct remote *remote, uint32_t row, bool tried) {
+/* Parks the row in writer->values. If the table has an older one, that no longer counts. */
+static enum weft_status park_one(struct remote *remote, uint64_t version, const char *reason) {
+    struct writer *writer = remote->writer;
+    uint64_t before = 0;
+    enum weft_status status =
+        digest_counted(writer, remote->model, remote->owner, &before, remote->why);
+    if (status != WEFT_OK) return status;
+    if (before < version) digest_move(writer, remote->model, remote->owner, before, version);
+    return writer_park(writer, remote->model, remote->owner, version, reason, remote->tally,
+                       remote->why);
+}
+
+/* Drops what is parked of the key in writer->values and older, `parked` being the greatest. */
+static enum weft_status unpark_older(struct remote *remote, uint64_t version, uint64_t parked) {
+    if (parked == 0) return WEFT_OK;
+    return writer_unpark_older(remote->writer, remote->model, remote->owner, version, remote->why);
+}
+
+/* One row of the run by itself, whatever comes of it. */
+static enum weft_status put_one(struct remote *remote, uint32_t row) {
     struct writer *writer = remote->writer;
     const uint64_t version = rows_version(remote->rows, row);
     enum writer_outcome outcome = OUTCOME_PARK;
+    uint64_t met = 0, parked = 0;
     char reason[WRITER_REASON] = "";
     writer_values(writer, remote->rows, row);
-    enum weft_status status = writer_remote_one(writer, remote->model, remote->owner, version,
-                                                &outcome, reason, remote->why);
-    if (status != WEFT_OK) return status;
-    if (outcome == OUTCOME_WRITTEN) remote->tally->written++;
-    if (outcome == OUTCOME_STALE && tried && writer->note_count == 1 &&
-        writer->notes[0].stored == version) {
-        writer_touched(writer, remote->model, WEFT_CHANGE_PUT);
+    enum weft_status status =
+        digest_parked(writer, remote->model, remote->owner, &parked, remote->why);
+    if (status == WEFT_OK) {
+        status = writer_remote_one(writer, remote->model, remote->owner, version, &outcome, &met,
+                                   reason, remote->why);
     }
-    if (outcome != OUTCOME_PARK) return WEFT_OK;
-    return writer_park(writer, remote->model, remote->owner, version, reason, remote->tally,
-                       remote->why);
+    if (status != WEFT_OK) return status;
+    if (outcome == OUTCOME_PARK) {
+        status = park_one(remote, version, reason);
+    } else if (outcome == OUTCOME_WRITTEN) {
+        remote->tally->written++;
+        if (parked < version)
+            digest_move(writer, remote->model, remote->owner, parked > met ? parked : met, version);
+    } else if (remote->fresh != 0 && met == version) {
+        writer_touched(writer, remote->model, WEFT_CHANGE_PUT); /* An insert has written it. */
+    }
+    return status == WEFT_OK ? unpark_older(remote, version, parked) : status;
 }
 
 static enum weft_status put_step(struct remote *remote, enum writer_slot slot, uint64_t *changed,
@@ -185,51 +246,84 @@ static enum weft_status put_step(struct remote *remote, enum writer_slot slot, u
     return status;
 }
 
-/* What became of the rows of a statement of many. `inserted`: some were written by the insert
- * before it, so that the upsert met them as they are now. Those whose key is another's, and each of
- * them when one was refused or went missing, go by themselves. */
-static enum weft_status put_settle(struct remote *remote, bool whole, bool inserted) {
-    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
-    const uint32_t note_count = remote->writer->note_count;
+/* Counts a row that a statement of many has written, or met (`note` not NULL). */
+static void count_one(struct remote *remote, uint32_t row, const struct writer_note *note) {
+    const bool same = note != NULL && note->stored == note->version;
+    if (note != NULL && !note->written && !(same && remote->fresh != 0)) return;
+    remote->same += same;
+    digest_move_row(remote->writer, remote->model, remote->owner, remote->rows, row,
+                    note == NULL || same ? 0 : note->stored);
+    writer_touched_row(remote->writer, remote->model, WEFT_CHANGE_PUT, remote->rows, row);
+}
+
+static void count_all(struct remote *remote) {
+    for (uint32_t i = 0; i < remote->count; i++)
+        count_one(remote, remote->picked[i], NULL);
+}
+
+/* Counts those that have just gone in as new ones, before each row is tried by itself and may
+ * replace them. */
+static enum weft_status count_fresh(struct remote *remote) {
+    struct writer *writer = remote->writer;
     enum weft_status status = WEFT_OK;
-    uint32_t at = 0;
-    memcpy(notes, remote->writer->notes, sizeof notes);
-    for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
-        const uint32_t row = remote->picked[i];
-        const uint64_t version = rows_version(remote->rows, row);
-        bool met = at < note_count && notes[at].version == version;
-        if (!whole || (met && !notes[at].ours)) {
-            status = put_one(remote, row, inserted);
-        } else if (!met || notes[at].written || (inserted && notes[at].stored == version)) {
-            writer_touched_row(remote->writer, remote->model, WEFT_CHANGE_PUT, remote->rows, row);
-        }
-        at += met;
+    for (uint32_t i = 0; i < remote->count && status == WEFT_OK && remote->fresh != 0; i++) {
+        const uint64_t version = rows_version(remote->rows, remote->picked[i]);
+        uint32_t owner = 0;
+        uint64_t stored = 0;
+        bool found = false;
+        writer_values(writer, remote->rows, remote->picked[i]);
+        status = writer_look(writer, remote->model, &found, &owner, &stored, remote->why);
+        if (!found || owner != remote->owner || stored != version) continue;
+        remote->same++;
+        digest_move(writer, remote->model, owner, 0, version);
     }
     return status;
 }
 
 static enum weft_status put_many(struct remote *remote) {
-    struct writer *writer = remote->writer;
-    struct writer_table *table = writer_table(writer, remote->model);
-    uint64_t inserted = 0, changed = 0;
+    struct writer_table *table = writer_table(remote->writer, remote->model);
+    uint64_t changed = 0;
+    uint32_t at = 0;
     int code = SQLITE_DONE;
     enum weft_status status = WEFT_OK;
     CHECK(remote->count == WRITER_ROWS_PER_STATEMENT);
-    if (table->hopeless > 0 || table->triggers) {
+    remote->fresh = remote->same = 0;
+    /* Of a sweep many a row is there, in this very version: it must not seem to be new. */
+    if (table->hopeless > 0 || table->triggers || remote->rows->sweep) {
         table->hopeless -= table->hopeless > 0;
-    } else if (writer->watch == NULL || !remote->rows->sweep) {
-        /* A sweep brings rows that are here, and only an upsert tells them from those it wrote. */
-        status = put_step(remote, SLOT_INSERT_MANY, &inserted, &code);
-        if (status == WEFT_OK && inserted == remote->count) {
-            writer->note_count = 0;
-            return put_settle(remote, true, true);
-        }
+    } else {
+        status = put_step(remote, SLOT_INSERT_MANY, &changed, &code);
+        if (status == WEFT_OK && changed == remote->count) count_all(remote);
+        if (status != WEFT_OK || changed == remote->count) return status;
         table->hopeless = WRITER_HOPELESS;
+        remote->fresh = changed;
     }
     if (status == WEFT_OK) status = put_step(remote, SLOT_REMOTE_MANY, &changed, &code);
-    if (status != WEFT_OK) return status;
-    bool whole = code == SQLITE_DONE && changed + writer_passed_over(writer) == remote->count;
-    return put_settle(remote, whole, inserted > 0);
+    /* By itself goes a row whose key is another's, and each of them when one was refused or went
+     * missing. Those that are in already are then only older than themselves. */
+    bool whole =
+        code == SQLITE_DONE && changed + writer_passed_over(remote->writer) == remote->count;
+    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
+    const uint32_t note_count = remote->writer->note_count;
+    memcpy(notes, remote->writer->notes, sizeof notes);
+    /* A trigger has put some aside: which of them, and what they replaced, is not known. */
+    if (!whole && code == SQLITE_DONE && status == WEFT_OK)
+        digest_lose(remote->writer, remote->model, remote->owner);
+    if (!whole && status == WEFT_OK) status = count_fresh(remote);
+    for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
+        const uint32_t row = remote->picked[i];
+        bool met = at < note_count && notes[at].version == rows_version(remote->rows, row);
+        if (!whole || (met && !notes[at].ours)) {
+            status = put_one(remote, row);
+        } else {
+            count_one(remote, row, met ? &notes[at] : NULL);
+        }
+        at += met;
+    }
+    /* Some were there before, and it cannot be told which. Of a stream that chains none are. */
+    if (status == WEFT_OK && remote->same != remote->fresh)
+        digest_lose(remote->writer, remote->model, remote->owner);
+    return status;
 }
 
 static enum weft_status put_flush(struct remote *remote) {
@@ -238,18 +332,12 @@ static enum weft_status put_flush(struct remote *remote) {
         status = put_many(remote);
     } else {
         for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
-            status = put_one(remote, remote->picked[i], false);
+            status = put_one(remote, remote->picked[i]);
         }
     }
     remote->count = 0;
+    remote->fresh = 0;
     return status;
-}
-
-static enum weft_status unpark_older(struct remote *remote, uint32_t row) {
-    if (!remote->writer->any_parked) return WEFT_OK;
-    writer_values(remote->writer, remote->rows, row);
-    return writer_unpark_older(remote->writer, remote->model, remote->owner,
-                               rows_version(remote->rows, row), remote->why);
 }
 
 static enum weft_status put_row(struct remote *remote, uint32_t row) {
@@ -258,12 +346,16 @@ static enum weft_status put_row(struct remote *remote, uint32_t row) {
     bool owned = false;
     enum weft_status status =
         remote_owned(remote->writer, model, remote->owner, &value, &owned, remote->why);
-    if (status == WEFT_OK) status = unpark_older(remote, row);
+    uint64_t parked = 0;
+    if (status == WEFT_OK && remote->writer->any_parked) {
+        writer_values(remote->writer, remote->rows, row);
+        status = digest_parked(remote->writer, model, remote->owner, &parked, remote->why);
+    }
     if (status != WEFT_OK) return status;
-    if (!owned) {
+    if (!owned || parked != 0) {
         /* What came before goes first, so that a run keeps its order whatever becomes of a row. */
         status = put_flush(remote);
-        return status == WEFT_OK ? put_one(remote, row, false) : status;
+        return status == WEFT_OK ? put_one(remote, row) : status;
     }
     remote->picked[remote->count++] = row;
     return remote->count == WRITER_ROWS_PER_STATEMENT ? put_flush(remote) : WEFT_OK;
@@ -271,20 +363,29 @@ static enum weft_status put_row(struct remote *remote, uint32_t row) {
 
 static enum weft_status delete_row(struct remote *remote, uint32_t row) {
     struct writer *writer = remote->writer;
+    const struct model *model = remote->model;
     const uint64_t version = rows_version(remote->rows, row);
-    bool deleted = false, added = false;
+    bool added = false;
+    uint64_t deleted = 0, parked = 0, before = 0, after = 0;
     enum weft_status status = put_flush(remote);
-    if (status == WEFT_OK) status = unpark_older(remote, row);
-    if (status != WEFT_OK) return status;
     writer_values(writer, remote->rows, row);
-    status = writer_delete(writer, remote->model, remote->owner, version, &deleted, remote->why);
-    if (status == WEFT_OK) {
-        status =
-            writer_tombstone(writer, remote->model, remote->owner, version, &added, remote->why);
+    if (status == WEFT_OK)
+        status = digest_parked(writer, model, remote->owner, &parked, remote->why);
+    if (status == WEFT_OK && parked != 0) {
+        status = digest_counted(writer, model, remote->owner, &before, remote->why);
     }
-    if (status == WEFT_OK && (deleted || added)) remote->tally->written++;
-    if (status == WEFT_OK && deleted) writer_touched(writer, remote->model, WEFT_CHANGE_DELETE);
-    return status;
+    if (status == WEFT_OK) status = unpark_older(remote, version, parked);
+    if (status != WEFT_OK) return status;
+    status = writer_delete(writer, model, remote->owner, version, &deleted, remote->why);
+    if (status == WEFT_OK)
+        status = writer_tombstone(writer, model, remote->owner, version, &added, remote->why);
+    if (status == WEFT_OK && parked != 0)
+        status = digest_counted(writer, model, remote->owner, &after, remote->why);
+    if (status != WEFT_OK) return status;
+    digest_move(writer, model, remote->owner, parked != 0 ? before : deleted, after);
+    if (deleted != 0 || added) remote->tally->written++;
+    if (deleted != 0) writer_touched(writer, model, WEFT_CHANGE_DELETE);
+    return WEFT_OK;
 }
 
 enum weft_status writer_apply_remote(struct writer *writer, const struct id *owner,

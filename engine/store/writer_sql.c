@@ -173,6 +173,17 @@ static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *mo
     sqlite3_str_appendall(sql, " LIMIT 1");
 }
 
+/* Version and key of the owner's other rows that are in the way of this one. */
+static void append_replaced(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+    sqlite3_str_appendall(sql, "SELECT _weft_version");
+    for (uint32_t k = 0; k < model->key_count; k++)
+        sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
+    sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE _weft_owner IS ?1 AND NOT (", model->name);
+    append_key(sql, model);
+    sqlite3_str_appendall(sql, ")");
+    append_conflicting(db, sql, model);
+}
+
 /* Clock and key of other rows that are in the way of this one. */
 static void append_rivals(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendall(sql, "SELECT _weft_clock");
@@ -237,7 +248,8 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
         break;
     case SLOT_DELETE:
         append_by_key(sql, model, "DELETE");
-        sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND _weft_version < ?%u", version);
+        sqlite3_str_appendf(
+            sql, " AND _weft_owner = ?1 AND _weft_version < ?%u RETURNING _weft_version", version);
         break;
     case SLOT_OWNER_OF:
         CHECK(model->owner_model != NULL);
@@ -255,21 +267,17 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
         append_update(sql, model);
         break;
     case SLOT_RANGE:
+        sqlite3_str_appendall(sql, "SELECT _weft_version");
+        for (uint32_t k = 0; k < model->key_count; k++)
+            sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
         sqlite3_str_appendf(sql,
-                            "SELECT _weft_version FROM main.\"%w\" INDEXED BY \"_weft_%w_order\" "
+                            " FROM main.\"%w\" INDEXED BY \"_weft_%w_order\" "
                             "WHERE _weft_owner = ?1 AND _weft_version > ?2 AND _weft_version <= ?3 "
                             "ORDER BY _weft_version",
                             model->name, model->name);
         break;
-    case SLOT_DELETE_AT:
-        sqlite3_str_appendf(sql,
-                            "DELETE FROM main.\"%w\" WHERE _weft_owner = ?1 AND _weft_version = ?2 "
-                            "RETURNING ",
-                            model->name);
-        for (uint32_t k = 0; k < model->key_count; k++) {
-            sqlite3_str_appendf(sql, "%s\"%w\"", k == 0 ? "" : ",",
-                                model->columns[model->key[k]].name);
-        }
+    case SLOT_REPLACED:
+        append_replaced(db, sql, model);
         break;
     case SLOT_SHARED_LOOK:
     case SLOT_SHARED_INSERT:
@@ -293,8 +301,9 @@ char *writer_sql_set(sqlite3 *db, const struct model *model, uint32_t column) {
     sqlite3_str_appendf(sql, "UPDATE main.\"%w\" SET \"%w\" = ?%u, _weft_version = ?%u WHERE ",
                         model->name, field->name, place(column), place(model->column_count));
     append_key(sql, model);
-    sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND (\"%w\"%s IS NOT ?%u", field->name,
-                        text ? " COLLATE BINARY" : "", place(column));
+    sqlite3_str_appendf(
+        sql, " AND _weft_note(?%u, _weft_version, _weft_owner = ?1, \"%w\"%s IS NOT ?%u",
+        place(model->column_count), field->name, text ? " COLLATE BINARY" : "", place(column));
     if (field->type == WEFT_NULL) {
         sqlite3_str_appendf(sql, " OR typeof(\"%w\") <> typeof(?%u)", field->name, place(column));
     }
@@ -328,13 +337,16 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_DEVICE_ADD] = "INSERT INTO _weft_device(device) "
                          "SELECT ?1 FROM (SELECT count(*) AS n FROM _weft_device) "
                          "WHERE n < ?2 RETURNING id",
-    [FIXED_POSITION] = "INSERT INTO _weft_position(owner, model, position) VALUES (?1, ?2, ?3) "
+    [FIXED_POSITION] = "INSERT INTO _weft_position(owner, model, position, digest) "
+                       "VALUES (?1, ?2, ?3, 0) "
                        "ON CONFLICT(owner, model) DO UPDATE SET position = excluded.position "
                        "WHERE excluded.position > position",
-    [FIXED_HORIZON] = "INSERT INTO _weft_position(owner, model, horizon) VALUES (?1, ?2, ?3) "
+    [FIXED_HORIZON] = "INSERT INTO _weft_position(owner, model, horizon, digest) "
+                      "VALUES (?1, ?2, ?3, 0) "
                       "ON CONFLICT(owner, model) DO UPDATE SET horizon = excluded.horizon "
                       "WHERE excluded.horizon > horizon",
-    [FIXED_SWEEP] = "INSERT INTO _weft_position(owner, model, sweep) VALUES (?1, ?2, ?3) "
+    [FIXED_SWEEP] = "INSERT INTO _weft_position(owner, model, sweep, digest) "
+                    "VALUES (?1, ?2, ?3, 0) "
                     "ON CONFLICT(owner, model) DO UPDATE SET sweep = excluded.sweep",
     [FIXED_ACK] = "INSERT INTO _weft_ack(device, owner, model, position) VALUES (?1, ?2, ?3, ?4) "
                   "ON CONFLICT(device, owner, model) DO UPDATE SET position = excluded.position "
@@ -355,8 +367,8 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                           "WHERE (owner, model, version) > (?1, ?2, ?3) "
                           "ORDER BY owner, model, version LIMIT 1",
     [FIXED_UNPARK] = "DELETE FROM _weft_parked WHERE owner = ?1 AND model = ?2 AND version = ?3",
-    [FIXED_PARKED_RANGE] = "SELECT version FROM _weft_parked WHERE owner = ?1 AND model = ?2 "
-                           "AND version > ?3 AND version <= ?4 ORDER BY version",
+    [FIXED_PARKED_RANGE] = "SELECT version, key FROM _weft_parked WHERE owner = ?1 "
+                           "AND model = ?4 AND version > ?2 AND version <= ?3 ORDER BY version",
     [FIXED_VISIT_ACKS] = "SELECT d.device, o.device, a.model, a.position FROM _weft_ack AS a "
                          "JOIN _weft_device AS d ON d.id = a.device "
                          "JOIN _weft_device AS o ON o.id = a.owner "
@@ -454,4 +466,15 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_SEEN_LOOK] = "SELECT 1 FROM _weft_seen WHERE model = ?1 AND key = ?2",
     [FIXED_SEEN_FORGET] = "DELETE FROM _weft_seen WHERE (model, key) IN (SELECT model, key "
                           "FROM _weft_seen LIMIT ?1)",
+    [FIXED_DIGEST] = "INSERT INTO _weft_position(owner, model, digest) VALUES (?1, ?2, ?3) "
+                     "ON CONFLICT(owner, model) DO UPDATE SET "
+                     "digest = _weft_sum(digest, excluded.digest)",
+    [FIXED_DIGEST_SHARED] = "INSERT INTO _weft_digest(model, digest) VALUES (?1, ?2) "
+                            "ON CONFLICT(model) DO UPDATE SET "
+                            "digest = _weft_sum(digest, excluded.digest)",
+    [FIXED_PARKED_OF] = "SELECT ifnull(max(version), 0) FROM _weft_parked WHERE owner = ?1 "
+                        "AND model = ?2 AND key = ?3",
+    [FIXED_SETTLED] = "INSERT INTO _weft_position(owner, model, settled, digest) "
+                      "VALUES (?1, ?2, ?3, 0) ON CONFLICT(owner, model) DO UPDATE SET "
+                      "settled = excluded.settled WHERE excluded.settled > settled",
 };

@@ -22,8 +22,19 @@
 
 /* ---- sweeps ---------------------------------------------------------------------------------- */
 
-/* Whether the run has a put with this version; versions increase. */
-static bool named(const Weft__Rows *rows, uint64_t version) {
+struct sweeping {
+    struct writer *writer;
+    const struct model *model;
+    uint32_t owner;
+    const Weft__Rows *rows;
+    struct writer_tally *tally;
+    struct weft_error *why;
+};
+
+/* Whether the run has a put of this key with this version; versions increase. */
+static bool named(const struct sweeping *sweeping, uint64_t version, struct bytes key) {
+    const Weft__Rows *rows = sweeping->rows;
+    struct writer *writer = sweeping->writer;
     uint32_t low = 0, high = rows->count;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -33,77 +44,128 @@ static bool named(const Weft__Rows *rows, uint64_t version) {
             high = middle;
         }
     }
-    return low < rows->count && rows_version(rows, low) == version && rows_op(rows, low) == ROW_PUT;
+    if (low >= rows->count || rows_version(rows, low) != version) return false;
+    if (rows_op(rows, low) != ROW_PUT) return false;
+    writer_values(writer, rows, low);
+    if (packed_key(&writer->key, sweeping->model, writer->values) != WEFT_OK) return true;
+    return writer->key.size == key.size && memcmp(writer->key.data, key.data, key.size) == 0;
 }
 
-/* Steps a statement that gives versions to the next one that the run does not name. */
-static enum weft_status next_unnamed(struct writer *writer, sqlite3_stmt *statement,
-                                     const Weft__Rows *rows, uint64_t *version, bool *found,
-                                     struct weft_error *why) {
+/* The key of the row under a statement, packed in writer->row: of a table its columns, of a parked
+ * row as it is kept. */
+static enum weft_status take_key(const struct sweeping *sweeping, sqlite3_stmt *statement,
+                                 bool parked) {
+    struct packed *to = &sweeping->writer->row;
+    const struct weft_value first = statement_value(statement, 1);
+    if (parked)
+        return packed_copy(to, (struct bytes){first.type == WEFT_BLOB ? first.as.bytes : NULL,
+                                              first.type == WEFT_BLOB ? first.size : 0});
+    enum weft_status status = WEFT_OK;
+    to->size = 0;
+    for (uint32_t k = 0; k < sweeping->model->key_count && status == WEFT_OK; k++) {
+        const struct weft_value value = statement_value(statement, 1 + (int)k);
+        status = packed_value(to, &value);
+    }
+    return status;
+}
+
+/* Steps a statement that gives versions and keys to the next one that the run does not name; its
+ * key is in writer->row. */
+static enum weft_status next_unnamed(const struct sweeping *sweeping, sqlite3_stmt *statement,
+                                     bool parked, uint64_t *version, bool *found) {
+    struct writer *writer = sweeping->writer;
     *found = true;
     while (*found) {
-        enum weft_status status = statement_step(statement, found, "reading", writer->path, why);
+        enum weft_status status =
+            statement_step(statement, found, "reading", writer->path, sweeping->why);
         if (status != WEFT_OK) return status;
         if (!*found) break;
         *version = (uint64_t)sqlite3_column_int64(statement, 0);
-        if (!named(rows, *version)) break;
+        status = take_key(sweeping, statement, parked);
+        if (status != WEFT_OK) {
+            sqlite3_reset(statement);
+            return status_fail(sweeping->why, status, 0, "no memory for a key");
+        }
+        if (!named(sweeping, *version, (struct bytes){writer->row.data, writer->row.size})) break;
     }
     sqlite3_reset(statement);
     return WEFT_OK;
 }
 
-/* Runs SLOT_DELETE_AT, which gives the key of the row that goes. */
-static enum weft_status delete_at(struct writer *writer, const struct model *model,
-                                  sqlite3_stmt *gone, struct weft_error *why) {
-    bool row = false;
-    enum weft_status status = statement_step(gone, &row, "sweeping", model->name, why);
-    if (status != WEFT_OK || !row) return status;
-    for (uint32_t k = 0; k < model->key_count; k++)
-        writer->values[model->key[k]] = statement_value(gone, (int)k);
-    writer_touched(writer, model, WEFT_CHANGE_DELETE);
-    return statement_run(gone, "sweeping", model->name, why);
+/* Deletes the row whose key is in writer->row. One of which a newer version is parked counted with
+ * that. */
+static enum weft_status sweep_row(const struct sweeping *sweeping, bool *deleted) {
+    struct writer *writer = sweeping->writer;
+    const struct model *model = sweeping->model;
+    uint64_t parked = 0, gone = 0;
+    const bool sound =
+        packed_read_key((struct bytes){writer->row.data, writer->row.size}, model, writer->values);
+    CHECK(sound);
+    enum weft_status status =
+        writer_delete(writer, model, sweeping->owner, INT64_MAX, &gone, sweeping->why);
+    if (status == WEFT_OK)
+        status = digest_parked(writer, model, sweeping->owner, &parked, sweeping->why);
+    if (parked < gone) digest_move(writer, model, sweeping->owner, gone, parked);
+    if (gone != 0) writer_touched(writer, model, WEFT_CHANGE_DELETE);
+    sweeping->tally->written++;
+    *deleted = gone != 0;
+    return status;
+}
+
+/* Drops the parked row of this version, whose key is in writer->row. */
+static enum weft_status sweep_parked(const struct sweeping *sweeping, uint64_t version) {
+    struct writer *writer = sweeping->writer;
+    const struct model *model = sweeping->model;
+    sqlite3_stmt *gone = NULL;
+    uint64_t after = 0;
+    enum weft_status status = writer_fixed(writer, FIXED_UNPARK, &gone, sweeping->why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(gone, 1, sweeping->owner);
+    sqlite3_bind_int64(gone, 2, model->id);
+    sqlite3_bind_int64(gone, 3, (int64_t)version);
+    status = statement_run(gone, "sweeping", model->name, sweeping->why);
+    if (status != WEFT_OK) return status;
+    if (!packed_read_key((struct bytes){writer->row.data, writer->row.size}, model,
+                         writer->values)) {
+        digest_lose(writer, model, sweeping->owner);
+        return WEFT_OK;
+    }
+    status = digest_counted(writer, model, sweeping->owner, &after, sweeping->why);
+    if (after < version) digest_move(writer, model, sweeping->owner, version, after);
+    return status;
+}
+
+static enum weft_status sweep_rows(const struct sweeping *sweeping, bool parked) {
+    struct writer *writer = sweeping->writer;
+    const Weft__Rows *rows = sweeping->rows;
+    sqlite3_stmt *range = NULL;
+    enum weft_status status =
+        parked ? writer_fixed(writer, FIXED_PARKED_RANGE, &range, sweeping->why)
+               : writer_slot(writer, sweeping->model, SLOT_RANGE, &range, sweeping->why);
+    bool found = true;
+    uint64_t at = rows->after;
+    while (status == WEFT_OK && found) {
+        sqlite3_bind_int64(range, 1, sweeping->owner);
+        sqlite3_bind_int64(range, 2, (int64_t)at);
+        sqlite3_bind_int64(range, 3, (int64_t)rows->upto);
+        if (parked) sqlite3_bind_int64(range, 4, sweeping->model->id);
+        status = next_unnamed(sweeping, range, parked, &at, &found);
+        if (status != WEFT_OK || !found) break;
+        bool gone = true;
+        status = parked ? sweep_parked(sweeping, at) : sweep_row(sweeping, &gone);
+        at -= gone; /* A damaged table may have two of one version. */
+    }
+    return status;
 }
 
 enum weft_status writer_sweep_range(struct writer *writer, const struct model *model,
                                     uint32_t owner, const Weft__Rows *rows,
                                     struct writer_tally *tally, struct weft_error *why) {
+    const struct sweeping sweeping = {writer, model, owner, rows, tally, why};
     CHECK(rows->after <= rows->upto && rows->upto <= INT64_MAX);
     CHECK(owner != 0);
-    sqlite3_stmt *range = NULL, *gone = NULL;
-    enum weft_status status = writer_slot(writer, model, SLOT_RANGE, &range, why);
-    if (status == WEFT_OK) status = writer_slot(writer, model, SLOT_DELETE_AT, &gone, why);
-    bool found = true;
-    uint64_t at = rows->after;
-    while (status == WEFT_OK && found) {
-        sqlite3_bind_int64(range, 1, owner);
-        sqlite3_bind_int64(range, 2, (int64_t)at);
-        sqlite3_bind_int64(range, 3, (int64_t)rows->upto);
-        status = next_unnamed(writer, range, rows, &at, &found, why);
-        if (status != WEFT_OK || !found) break;
-        sqlite3_bind_int64(gone, 1, owner);
-        sqlite3_bind_int64(gone, 2, (int64_t)at);
-        status = delete_at(writer, model, gone, why);
-        tally->written++;
-    }
-    if (status != WEFT_OK || !writer->any_parked) return status;
-
-    status = writer_fixed(writer, FIXED_PARKED_RANGE, &range, why);
-    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_UNPARK, &gone, why);
-    found = true;
-    at = rows->after;
-    while (status == WEFT_OK && found) {
-        sqlite3_bind_int64(range, 1, owner);
-        sqlite3_bind_int64(range, 2, model->id);
-        sqlite3_bind_int64(range, 3, (int64_t)at);
-        sqlite3_bind_int64(range, 4, (int64_t)rows->upto);
-        status = next_unnamed(writer, range, rows, &at, &found, why);
-        if (status != WEFT_OK || !found) break;
-        sqlite3_bind_int64(gone, 1, owner);
-        sqlite3_bind_int64(gone, 2, model->id);
-        sqlite3_bind_int64(gone, 3, (int64_t)at);
-        status = statement_run(gone, "sweeping", model->name, why);
-    }
-    return status;
+    enum weft_status status = sweep_rows(&sweeping, false);
+    return status == WEFT_OK && writer->any_parked ? sweep_rows(&sweeping, true) : status;
 }
 
 /* ---- scans ----------------------------------------------------------------------------------- */
@@ -185,11 +247,13 @@ enum weft_status writer_scan_sweep(struct writer *writer, struct writer_sweep *s
     const uint32_t first = rows->count;
     enum weft_status status = scan_look(writer, sweep, limit, next, deleted, more, why);
     for (uint32_t row = first; row < rows->count && status == WEFT_OK; row++) {
-        bool gone = false, added = false;
+        bool added = false;
+        uint64_t gone = 0;
         writer_values(writer, rows, row);
         status = writer_delete(writer, sweep->model, WRITER_SELF, INT64_MAX, &gone, why);
         if (status != WEFT_OK) break;
-        CHECK(gone);
+        CHECK(gone != 0);
+        digest_move(writer, sweep->model, WRITER_SELF, gone, 0);
         writer_touched(writer, sweep->model, WEFT_CHANGE_DELETE);
         status = writer_tombstone(writer, sweep->model, WRITER_SELF, rows_version(rows, row),
                                   &added, why);

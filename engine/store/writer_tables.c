@@ -66,6 +66,12 @@ enum weft_status writer_horizon(struct writer *writer, const struct stream *stre
     return stream_version(writer, FIXED_HORIZON, stream, horizon, why);
 }
 
+enum weft_status writer_settled(struct writer *writer, const struct stream *stream,
+                                uint64_t settled, struct weft_error *why) {
+    CHECK(writer != NULL);
+    return stream_version(writer, FIXED_SETTLED, stream, settled, why);
+}
+
 enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream *stream,
                                      bool active, uint64_t cursor, struct weft_error *why) {
     CHECK(writer != NULL);

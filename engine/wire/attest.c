@@ -10,13 +10,15 @@
 #include "engine/wire/sign.h"
 
 #define CONTEXT "weft/held"
-#define FORMAT 1u
+#define FORMAT 2u
 #define HASH 32u
-#define HEAD 28u        /* magic, format, flags, device, incarnation */
+#define HEAD 36u        /* magic, format, flags, device, incarnation, serial */
 #define HEAD_ENTRY 32u  /* device, incarnation, seq */
-#define PLACE_ENTRY 25u /* owner, table, position */
+#define SUM_ENTRY 9u    /* table, digest */
+#define PLACE_ENTRY 34u /* owner, table, position, known, digest */
 #define NUMBER_MAX (UINT64_MAX >> 1)
-#define TAIL (2u + SIGN_SIZE) /* what stands behind the heads at least */
+#define TAIL (4u + SIGN_SIZE) /* what stands behind the heads at least */
+#define WAITING 1u            /* the flag */
 
 _Static_assert(HEAD + 1 + ATTEST_TABLES * (1 + LIMIT_NAME) + 2 + TAIL <= LIMIT_ATTEST,
                "all names of tables fit");
@@ -50,9 +52,13 @@ static bool entries_sound(const struct attest *attest) {
         const struct attest_head head = attest_head_at(attest, i);
         if (head.origin.incarnation > NUMBER_MAX || head.seq > NUMBER_MAX) return false;
     }
+    for (uint32_t i = 0; i < attest->sum_count; i++) {
+        if (attest->sums[(size_t)i * SUM_ENTRY] >= attest->table_count) return false;
+    }
     for (uint32_t i = 0; i < attest->place_count; i++) {
         const uint8_t *at = attest->places + (size_t)i * PLACE_ENTRY;
         if (at[16] >= attest->table_count || load_u64(at + 17) > NUMBER_MAX) return false;
+        if (at[25] > 1) return false;
     }
     return true;
 }
@@ -62,13 +68,17 @@ bool attest_read(struct bytes bytes, struct attest *out) {
     memset(out, 0, sizeof *out);
     if (bytes.size > LIMIT_ATTEST) return false;
     const uint8_t *head = cursor_take(&cursor, HEAD);
-    if (head == NULL || memcmp(head, "WA", 2) != 0 || head[2] != FORMAT || head[3] != 0)
+    if (head == NULL || memcmp(head, "WA", 2) != 0 || head[2] != FORMAT || head[3] > WAITING)
         return false;
     memcpy(out->origin.device.bytes, head + 4, WEFT_ID_SIZE);
     out->origin.incarnation = load_u64(head + 20);
+    out->serial = load_u64(head + 28);
+    out->waiting = head[3] == WAITING;
     if (out->origin.incarnation > NUMBER_MAX || !read_tables(&cursor, out)) return false;
     out->heads = read_list(&cursor, HEAD_ENTRY, &out->head_count);
     if (out->heads == NULL || out->head_count > LIMIT_ORIGINS) return false;
+    out->sums = read_list(&cursor, SUM_ENTRY, &out->sum_count);
+    if (out->sums == NULL || out->sum_count > ATTEST_TABLES) return false;
     out->places = read_list(&cursor, PLACE_ENTRY, &out->place_count);
     if (out->places == NULL || cursor_left(&cursor) != SIGN_SIZE) return false;
     out->said = (struct bytes){bytes.data, bytes.size - SIGN_SIZE};
@@ -99,28 +109,18 @@ struct attest_head attest_head_at(const struct attest *attest, uint32_t i) {
 struct attest_place attest_place_at(const struct attest *attest, uint32_t i) {
     CHECK(i < attest->place_count);
     const uint8_t *at = attest->places + (size_t)i * PLACE_ENTRY;
-    struct attest_place place = {.table = at[16], .position = load_u64(at + 17)};
+    struct attest_place place = {.table = at[16],
+                                 .position = load_u64(at + 17),
+                                 .known = at[25] != 0,
+                                 .digest = load_u64(at + 26)};
     memcpy(place.owner.bytes, at, WEFT_ID_SIZE);
     return place;
 }
 
-static void sum_add(struct attest_sum *sum, uint64_t number) {
-    sum->low += number;
-    sum->high += sum->low < number;
-}
-
-struct attest_sum attest_total(const struct attest *attest) {
-    struct attest_sum sum = {0};
-    for (uint32_t i = 0; i < attest->head_count; i++)
-        sum_add(&sum, attest_head_at(attest, i).seq);
-    for (uint32_t i = 0; i < attest->place_count; i++)
-        sum_add(&sum, attest_place_at(attest, i).position);
-    return sum;
-}
-
-int attest_sum_compare(const struct attest_sum *a, const struct attest_sum *b) {
-    if (a->high != b->high) return a->high < b->high ? -1 : 1;
-    return (a->low > b->low) - (a->low < b->low);
+struct attest_table_sum attest_sum_at(const struct attest *attest, uint32_t i) {
+    CHECK(i < attest->sum_count);
+    const uint8_t *at = attest->sums + (size_t)i * SUM_ENTRY;
+    return (struct attest_table_sum){at[0], load_u64(at + 1)};
 }
 
 /* ---- writing ---- */
@@ -154,8 +154,8 @@ static uint8_t *entry(struct attest_builder *builder, size_t size) {
 }
 
 void attest_begin(struct attest_builder *builder, struct arena *arena,
-                  const struct record_origin *origin, const struct bytes *tables,
-                  uint32_t table_count) {
+                  const struct record_origin *origin, uint64_t serial, bool waiting,
+                  const struct bytes *tables, uint32_t table_count) {
     CHECK(table_count <= ATTEST_TABLES && origin->incarnation <= NUMBER_MAX);
     *builder = (struct attest_builder){.status = WEFT_OK, .table_count = table_count};
     if (!sink_begin(&builder->sink, arena, 1024)) builder->status = WEFT_NO_MEMORY;
@@ -163,9 +163,10 @@ void attest_begin(struct attest_builder *builder, struct arena *arena,
     if (at == NULL) return;
     memcpy(at, "WA", 2);
     at[2] = FORMAT;
-    at[3] = 0;
+    at[3] = waiting ? WAITING : 0;
     memcpy(at + 4, origin->device.bytes, WEFT_ID_SIZE);
     store_u64(at + 20, origin->incarnation);
+    store_u64(at + 28, serial);
     at[HEAD] = (uint8_t)table_count;
     at += HEAD + 1;
     for (uint32_t i = 0; i < table_count; i++) {
@@ -189,20 +190,36 @@ void attest_add_head(struct attest_builder *builder, const struct attest_head *h
     store_u64(at + 24, head->seq);
 }
 
-void attest_begin_places(struct attest_builder *builder) {
+void attest_begin_sums(struct attest_builder *builder) {
     CHECK(builder->lists == 1 || builder->status != WEFT_OK);
     begin_list(builder);
 }
 
-void attest_add_place(struct attest_builder *builder, const struct id *owner, uint32_t table,
-                      uint64_t position) {
+void attest_add_sum(struct attest_builder *builder, uint32_t table, uint64_t digest) {
     CHECK(builder->lists == 2 || builder->status != WEFT_OK);
-    CHECK(table < builder->table_count && position <= NUMBER_MAX);
+    CHECK(table < builder->table_count && builder->count < ATTEST_TABLES);
+    uint8_t *at = entry(builder, SUM_ENTRY);
+    if (at == NULL) return;
+    at[0] = (uint8_t)table;
+    store_u64(at + 1, digest);
+}
+
+void attest_begin_places(struct attest_builder *builder) {
+    if (builder->lists == 1) begin_list(builder);
+    CHECK(builder->lists == 2 || builder->status != WEFT_OK);
+    begin_list(builder);
+}
+
+void attest_add_place(struct attest_builder *builder, const struct attest_place *place) {
+    CHECK(builder->lists == 3 || builder->status != WEFT_OK);
+    CHECK(place->table < builder->table_count && place->position <= NUMBER_MAX);
     uint8_t *at = entry(builder, PLACE_ENTRY);
     if (at == NULL) return;
-    memcpy(at, owner->bytes, WEFT_ID_SIZE);
-    at[16] = (uint8_t)table;
-    store_u64(at + 17, position);
+    memcpy(at, place->owner.bytes, WEFT_ID_SIZE);
+    at[16] = (uint8_t)place->table;
+    store_u64(at + 17, place->position);
+    at[25] = place->known;
+    store_u64(at + 26, place->digest);
 }
 
 enum weft_status attest_end(struct attest_builder *builder, const struct identity *identity,
@@ -211,7 +228,7 @@ enum weft_status attest_end(struct attest_builder *builder, const struct identit
     *out = (struct bytes){NULL, 0};
     uint8_t *at = room(builder, SIGN_SIZE);
     if (at == NULL) return builder->status;
-    CHECK(builder->lists == 2);
+    CHECK(builder->lists == 3);
     const struct sink *sink = &builder->sink;
     hash_of((struct bytes){sink->data, sink->size}, hash);
     const struct bytes parts[] = {{identity->library.bytes, sizeof identity->library.bytes},

@@ -14,16 +14,22 @@ static struct bytes build(const struct attest *attest, const struct identity *id
                           struct arena *arena) {
     struct attest_builder builder;
     struct bytes out;
-    attest_begin(&builder, arena, &attest->origin, attest->tables, attest->table_count);
+    attest_begin(&builder, arena, &attest->origin, attest->serial, attest->waiting, attest->tables,
+                 attest->table_count);
     for (uint32_t i = 0; i < attest->head_count; i++) {
         const struct attest_head head = attest_head_at(attest, i);
         attest_add_head(&builder, &head);
+    }
+    attest_begin_sums(&builder);
+    for (uint32_t i = 0; i < attest->sum_count; i++) {
+        const struct attest_table_sum sum = attest_sum_at(attest, i);
+        attest_add_sum(&builder, sum.table, sum.digest);
     }
     attest_begin_places(&builder);
     for (uint32_t i = 0; i < attest->place_count; i++) {
         const struct attest_place place = attest_place_at(attest, i);
         CHECK(place.table < attest->table_count);
-        attest_add_place(&builder, &place.owner, place.table, place.position);
+        attest_add_place(&builder, &place);
     }
     CHECK(attest_end(&builder, identity, &out) == WEFT_OK);
     return out;
@@ -42,8 +48,7 @@ static void read_statement(struct bytes bytes, const struct identity *identity,
     CHECK(memcmp(built.data, bytes.data, attest.said.size) == 0);
     CHECK(attest_read(built, &again));
     CHECK(attest_signed_by(&again, &library, identity->public.id_pk));
-    const struct attest_sum sums[] = {attest_total(&attest), attest_total(&again)};
-    CHECK(attest_sum_compare(&sums[0], &sums[1]) == 0);
+    CHECK(again.serial == attest.serial && again.waiting == attest.waiting);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -1,6 +1,8 @@
 /* Driving a store by hand. */
 #include "tests/lib/library.h"
 
+#include "tests/lib/digests.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,6 +52,7 @@ void library_open(struct library *library, const char *folder, const char *name,
 
 void library_close(struct library *library) {
     reader_close(library->reader);
+    digests_hold(library->writer, true);
     writer_close(library->writer);
     store_close(&library->store);
     pool_close(library->pool);

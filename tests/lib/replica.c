@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/store/writer_private.h"
+#include "tests/lib/digests.h"
 
 enum { CACHE = 8 << 20 };
 
@@ -47,6 +47,7 @@ static void close_store(struct replica *replica) {
     struct library *library = &replica->library;
     while (replica->query_count > 0)
         sqlite3_finalize(replica->queries[--replica->query_count]);
+    digests_hold(library->writer, true);
     writer_close(library->writer);
     store_close(&library->store);
     arena_drop(&replica->arena);

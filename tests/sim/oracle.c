@@ -24,6 +24,7 @@
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/mirror.h"
+#include "tests/sim/sums.h"
 #include "tests/sim/trace.h"
 
 struct oracle {
@@ -405,7 +406,8 @@ bool oracle_check(struct device *device) {
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&
            promises_are_kept(device, file) && ledger_check(device) &&
            snapshot_acks(device, device, on_stored_ack) && replication_is_true(device) &&
-           everywhere_is_true(device) && company_check(device, file) && mirror_check(device);
+           everywhere_is_true(device) && company_check(device, file) && mirror_check(device) &&
+           sums_check(device);
 }
 
 /* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack
@@ -462,5 +464,6 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
             if (d != of && !company_out(world->company, d) && differs_from_owner(world, d, of, why))
                 return true;
     if (!ledger_agrees(world, equal, why) || !*equal) return !world->failed;
+    if (!sums_agree(world, equal, why) || !*equal) return !world->failed;
     return company_agrees(world->company, equal, why);
 }

@@ -23,6 +23,7 @@
 #include "tests/sim/faults.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/sums.h"
 
 #define HEAL_MAX_US (UINT64_C(300) * 1000000) /* dead after 45 s, dialled after up to 64 s, hops */
 #define QUIET_US (UINT64_C(60) * 1000000)
@@ -198,6 +199,7 @@ static void world_open(struct world *world, const struct plan *plan, bool trace)
     world->cast.device_count = plan->device_count;
     world->oracle = oracle_open(world);
     world->ledger = ledger_open(world);
+    world->sums = sums_open(world);
     world->company = company_open(world);
     for (uint32_t a = 0; a < plan->device_count; a++)
         device_make(world, a);
@@ -256,6 +258,7 @@ static void world_close(struct world *world) {
     company_close(world->company);
     oracle_close(world->oracle);
     ledger_close(world->ledger);
+    sums_close(world->sums);
     keyring_close(world->keyring);
     net_close(world->net);
     free(world->cells);

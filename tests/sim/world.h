@@ -3,6 +3,7 @@
  *     plan ──► world ──► device ──► engine (real), disk, vault, author
  *                │          └────► oracle: history of every row, what was promised
  *                ├──► ledger: what everybody wrote, and what follows from it
+ *                ├──► sums: digests
  *                ├──► company: who belongs to the library
  *                ├──► net
  *                └──► faults
@@ -33,6 +34,7 @@
 struct world;
 struct oracle;
 struct ledger;
+struct sums;
 
 /* The program that writes on one device. */
 struct author {
@@ -114,6 +116,7 @@ struct world {
     struct device device[DEVICES_MAX];
     struct oracle *oracle;
     struct ledger *ledger;
+    struct sums *sums;
     struct company *company;
     struct faults *faults;
     struct cells *cells; /* scratch */

@@ -145,16 +145,46 @@ static void what_has_grown_is_said_a_second_later(void **state) {
     passes_nothing(stage);
 }
 
-static void that_it_holds_its_own_rows_goes_without_saying(void **state) {
+static void its_own_rows_are_said_with_their_digest(void **state) {
     struct stage *stage = met(state);
+    struct attest attest;
     const uint64_t ticket = solo_log_put(stage->log, 1, "/a");
     wait(stage, 0);
     solo_log_answers(stage->log, ticket, WEFT_OK);
     wait(stage, ATTEST_DELAY_US);
-    passes_nothing(stage);
-    receives(stage, 0, 50);
-    wait(stage, ATTEST_DELAY_US);
-    says(stage, 3, 50);
+    struct mail *mail = passed(stage);
+    assert_non_null(mail);
+    const Weft__Attested *attested = mail->body.attested;
+    const struct bytes bytes = {attested->statements[0].data, attested->statements[0].len};
+    assert_true(attest_read(bytes, &attest));
+    assert_int_equal(attest.place_count, 1);
+    const struct attest_place place = attest_place_at(&attest, 0);
+    assert_int_equal(solo_log_who(stage->log, place.owner.bytes), ME);
+    assert_int_equal(place.position, stage->log->stamp);
+    assert_true(place.known);
+    assert_true((int64_t)place.digest ==
+                solo_log_count(stage->log, "SELECT digest FROM _weft_position WHERE owner = 1"));
+    mail_drop(&mail);
+}
+
+static void what_is_new_is_said_with_a_greater_number_also_after_a_restart(void **state) {
+    struct stage *stage = *state;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        struct attest attest;
+        (void)solo_log_put(stage->log, (int)i + 1, NULL);
+        solo_turn(&stage->log->solo);
+        struct mail *mail = passed(stage);
+        assert_non_null(mail);
+        const Weft__Attested *attested = mail->body.attested;
+        const struct bytes bytes = {attested->statements[0].data, attested->statements[0].len};
+        assert_true(attest_read(bytes, &attest));
+        assert_true(attest.serial > last);
+        last = attest.serial;
+        mail_drop(&mail);
+        if (i == 1) solo_log_power_cut(stage->log);
+        if (i != 1) solo_log_restart(stage->log);
+    }
 }
 
 static void what_the_disk_has_not_kept_is_not_said(void **state) {
@@ -202,10 +232,11 @@ static struct bytes statement(struct stage *stage, struct statement what) {
     const uint8_t signer = what.signer == 0 ? what.device : what.signer;
     struct attest_builder builder;
     struct bytes out;
-    attest_begin(&builder, &stage->arena, &origin, &name, 1);
+    attest_begin(&builder, &stage->arena, &origin, what.seq + what.position, false, &name, 1);
     attest_add_head(&builder, &head);
     attest_begin_places(&builder);
-    attest_add_place(&builder, &log->devices[ME], 0, what.position);
+    attest_add_place(&builder,
+                     &(struct attest_place){log->devices[ME], 0, what.position, false, 0});
     assert_int_equal(attest_end(&builder, &log->identities[signer], &out), WEFT_OK);
     return out;
 }
@@ -462,7 +493,7 @@ static void what_a_liar_makes_up_takes_bounded_room(void **state) {
         struct attest_builder builder;
         struct bytes bytes;
         const struct record_origin origin = {log->devices[THEM], SOLO_LOG_INCARNATION};
-        attest_begin(&builder, &stage->arena, &origin, &name, 1);
+        attest_begin(&builder, &stage->arena, &origin, round, false, &name, 1);
         for (uint64_t i = 0; i < LIMIT_ORIGINS; i++) {
             const struct attest_head head = {{library_id(0xaa), round << 32 | i}, round};
             attest_add_head(&builder, &head);
@@ -471,7 +502,7 @@ static void what_a_liar_makes_up_takes_bounded_room(void **state) {
         for (uint64_t i = 0; i < 4000; i++) {
             struct id owner = library_id(0xbb);
             store_u64(owner.bytes, round << 32 | i);
-            attest_add_place(&builder, &owner, 0, round);
+            attest_add_place(&builder, &(struct attest_place){owner, 0, round, false, 0});
         }
         assert_int_equal(attest_end(&builder, &log->identities[THEM], &bytes), WEFT_OK);
         passes_it_on(stage, bytes);
@@ -489,7 +520,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ATTEST_TEST(what_is_held_is_said_after_every_start),
         ATTEST_TEST(what_has_grown_is_said_a_second_later),
-        ATTEST_TEST(that_it_holds_its_own_rows_goes_without_saying),
+        ATTEST_TEST(its_own_rows_are_said_with_their_digest),
+        ATTEST_TEST(what_is_new_is_said_with_a_greater_number_also_after_a_restart),
         ATTEST_TEST(what_the_disk_has_not_kept_is_not_said),
         ATTEST_TEST(who_is_no_member_any_more_says_nothing),
         ATTEST_TEST(a_member_s_statement_is_taken_once_and_passed_on),

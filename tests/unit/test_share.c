@@ -259,11 +259,11 @@ static void attests(struct solo_share *stage, const char *names, uint64_t seq, u
         const struct record_origin origin = {device_of(*names), 1};
         struct attest_builder builder;
         struct bytes bytes;
-        attest_begin(&builder, arena, &origin, &table, 1);
+        attest_begin(&builder, arena, &origin, seq, false, &table, 1);
         attest_add_head(&builder, &(struct attest_head){origin, seq});
         attest_begin_places(&builder);
         for (uint32_t i = 0; i < places; i++)
-            attest_add_place(&builder, &origin.device, 0, i);
+            attest_add_place(&builder, &(struct attest_place){origin.device, 0, i, false, 0});
         assert_int_equal(attest_end(&builder, &stage->scene->ann.identity, &bytes), WEFT_OK);
         assert_true(mail_bytes(mail, &attested->statements[attested->n_statements++], bytes.data,
                                bytes.size));
@@ -378,7 +378,7 @@ static void a_new_session_is_sent_all_statements(void **state) {
 
 static void large_statements_go_out_by_and_by(void **state) {
     struct solo_share *stage = both_joined(state);
-    attests(stage, "abcd", 1, LIMIT_ATTEST / 25);
+    attests(stage, "abcd", 1, LIMIT_ATTEST / 34);
     passes_on(stage, 0, "ab", 1);
     passes_nothing_on(stage, 0);
     later(stage, ATTEST_US);

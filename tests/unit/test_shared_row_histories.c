@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/store/writer_private.h"
+#include "tests/lib/digests.h"
 #include "tests/lib/replica.h"
 #include "tests/sim/rng.h"
 
@@ -204,11 +204,13 @@ static void exec(struct replica *replica, const char *sql) {
 
 static bool host(struct world *world, const struct step *step) {
     struct replica *store = &world->stores[step->device];
+    replica_ok(store, digest_save(store->library.writer, &store->library.why));
     exec(store, "SAVEPOINT host");
     const enum weft_status status = replica_write_within(store, step->words);
     if (status == WEFT_CONSTRAINT || status == WEFT_NOT_FOUND) {
         exec(store, "ROLLBACK TO host; RELEASE host");
         shared_work_forget(store->library.writer->shared);
+        digest_forget(store->library.writer);
         world->seen.refused++;
         return true;
     }
@@ -369,13 +371,20 @@ static bool judge(struct world *world) {
         "SELECT 't', id, name, code, rank FROM (SELECT * FROM tag ORDER BY id) UNION ALL "
         "SELECT 'o', cas, alias, kind, first FROM (SELECT * FROM object ORDER BY cas) UNION ALL "
         "SELECT 'l', object, tag, added, null FROM (SELECT * FROM link ORDER BY object, tag)";
-    char shown[2048] = "";
+    char shown[2048] = "", digests[512] = "", theirs[512];
     snprintf(world->first, sizeof world->first, "%s", replica_dump(&world->stores[0]));
     world->seen.extra += strstr(world->first, "junk=") != NULL;
     for (uint32_t d = 0; d < STORES; d++) {
         struct replica *store = &world->stores[d];
         if (strcmp(replica_dump(store), world->first) != 0) {
             return wrong(world, "device 1:\n%sdevice %u:\n%s", world->first, d + 1, store->text);
+        }
+        digests_hold(store->library.writer, false);
+        digests_shared_text(store->library.writer, theirs, sizeof theirs);
+        if (d == 0) memcpy(digests, theirs, sizeof digests);
+        if (strcmp(digests, theirs) != 0) {
+            return wrong(world, "digests of device 1: %s, of device %u: %s\n%s", digests, d + 1,
+                         theirs, world->first);
         }
         if (d == OLD && !world->late) continue;
         if (d == 0) snprintf(shown, sizeof shown, "%s", replica_rows(store, tables));
