@@ -423,6 +423,14 @@ static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
     if (peer->live) heads_raise(&peer->remote, acked->heads, acked->n_heads);
 }
 
+/* A snapshot of our own may have raised the horizon past who is served. */
+static void look_below(const struct share *share, struct share_peer *peer) {
+    if (!peer->live || peer->kept_only || peer->cursor == SHARE_NOWHERE) return;
+    if (!heads_below(&share->heads, &peer->remote)) return;
+    peer->told_below = peer->say_below = true;
+    peer->cursor = SHARE_NOWHERE;
+}
+
 static void on_grown(struct share *share, const Weft__Grown *grown) {
     heads_raise(&share->heads, grown->heads, grown->n_heads);
     share_follow_taking(share, grown->taking);
@@ -431,6 +439,8 @@ static void on_grown(struct share *share, const Weft__Grown *grown) {
     /* What was missing may have come: a pin, a member, the records before. */
     for (uint32_t p = 0; p < share->settings->peers; p++)
         share->peers[p].retry_us = 0;
+    for (uint32_t p = 0; !share->taking.begun && p < share->settings->peers; p++)
+        look_below(share, &share->peers[p]);
     share->version++;
 }
 

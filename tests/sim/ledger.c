@@ -381,6 +381,9 @@ void ledger_restored(struct device *device) {
             for (; promise->upto > held; promise->upto--)
                 ledger->seen[SEEN_LOST] += promise->hash[promise->upto] != 0;
         }
+    /* Until it is read again it holds nothing for the sake of another whose disk is set back. */
+    struct file *file = &ledger->file[device->number];
+    memset(file->chains, 0, sizeof file->chains);
 }
 
 bool ledger_agrees(struct world *world, bool *equal, char *why) {
