@@ -28,6 +28,7 @@
 
 #define REPAIR_US 1000000u /* between two repairs of one stream; doubled each time */
 #define REPAIR_DOUBLINGS 10u
+#define REPAIR_PATIENCE 5u /* so many of these pauses, for members that have not spoken yet */
 
 /* ---- what is compared ---- */
 
@@ -120,16 +121,11 @@ static void tell(struct log *log, const struct member *member, const struct stre
                       table, shared ? "" : ", rows of ", shared ? "" : owner, who,
                       repair   ? "it is their owner, so they are taken again from the beginning"
                       : own    ? "they are this device's: that member will take them again"
-                      : shared ? "weft_verify_wait() on each tells whose have been changed"
+                      : shared ? "what most members have is taken, or what each has is put together"
                                : "nothing is done until their owner has said what is right");
     board_add(log->board->digests_differ, 1);
     log_notice(log, WEFT_EVENT_DIFFERS, (int)stream->model - 1, 0, shared ? NULL : &stream->owner,
                &why, out);
-}
-
-void log_repair_shared(struct log *log, const struct member *member, const struct model *model) {
-    CHECK(log != NULL && member != NULL);
-    (void)model;
 }
 
 /* ---- comparing ---- */
@@ -141,6 +137,89 @@ struct comparing {
     struct outbox *out;
     bool swept; /* one repair for a step */
 };
+
+static void note_try(const struct comparing *comparing, struct differing *differing) {
+    const uint32_t doubled =
+        differing->tries < REPAIR_DOUBLINGS ? differing->tries : REPAIR_DOUBLINGS;
+    differing->due_us = comparing->now.mono_us + ((uint64_t)REPAIR_US << doubled);
+    differing->tries++;
+}
+
+static void look_again(const struct comparing *comparing, const struct differing *differing) {
+    uint64_t due = differing->due_us;
+    if (due <= comparing->now.mono_us) due = comparing->now.mono_us + LIMIT_RETRY_US;
+    if (due < comparing->log->repair_due_us) comparing->log->repair_due_us = due;
+}
+
+static bool same_heads(const struct log *log, const struct attest *attest) {
+    uint32_t mine = 0;
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        if (log->heads[i].frozen) return false;
+        mine += log->heads[i].seq != 0;
+    }
+    if (attest->head_count != mine) return false;
+    for (uint32_t i = 0; i < attest->head_count; i++) {
+        const struct attest_head said = attest_head_at(attest, i);
+        const struct shared_head *head = log_head(log, &said.origin);
+        if (head == NULL || head->seq != said.seq) return false;
+    }
+    return true;
+}
+
+/* What a member said that it has of a shared table, if it stood where this device stands. */
+static bool said_of(const struct log *log, const struct member *member, const char *table,
+                    uint64_t *digest) {
+    struct attest attest;
+    if (member->said == NULL || member->state != BOARD_MEMBER) return false;
+    CHECK(attest_read((struct bytes){member->said, member->said_size}, &attest));
+    if (attest.waiting || !same_heads(log, &attest)) return false;
+    for (uint32_t i = 0; i < attest.sum_count; i++) {
+        const struct attest_table_sum sum = attest_sum_at(&attest, i);
+        const struct bytes name = attest.tables[sum.table];
+        *digest = sum.digest;
+        if (name.size == strlen(table) && memcmp(name.data, table, name.size) == 0) return true;
+    }
+    return false;
+}
+
+/* Of shared rows nobody is the owner. If more members have what this one has than what is here, they
+ * are right, and it is taken from this one; if as many, each of the two adds what the other has, in
+ * turns; else it is for the others to do something. */
+static void repair_shared(struct comparing *comparing, struct differing *differing,
+                          const char *table) {
+    struct log *log = comparing->log;
+    const struct member *member = comparing->member;
+    const struct digest_found *mine = digest_find_shared(log_digests(log), table, strlen(table));
+    uint64_t theirs = 0, digest = 0;
+    uint32_t with_me = 1, with_them = 0, silent = 0;
+    if (!said_of(log, member, table, &theirs)) return;
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        if (!said_of(log, &log->members[m], table, &digest)) {
+            silent += log->members[m].state == BOARD_MEMBER;
+            continue;
+        }
+        with_me += digest == mine->kept;
+        with_them += digest == theirs;
+    }
+    if (with_me > with_them) return;
+    if (comparing->now.mono_us >= differing->due_us && !comparing->swept) {
+        const bool unite = with_me == with_them;
+        const bool first = id_compare(&log->settings->device, &member->device) < 0;
+        /* What one side alone has is not to spread before those have spoken who may know better. */
+        const bool early = silent > 0 && differing->tries < REPAIR_PATIENCE;
+        const bool turn = !unite || (!early && (differing->tries % 2 == 0) == first);
+        note_try(comparing, differing);
+        if (turn) {
+            Weft__Repair *repair = NULL;
+            struct mail *mail = outbox_mail(comparing->out, WEFT__MAIL__BODY_REPAIR, &repair);
+            CHECK(mail_bytes(mail, &repair->device, member->device.bytes, WEFT_ID_SIZE));
+            repair->unite = unite;
+            outbox_send(comparing->out, ACTOR_SHARE, &mail);
+        }
+        comparing->swept = true;
+    }
+    look_again(comparing, differing);
+}
 
 /* Takes in whether a member's digest and this device's are the same. */
 static void judge(struct comparing *comparing, const struct stream *stream, const char *table,
@@ -160,36 +239,18 @@ static void judge(struct comparing *comparing, const struct stream *stream, cons
         differing = differing_add(member, stream, shared);
         if (differing == NULL) return;
         tell(log, member, stream, table, shared, repair, comparing->out);
-        if (shared)
-            log_repair_shared(log, member, models_get(log->settings->models, stream->model));
+    }
+    if (shared) {
+        repair_shared(comparing, differing, table);
+        return;
     }
     if (!repair) return;
     if (comparing->now.mono_us >= differing->due_us && !comparing->swept &&
         log_sweep_again(log, comparing->now, stream, comparing->out) == WEFT_OK) {
-        const uint32_t doubled =
-            differing->tries < REPAIR_DOUBLINGS ? differing->tries : REPAIR_DOUBLINGS;
-        differing->due_us = comparing->now.mono_us + ((uint64_t)REPAIR_US << doubled);
-        differing->tries++;
+        note_try(comparing, differing);
         comparing->swept = true;
     }
-    uint64_t due = differing->due_us;
-    if (due <= comparing->now.mono_us) due = comparing->now.mono_us + LIMIT_RETRY_US;
-    if (due < log->repair_due_us) log->repair_due_us = due;
-}
-
-static bool same_heads(const struct log *log, const struct attest *attest) {
-    uint32_t mine = 0;
-    for (uint32_t i = 0; i < log->head_count; i++) {
-        if (log->heads[i].frozen) return false;
-        mine += log->heads[i].seq != 0;
-    }
-    if (attest->head_count != mine) return false;
-    for (uint32_t i = 0; i < attest->head_count; i++) {
-        const struct attest_head said = attest_head_at(attest, i);
-        const struct shared_head *head = log_head(log, &said.origin);
-        if (head == NULL || head->seq != said.seq) return false;
-    }
-    return true;
+    look_again(comparing, differing);
 }
 
 static void compare_shared(struct comparing *comparing, const struct attest *attest,

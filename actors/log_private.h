@@ -307,10 +307,6 @@ void log_words_free(struct log *log);
  * others' rows and of shared rows, and tells the host where it was wrong. */
 void log_recount(struct log *log, struct instant now, const Weft__Recount *recount,
                  struct outbox *out);
-/* Where a repair of shared rows will be asked for: they differ from what a member holds, with equal
- * heads. Today nothing is done. */
-void log_repair_shared(struct log *log, const struct member *member, const struct model *model);
-
 /* ---- log_rows.c: shared rows ---- */
 
 /* Writes the runs of shared tables of a transaction of this host into the open group, and the

@@ -8,6 +8,8 @@
  *
  * A mail comes back with `more` until all of it is dealt with: each slice is a commit of its own,
  * so that nobody waits for long. Why rows, then records, then the log: store/snapshot_reader.h.
+ * With `unite` it repairs what may be wrong on either side: what the giver has is added, nothing is
+ * swept, and the giver may be taking likewise.
  * Invariants
  *   1. How far it has come is committed with what was done; after a restart it goes on from there.
  *   2. Until it is whole, nobody is told what is held here, and nothing is forgotten.
@@ -91,6 +93,7 @@ static struct log_taking *taking_next_new(struct log *log) {
     if (next == NULL) return NULL;
     next->said->read = said->read;
     next->said->raised = said->raised;
+    next->said->unite = said->unite;
     if (copy_bytes(&next->arena, &next->said->source, &said->source) &&
         copy_bytes(&next->arena, &next->said->cursor, &said->cursor) &&
         copy_list(&next->arena, &next->said->heads, &next->said->n_heads, said->heads,
@@ -130,7 +133,8 @@ void log_settled_snapshot(struct log *log, bool committed) {
     } else if (whole) {
         log_free_taking(log);
         taking_free(next);
-        log->horizon_moved = true; /* Share may tell now what is held. */
+        log->horizon_moved = true; /* Share may tell now what is held, ... */
+        log->attest_due_us = 0;    /* ... and this device say so. */
     } else if (next != NULL) {
         next->taker = taking->taker;
         taking->taker = NULL;
@@ -195,7 +199,9 @@ static enum weft_status make_taker(struct log *log, struct log_taking *taking,
         heads[count].seq = record.seq;
         heads[count++].hlc = record.hlc;
     }
-    return snapshot_taker_new(heads, count, &taking->taker, why);
+    enum weft_status status = snapshot_taker_new(heads, count, &taking->taker, why);
+    if (status == WEFT_OK && said->unite) snapshot_unite(taking->taker);
+    return status;
 }
 
 /* Moves the heads to where the giver's stood. */
@@ -263,6 +269,7 @@ static enum weft_status begin_anew(struct log *log, Weft__Chunk *chunk, struct w
     if (status != WEFT_OK) return status;
     struct log_taking *taking = taking_new(log);
     if (taking == NULL) return no_memory(why);
+    taking->said->unite = chunk->unite;
     if (!copy_bytes(&taking->arena, &taking->said->source, &chunk->source) ||
         !copy_list(&taking->arena, &taking->said->heads, &taking->said->n_heads, chunk->heads,
                    chunk->n_heads)) {
@@ -338,8 +345,11 @@ static enum weft_status merge_body(struct log *log, Weft__Chunk *chunk,
 static enum weft_status sweep(struct log *log, Weft__Chunk *chunk, struct shared_row_tally *tally,
                               struct weft_error *why) {
     bool more = false;
-    enum weft_status status = snapshot_sweep(log->writer, log->taking->taker,
-                                             log->settings->snapshot_rows, &more, tally, why);
+    enum weft_status status = WEFT_OK;
+    if (!log->taking->said->unite) {
+        status = snapshot_sweep(log->writer, log->taking->taker, log->settings->snapshot_rows,
+                                &more, tally, why);
+    }
     if (status != WEFT_OK || more) return status;
     struct log_taking *next = taking_next_new(log);
     if (next == NULL) return no_memory(why);

@@ -466,6 +466,9 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     case WEFT__MAIL__BODY_SHARED_WANTED:
         on_wanted(share, body->shared_wanted);
         break;
+    case WEFT__MAIL__BODY_REPAIR:
+        share_on_repair(share, body->repair);
+        break;
     case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
         share_on_snapshot_wanted(share, in);
         break;

@@ -44,6 +44,8 @@ struct share_taking {
     uint64_t lost_us; /* since when the source is not there; 0: it is */
     bool lost;        /* ... that is long enough: others may give as well */
     bool under_way;   /* a mail of it is with the log */
+    bool repair;      /* of rows that differ: it need not bring news */
+    bool unite;       /* ... it adds to what is here */
     bool begun;       /* the log has been given some of it: rows and heads do not go together */
 };
 
@@ -132,6 +134,8 @@ enum weft_status share_snapshot_start(struct share *share, struct weft_error *wh
 void share_snapshot_stop(struct share *share);
 /* The peer has said that this device lies below its horizon, or that all it keeps has come. */
 void share_on_below(struct share *share, uint32_t index, bool kept, struct outbox *out);
+/* Shared rows are to be taken from a member. */
+void share_on_repair(struct share *share, const Weft__Repair *repair);
 /* A chunk has come; and a mail of the snapshot is back from the log. True: the mail was kept. */
 bool share_on_chunk(struct share *share, struct instant now, struct mail **in, struct outbox *out);
 void share_chunk_taken(struct share *share, struct instant now, struct mail **in,

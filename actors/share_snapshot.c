@@ -53,6 +53,7 @@ enum weft_status share_snapshot_start(struct share *share, struct weft_error *wh
     /* What cannot be read the log refuses to open. */
     if (said != NULL && id_read(&taking->source, said->source.data, said->source.len)) {
         taking->begun = true;
+        taking->unite = said->unite;
         taking->stage = said->raised ? TAKING_FOLLOW : said->read ? TAKING_KEPT : TAKING_READ;
         set_cursor(taking, &said->cursor);
     }
@@ -74,7 +75,7 @@ void share_follow_taking(struct share *share, bool taking) {
     if (taking || (share->taking.stage != TAKING_END && share->taking.stage != TAKING_FOLLOW))
         return;
     share->taking.stage = TAKING_NONE;
-    share->taking.begun = false;
+    share->taking.begun = share->taking.repair = share->taking.unite = false;
 }
 
 static bool is_source(const struct share *share, const struct share_peer *peer) {
@@ -96,7 +97,19 @@ static void begin_with(struct share *share, const struct share_peer *peer) {
     taking->source = peer->device;
     taking->cursor_size = 0;
     taking->lost_us = 0;
-    taking->lost = false;
+    taking->lost = taking->repair = taking->unite = false;
+}
+
+void share_on_repair(struct share *share, const Weft__Repair *repair) {
+    struct share_taking *taking = &share->taking;
+    for (uint32_t p = 0; taking->stage == TAKING_NONE && p < share->settings->peers; p++) {
+        const struct share_peer *peer = &share->peers[p];
+        if (!peer->live || memcmp(peer->device.bytes, repair->device.data, WEFT_ID_SIZE) != 0)
+            continue;
+        begin_with(share, peer);
+        taking->repair = true;
+        taking->unite = repair->unite;
+    }
 }
 
 /* Invariant 2. */
@@ -149,7 +162,7 @@ void share_ask(struct share *share, struct instant now, struct outbox *out) {
         if (now.mono_us >= share->peers[p].busy_us) share->peers[p].busy_us = 0;
     if (taking->stage == TAKING_END || taking->under_way) return;
     const bool lost = taking->stage != TAKING_NONE && is_lost(share, now);
-    if (taking->stage == TAKING_FOLLOW && lost) {
+    if (lost && taking->begun) {
         /* What is missing may be nowhere any more: another snapshot is whole without it. */
         for (uint32_t p = 0; p < share->settings->peers; p++)
             share->peers[p].below = share->peers[p].below || share->peers[p].live;
@@ -189,6 +202,7 @@ static void send_end(struct share *share, uint32_t index, struct outbox *out) {
     records->chunk = mail_message(mail, &weft__chunk__descriptor);
     CHECK(records->chunk != NULL);
     records->chunk->finish = true;
+    records->chunk->unite = share->taking.unite;
     CHECK(mail_bytes(mail, &records->chunk->source, peer->device.bytes, WEFT_ID_SIZE));
     share->taking.stage = TAKING_END;
     share->taking.under_way = true;
@@ -298,7 +312,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         share_blame(peer, records->session, fault);
         return false;
     }
-    if (!taking->begun && !news) {
+    if (!taking->begun && !taking->repair && !news) {
         /* All that it has is here, from somebody else, or it was not so: the log will do. */
         taking->stage = TAKING_NONE;
         peer->below = peer->asked = false;
@@ -309,6 +323,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         return false;
     }
     records->hlc = newest;
+    chunk->unite = taking->unite;
     CHECK(mail_bytes(*in, &chunk->cursor_asked, taking->cursor, taking->cursor_size));
     taking->under_way = taking->begun = true;
     peer->under_way++;
@@ -436,7 +451,7 @@ void share_give_chunk(struct share *share, uint32_t index, struct instant now, s
     shipment->chunk = mail_message(mail, &weft__chunk__descriptor);
     CHECK(shipment->chunk != NULL);
     enum weft_status status = WEFT_OK;
-    if (share->taking.begun) {
+    if (share->taking.begun && !share->taking.unite) {
         shipment->chunk->busy = true;
     } else {
         status = giver_start(share, &why);

@@ -70,7 +70,7 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
      .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR)}},
     {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,
-     .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED)}},
+     .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED), MAIL(REPAIR)}},
     {.from = ACTOR_LOG, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 2,
      .mails = {MAIL(ROSTER)},
      .why_enough = "the listener has one request outstanding"},

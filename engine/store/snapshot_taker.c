@@ -42,6 +42,10 @@ enum weft_status snapshot_taker_new(const struct shared_head *heads, uint32_t co
     return WEFT_OK;
 }
 
+void snapshot_unite(struct snapshot_taker *taker) {
+    taker->unite = true;
+}
+
 void snapshot_taker_free(struct snapshot_taker *taker) {
     if (taker == NULL) return;
     snapshot_place_free(&taker->place);
@@ -266,7 +270,7 @@ static enum weft_status merge_row(struct merging *merging) {
     if (status == WEFT_OK) status = shared_row_load(merging->writer, row, merging->why);
     if (status == WEFT_OK) status = mark_seen(merging);
     if (status != WEFT_OK) return status;
-    const bool gave_up = give_up_all(merging, &row->clock);
+    const bool gave_up = !taker->unite && give_up_all(merging, &row->clock);
     fill_change(merging, &said, taker->row.values);
     merge_apply(&row->clock, &said, &work->order, &verdict);
     merging->tally->beaten += verdict.beaten;

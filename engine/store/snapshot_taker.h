@@ -40,6 +40,9 @@ enum weft_status snapshot_taker_new(const struct shared_head *heads, uint32_t co
                                     struct snapshot_taker **out, struct weft_error *why);
 void snapshot_taker_free(struct snapshot_taker *taker);
 
+/* Nothing is taken away from here on: what the source has counts beside what is here. The sweep is
+ * left out. For a repair, when either may have lost something. */
+void snapshot_unite(struct snapshot_taker *taker);
 /* Forgets up to `limit` rows that were seen. Errors, here and below: those of reading and writing.
  */
 enum weft_status snapshot_forget(struct writer *writer, uint32_t limit, bool *more,

@@ -12,6 +12,7 @@ struct snapshot_head {
 };
 
 struct snapshot_taker {
+    bool unite;
     uint32_t head_count;
     struct snapshot_head *heads; /* by origin */
     /* Per origin of the file, in the order of writer->shared: up to where it is covered. */
