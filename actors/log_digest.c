@@ -182,9 +182,9 @@ static bool said_of(const struct log *log, const struct member *member, const ch
     return false;
 }
 
-/* Of shared rows nobody is the owner. If more members have what this one has than what is here, they
- * are right, and it is taken from this one; if as many, each of the two adds what the other has, in
- * turns; else it is for the others to do something. */
+/* Of shared rows nobody is the owner. If more members have what this one has than what is here,
+ * they are right, and it is taken from this one; if as many, each of the two adds what the other
+ * has, in turns; else it is for the others to do something. */
 static void repair_shared(struct comparing *comparing, struct differing *differing,
                           const char *table) {
     struct log *log = comparing->log;

@@ -96,6 +96,12 @@ bool sums_check(struct device *device) {
     return true;
 }
 
+static bool is_out(const struct world *world, const struct id *owner) {
+    for (uint32_t d = 0; d < world->cast.device_count; d++)
+        if (id_equal(&world->cast.device[d], owner)) return company_out(world->company, d);
+    return false;
+}
+
 bool sums_agree(struct world *world, bool *equal, char *why) {
     const struct digest_list *first = NULL;
     *equal = false;
@@ -117,8 +123,12 @@ bool sums_agree(struct world *world, bool *equal, char *why) {
         }
         for (uint32_t i = 0; i < list->count; i++) {
             if (list->list[i].shared || list->list[i].settled) continue;
-            snprintf(why, FAILURE_TEXT, "device %u: rows of %s are not settled", d,
-                     list->list[i].table);
+            /* What only a removed owner had nobody can have any more. */
+            if (is_out(world, &list->list[i].owner)) continue;
+            char owner[ID_TEXT_SIZE];
+            id_text(&list->list[i].owner, owner);
+            snprintf(why, FAILURE_TEXT, "device %u: rows of %s of %s are not settled at %llx", d,
+                     list->list[i].table, owner, (unsigned long long)list->list[i].position);
             return true;
         }
     }
