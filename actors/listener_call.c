@@ -182,7 +182,10 @@ static void let_in(struct listener *listener, struct caller *caller, struct hand
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ACCEPTED, &accepted);
     mail->secret = true;
     accepted->handle = transfer;
-    CHECK(mail_bytes(mail, &accepted->handshake, handshake, sizeof *handshake));
+    uint8_t *packed = arena_take(&mail->arena, HANDSHAKE_PACKED);
+    CHECK(packed != NULL);
+    handshake_pack(handshake, packed);
+    accepted->handshake = (ProtobufCBinaryData){HANDSHAKE_PACKED, packed};
     outbox_send(out, ACTOR_PEER + (uint32_t)at, &mail);
 }
 

@@ -258,8 +258,8 @@ static void on_accepted(struct peer *peer, struct instant now, const Weft__Accep
         return;
     }
     begin_connection(peer, now, false);
-    CHECK(accepted->handshake.len == sizeof read);
-    memcpy(&read, accepted->handshake.data, sizeof read);
+    CHECK(accepted->handshake.len == HANDSHAKE_PACKED);
+    handshake_unpack(accepted->handshake.data, &read);
     peer->settings->entropy.fill(peer->settings->entropy.self, ephemeral, sizeof ephemeral);
     status = session_accept(&peer->self, &read, ephemeral, &peer->session, &why);
     sodium_memzero(ephemeral, sizeof ephemeral);

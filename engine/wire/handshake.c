@@ -316,6 +316,18 @@ void handshake_wipe(struct handshake *handshake) {
     sodium_memzero(handshake, sizeof *handshake);
 }
 
+void handshake_pack(const struct handshake *handshake, uint8_t out[HANDSHAKE_PACKED]) {
+    CHECK(handshake->noise.pattern == &noise_ikpsk1);
+    const size_t pattern = offsetof(struct handshake, noise.pattern);
+    memcpy(out, handshake, sizeof *handshake);
+    memset(out + pattern, 0, sizeof handshake->noise.pattern);
+}
+
+void handshake_unpack(const uint8_t packed[HANDSHAKE_PACKED], struct handshake *out) {
+    memcpy(out, packed, sizeof *out);
+    out->noise.pattern = &noise_ikpsk1;
+}
+
 #define HELLO_PARTS 4u
 
 static void hello_parts(const uint8_t *role, const uint8_t channel[64],

@@ -127,6 +127,11 @@ enum weft_status handshake_answer(struct handshake *handshake, const struct hand
  * role, mode and remote. */
 void handshake_split(struct handshake *handshake, struct handshake_keys *out);
 void handshake_wipe(struct handshake *handshake);
+/* A handshake on its way from one actor to another, as bytes that are the same in every process: no
+ * pointer is among them. */
+#define HANDSHAKE_PACKED sizeof(struct handshake)
+void handshake_pack(const struct handshake *handshake, uint8_t out[HANDSHAKE_PACKED]);
+void handshake_unpack(const uint8_t packed[HANDSHAKE_PACKED], struct handshake *out);
 
 /* The first thing said inside: Sign(id_sk, "weft/hello\0" ‖ role u8 (0 initiator) ‖ channel 64 ‖
  * own id_pk ‖ the other's id_pk). It proves that the holder of the identity is here now; the

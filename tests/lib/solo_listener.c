@@ -276,8 +276,8 @@ bool solo_listener_let_in(struct solo_listener *stage, uint32_t peer, struct han
     const Weft__Accepted *accepted = mail->body.accepted;
     struct handshake read;
     assert_true(mail->secret);
-    assert_int_equal(accepted->handshake.len, sizeof read);
-    memcpy(&read, accepted->handshake.data, sizeof read);
+    assert_int_equal(accepted->handshake.len, HANDSHAKE_PACKED);
+    handshake_unpack(accepted->handshake.data, &read);
     assert_int_equal(read.state, HANDSHAKE_READ);
     assert_in_range(accepted->handle, 1, stage->caller_count);
     assert_true(stage->callers[accepted->handle - 1].released);

@@ -189,7 +189,9 @@ void solo_peer_accept(struct solo_peer *stage) {
     Weft__Accepted *accepted = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_ACCEPTED, &accepted);
     accepted->handle = 7;
-    assert_true(mail_bytes(mail, &accepted->handshake, &read, sizeof read));
+    uint8_t packed[HANDSHAKE_PACKED];
+    handshake_pack(&read, packed);
+    assert_true(mail_bytes(mail, &accepted->handshake, packed, sizeof packed));
     stage->dialled = false;
     solo_peer_new_link(stage);
     solo_tell(&stage->solo, ACTOR_LISTENER, mail);
