@@ -137,12 +137,12 @@ enum weft_status log_load_members(struct log *log, struct weft_error *why) {
 #define HEARD_SAVE_MS 3600000u
 
 void log_heard(struct log *log, struct instant now, struct member *member) {
-    if (now.wall_ms <= member->heard_ms) return;
+    const uint64_t part = log->settings->patience_ms / 64 + 1, saved = member->heard_saved_ms;
+    const uint64_t often = part < HEARD_SAVE_MS ? part : HEARD_SAVE_MS;
+    /* Also back: this device's clock was ahead when it was heard of last. */
     member->heard_ms = now.wall_ms;
     if (member->state != BOARD_MEMBER) return;
-    const uint64_t often = log->settings->patience_ms / 64 + 1;
-    if (now.wall_ms - member->heard_saved_ms >= (often < HEARD_SAVE_MS ? often : HEARD_SAVE_MS))
-        log_acks_wait(log, now);
+    if (now.wall_ms < saved || now.wall_ms - saved >= often) log_acks_wait(log, now);
 }
 
 static enum weft_status save_heard(struct log *log, struct member *member, struct weft_error *why) {

@@ -266,8 +266,15 @@ static enum weft_status forget_deleted(struct log *log, Weft__Forgotten *forgott
 
 /* ---- forgetting ---- */
 
-static void survey_silent(const struct log *log, struct instant now, struct mail *mail,
+static void survey_silent(struct log *log, struct instant now, struct mail *mail,
                           Weft__Surveyed *surveyed) {
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        /* Of one that nothing is known of, or that was heard of by a clock that was ahead, silence
+         * begins now. */
+        const uint64_t heard = log->members[m].heard_ms;
+        if (is_member(log, m) && (heard == 0 || heard > now.wall_ms))
+            log_heard(log, now, &log->members[m]);
+    }
     if (!roster_has(&log->roster, &log->settings->device)) return;
     for (uint32_t m = 0; m < log->member_count && surveyed->silent.len == 0; m++) {
         if (!log_silent(log, now, m)) continue;

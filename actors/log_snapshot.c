@@ -214,7 +214,7 @@ static enum weft_status raise_heads(struct log *log, struct weft_error *why) {
         struct shared_head *head = log_head(log, &record.origin);
         status = horizon_release(log->writer, &record, why);
         if (status != WEFT_OK) break;
-        if (head != NULL && (head->frozen || head->seq >= record.seq)) continue;
+        if (head != NULL && head->seq >= record.seq) continue;
         if (roster_judge(&log->roster, &record) != ROSTER_ADMITS) continue;
         if (head == NULL) head = log_add_head(log, &record.origin);
         if (head == NULL) continue; /* Of a device with too many incarnations, as for records. */

@@ -175,7 +175,8 @@ static void send_request(struct share *share, uint32_t index, struct instant now
 static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
     /* What is held is told when all of it is: not while a snapshot is being taken. */
-    bool news = peer->told != share->version && !share->taking.begun;
+    const bool taking = share->taking.begun || share->taking.under_way;
+    bool news = peer->told != share->version && !taking;
     if (peer->notes == 0 || (!news && peer->done == 0 && peer->fault[0] == 0)) return;
     Weft__SharedHeld *held = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_HELD, &held);
@@ -311,8 +312,10 @@ static void on_arrived(struct share *share, struct instant now, struct mail **in
         share_done(peer, records->session, records->wire_bytes);
         return;
     }
-    if (records->below && records->n_records == 0) {
-        share_on_below(share, records->peer, records->kept, out);
+    /* The end of what is kept waits for the mails before it. */
+    const bool in_turn = records->kept && peer->under_way != 0;
+    if (records->below && records->n_records == 0 && !in_turn) {
+        share_on_below(share, now, records->peer, records->kept, out);
         share_done(peer, records->session, records->wire_bytes);
         return;
     }
@@ -335,19 +338,20 @@ static void on_taken(struct share *share, struct instant now, struct mail **in,
     struct share_peer *peer = &share->peers[records->peer];
     CHECK(peer->under_way > 0);
     peer->under_way--;
+    const bool here = peer->live && peer->session == records->session;
     if (records->status == WEFT_PROTOCOL || records->status == WEFT_DENIED) {
         share_blame(peer, records->session, records->text);
     } else if (records->status != WEFT_OK) {
         /* A gap, an origin not known yet, or a full disk: to be asked for again. */
         peer->asked = false;
-        peer->asked_kept = peer->asked_kept && !records->kept; /* All of it anew. */
+        peer->kept_missed = peer->kept_missed || (here && records->kept);
         peer->retry_us = now.mono_us + ((uint64_t)LIMIT_RETRY_US << peer->refused);
         if (peer->refused < SHARE_BACKOFF) peer->refused++;
     } else {
         peer->refused = 0;
-        if (records->below && peer->live && peer->session == records->session)
-            share_on_below(share, records->peer, records->kept, out);
     }
+    if (records->below && here && (records->status == WEFT_OK || records->kept))
+        share_on_below(share, now, records->peer, records->kept, out);
     share_done(peer, records->session, records->wire_bytes);
     share_settle_left(share, records->peer, out);
 }
@@ -410,8 +414,9 @@ static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     /* It may hold less than was thought: what was sent may have been refused. */
     heads_free(&peer->remote);
     heads_raise(&peer->remote, wanted->heads, wanted->n_heads);
-    peer->kept_only = false;
     peer->told_below = peer->say_below = heads_below(&share->heads, &peer->remote);
+    /* What is never forgotten goes on to its end, which is waited for; then it asks again. */
+    if (peer->kept_only) return;
     peer->cursor = SHARE_NOWHERE;
     if (peer->told_below) return;
     if (first_lacked(share, &peer->remote, &peer->cursor, NULL) != WEFT_OK) peer->cursor = 0;

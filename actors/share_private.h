@@ -32,7 +32,7 @@ struct statement {
 enum share_stage {
     TAKING_NONE,
     TAKING_READ,   /* chunks are asked for, one at a time */
-    TAKING_KEPT,   /* ... all have come: now what is never forgotten */
+    TAKING_KEPT,   /* ... all have come, or (`early`) the first: now what is never forgotten */
     TAKING_END,    /* the log ends it */
     TAKING_FOLLOW, /* the log behind it is missing */
 };
@@ -41,12 +41,13 @@ struct share_taking {
     struct id source;
     uint8_t *cursor; /* of the chunk that is to be asked for */
     size_t cursor_size, cursor_room;
+    bool early;       /* KEPT goes back to READ */
     uint64_t lost_us; /* since when the source is not there; 0: it is */
     bool lost;        /* ... that is long enough: others may give as well */
     bool under_way;   /* a mail of it is with the log */
     bool repair;      /* of rows that differ: it need not bring news */
     bool unite;       /* ... it adds to what is here */
-    bool begun;       /* the log has been given some of it: rows and heads do not go together */
+    bool begun;       /* the log has taken some of it: rows and heads do not go together */
 };
 
 struct share_peer {
@@ -71,6 +72,7 @@ struct share_peer {
     uint64_t busy_us; /* ... and is asked again then */
     bool asked_chunk; /* the answer is on its way */
     bool asked_kept;  /* likewise, what it never forgets */
+    bool kept_missed; /* ... of which something could not be taken: all of it anew */
     /* ... and for it. */
     bool say_below;     /* it lies below the horizon here, and is to be told */
     bool told_below;    /* ... and it has not asked from above since */
@@ -133,7 +135,8 @@ void share_settle_left(struct share *share, uint32_t index, struct outbox *out);
 enum weft_status share_snapshot_start(struct share *share, struct weft_error *why);
 void share_snapshot_stop(struct share *share);
 /* The peer has said that this device lies below its horizon, or that all it keeps has come. */
-void share_on_below(struct share *share, uint32_t index, bool kept, struct outbox *out);
+void share_on_below(struct share *share, struct instant now, uint32_t index, bool kept,
+                    struct outbox *out);
 /* Shared rows are to be taken from a member. */
 void share_on_repair(struct share *share, const Weft__Repair *repair);
 /* A chunk has come; and a mail of the snapshot is back from the log. True: the mail was kept. */

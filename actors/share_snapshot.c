@@ -4,6 +4,8 @@
  *   "below" ─► READ ──last chunk──► KEPT ──all that is never forgotten──► END ─► FOLLOW ─► NONE
  *               └ one chunk at a time                              the log up to ┘
  *                 is asked for, or with the log                    the last chunk's heads
+ *   first chunk ─► KEPT ─► READ: a newcomer that is cut off comes back with the key that is in it,
+ *                                and writes nothing before its clock has passed the heads
  * Invariants
  *   1. One source at a time. Another is chosen when it has been away for LIMIT_SOURCE_US, or gives
  *      nothing because it is taking one itself; then all begins anew.
@@ -96,6 +98,7 @@ static void begin_with(struct share *share, const struct share_peer *peer) {
     taking->stage = TAKING_READ;
     taking->source = peer->device;
     taking->cursor_size = 0;
+    taking->early = false;
     taking->lost_us = 0;
     taking->lost = taking->repair = taking->unite = false;
 }
@@ -192,6 +195,17 @@ static void later(struct share_peer *peer, struct instant now) {
     peer->busy_us = now.mono_us + LIMIT_RETRY_US;
 }
 
+/* The source does not keep to the protocol: whoever else may give is asked at once, and it again
+ * only if it says anew that this device lies below. */
+static void give_up_source(struct share_taking *taking, struct share_peer *peer) {
+    peer->below = false;
+    taking->stage = TAKING_READ;
+    taking->source = (struct id){{0}};
+    taking->cursor_size = 0;
+    taking->early = false;
+    taking->lost = true;
+}
+
 /* The end of a snapshot, for the log. */
 static void send_end(struct share *share, uint32_t index, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
@@ -210,16 +224,23 @@ static void send_end(struct share *share, uint32_t index, struct outbox *out) {
     outbox_send(out, ACTOR_CLOCK, &mail);
 }
 
-void share_on_below(struct share *share, uint32_t index, bool kept, struct outbox *out) {
+void share_on_below(struct share *share, struct instant now, uint32_t index, bool kept,
+                    struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
     if (!kept) {
         peer->below = true;
         return;
     }
-    const bool asked = peer->asked_kept;
-    peer->asked_kept = false;
-    if (asked && share->taking.stage == TAKING_KEPT && is_source(share, peer))
+    const bool asked = peer->asked_kept, missed = peer->kept_missed;
+    peer->asked_kept = peer->kept_missed = false;
+    if (missed) later(peer, now);
+    if (!asked || missed || share->taking.stage != TAKING_KEPT || !is_source(share, peer)) return;
+    if (share->taking.early) {
+        share->taking.early = false;
+        share->taking.stage = TAKING_READ;
+    } else {
         send_end(share, index, out);
+    }
 }
 
 static bool zip_start(struct share *share) {
@@ -303,13 +324,16 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     struct weft_error why = {0};
     enum weft_status status = unzip(share, *in, chunk, &why);
     if (status == WEFT_NO_MEMORY) later(peer, now);
-    if (status != WEFT_OK && status != WEFT_NO_MEMORY)
+    if (status != WEFT_OK && status != WEFT_NO_MEMORY) {
         share_blame(peer, records->session, why.text);
+        give_up_source(taking, peer);
+    }
     if (status != WEFT_OK) return false;
     bool news = false;
     const char *fault = chunk_fault(share, chunk, taking->cursor_size == 0, &newest, &news);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
+        give_up_source(taking, peer);
         return false;
     }
     if (!taking->begun && !taking->repair && !news) {
@@ -319,13 +343,15 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         return false;
     }
     if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS) {
-        later(peer, now); /* Its time has come there, and soon will here. */
+        later(peer, now); /* Its time has come there, and soon will here; or its clock is wrong. */
+        const struct share_peer *other = choose(share);
+        if (other != NULL) begin_with(share, other);
         return false;
     }
     records->hlc = newest;
     chunk->unite = taking->unite;
     CHECK(mail_bytes(*in, &chunk->cursor_asked, taking->cursor, taking->cursor_size));
-    taking->under_way = taking->begun = true;
+    taking->under_way = true;
     peer->under_way++;
     outbox_send(out, ACTOR_CLOCK, in);
     return true;
@@ -346,9 +372,7 @@ static void failed(struct share *share, struct share_peer *peer, struct instant 
     struct share_taking *taking = &share->taking;
     if (records->status == WEFT_PROTOCOL || records->status == WEFT_DENIED) {
         share_blame(peer, records->session, records->text);
-        peer->below = false;
-        taking->stage = TAKING_READ; /* ... from somebody else, when this one is long gone. */
-        taking->cursor_size = 0;
+        give_up_source(taking, peer);
     } else if (records->status == WEFT_NOT_FOUND) {
         taking->stage = TAKING_READ;
         taking->cursor_size = 0;
@@ -365,6 +389,8 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
     struct share_taking *taking = &share->taking;
     struct share_peer *peer = &share->peers[records->peer];
     CHECK(peer->under_way > 0 && taking->under_way);
+    /* That all is whole may have been told before the end comes home. */
+    if (records->status == WEFT_OK && !chunk->finish) taking->begun = true;
     if (records->status == WEFT_OK && chunk->more) {
         records->stamp = 0;
         outbox_send(out, ACTOR_CLOCK, in);
@@ -378,7 +404,8 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
         ended(share);
     } else {
         set_cursor(taking, &chunk->cursor);
-        if (chunk->last) taking->stage = TAKING_KEPT;
+        taking->early = !chunk->last && chunk->cursor_asked.len == 0;
+        if (chunk->last || taking->early) taking->stage = TAKING_KEPT;
     }
     if (records->wire_bytes != 0) share_done(peer, records->session, records->wire_bytes);
     share_settle_left(share, records->peer, out);
@@ -451,7 +478,8 @@ void share_give_chunk(struct share *share, uint32_t index, struct instant now, s
     shipment->chunk = mail_message(mail, &weft__chunk__descriptor);
     CHECK(shipment->chunk != NULL);
     enum weft_status status = WEFT_OK;
-    if (share->taking.begun && !share->taking.unite) {
+    const bool taking = share->taking.begun || share->taking.under_way;
+    if (taking && !share->taking.unite) {
         shipment->chunk->busy = true;
     } else {
         status = giver_start(share, &why);

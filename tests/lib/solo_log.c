@@ -61,6 +61,9 @@ static void start(struct solo_log *log) {
     settings->models = library->store.models;
     settings->cache_bytes = log->cache_bytes;
     settings->group_rows = log->group_rows;
+    settings->log_records = log->log_records;
+    settings->patience_ms = log->patience_ms;
+    settings->snapshot_rows = LIMIT_SNAPSHOT_ROWS;
     settings->hook_mails = LIMIT_HOOK_MAILS;
     settings->entropy = entropy;
     library_ok(library, actor_start(&log->solo.topology->actors[ACTOR_LOG], &library->why));
@@ -81,6 +84,8 @@ int solo_log_setup(void **state) {
     rng_seed(&log->rng, 1, 1);
     log->cache_bytes = 8u << 20;
     log->group_rows = LIMIT_GROUP_ROWS;
+    log->log_records = LIMIT_LOG_RECORDS;
+    log->patience_ms = LIMIT_PATIENCE_MS;
     log->stamp = 1000;
     draw(log);
     start(log);

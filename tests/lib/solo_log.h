@@ -28,7 +28,8 @@ struct solo_log {
     size_t answered_at;
     bool stopped; /* the log has said so */
     /* Of the next start. */
-    uint32_t cache_bytes, group_rows;
+    uint32_t cache_bytes, group_rows, log_records;
+    uint64_t patience_ms;
 };
 
 /* For cmocka; *state becomes the stage. The teardown fails when a mail has leaked. */

@@ -58,6 +58,9 @@ void solo_share_start(struct solo_share *stage) {
     solo->settings = (struct settings){.path = library->path,
                                        .device = library->store.device,
                                        .library = library->store.library,
+                                       .incarnation = library->store.incarnation,
+                                       .models = library->store.models,
+                                       .chunk_bytes = LIMIT_CHUNK,
                                        .peers = SOLO_SHARE_PEERS,
                                        .board = solo->board};
     assert_int_equal(topology_open(&solo->settings, &solo->topology, NULL), WEFT_OK);
@@ -68,6 +71,10 @@ void solo_share_start(struct solo_share *stage) {
 }
 
 /* ---- what the actor is told ------------------------------------------------------------------ */
+
+static struct id remote_of(const struct solo_share *stage, uint32_t peer) {
+    return (struct id){{stage->low[peer] ? 0 : 0x77, (uint8_t)peer}};
+}
 
 /* Every mail is packed and unpacked on its way, as proof that it hides no pointer. */
 static void tell(struct solo_share *stage, uint32_t from, struct mail *mail) {
@@ -124,7 +131,7 @@ void solo_share_grant(struct solo_share *stage, uint32_t peer, uint32_t shipment
 }
 
 void solo_share_join(struct solo_share *stage, uint32_t peer, uint32_t shipments) {
-    const struct id device = {{0x77, (uint8_t)peer}};
+    const struct id device = remote_of(stage, peer);
     Weft__Joined *joined = NULL;
     struct mail *mail = solo_mail(&stage->solo, MAIL(JOINED), &joined);
     joined->peer = peer;
@@ -180,6 +187,75 @@ void solo_share_deliver(struct solo_share *stage, uint32_t peer, uint32_t sessio
     solo_turn(&stage->solo);
 }
 
+/* ---- snapshots ---- */
+
+static Weft__Records *new_records(struct solo_share *stage, uint32_t peer, struct mail **mail) {
+    Weft__Records *records = NULL;
+    *mail = solo_mail(&stage->solo, MAIL(RECORDS), &records);
+    records->peer = peer;
+    records->session = SOLO_SHARE_SESSION + peer;
+    records->wire_bytes = 100;
+    return records;
+}
+
+void solo_share_below(struct solo_share *stage, uint32_t peer, bool kept) {
+    struct mail *mail = NULL;
+    Weft__Records *records = new_records(stage, peer, &mail);
+    records->below = true;
+    records->kept = kept;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_asks(struct solo_share *stage, uint32_t peer, bool asks_records) {
+    Weft__SnapshotWanted *wanted = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(SNAPSHOT_WANTED), &wanted);
+    wanted->peer = peer;
+    wanted->records = asks_records;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_chunk(struct solo_share *stage, uint32_t peer, struct solo_chunk from) {
+    struct mail *mail = NULL;
+    Weft__Records *records = new_records(stage, peer, &mail);
+    Weft__Chunk *chunk = records->chunk = mail_message(mail, &weft__chunk__descriptor);
+    assert_non_null(chunk);
+    chunk->heads = arena_zero(&mail->arena, (from.head_count + 1) * sizeof *chunk->heads);
+    chunk->bodies = arena_zero(&mail->arena, sizeof *chunk->bodies);
+    assert_non_null(chunk->heads);
+    assert_non_null(chunk->bodies);
+    for (size_t i = 0; i < from.head_count; i++)
+        assert_true(mail_bytes(mail, &chunk->heads[chunk->n_heads++], from.heads[i].data,
+                               from.heads[i].size));
+    if (from.body.size != 0)
+        assert_true(
+            mail_bytes(mail, &chunk->bodies[chunk->n_bodies++], from.body.data, from.body.size));
+    const struct id device = remote_of(stage, peer);
+    const char *cursor = from.cursor == NULL ? "" : from.cursor;
+    assert_true(mail_bytes(mail, &chunk->cursor, cursor, strlen(cursor)));
+    assert_true(mail_bytes(mail, &chunk->source, device.bytes, sizeof device.bytes));
+    chunk->last = from.last;
+    chunk->lost = from.lost;
+    chunk->busy = from.busy;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_horizon(struct solo_share *stage, const struct author *author, uint64_t pruned,
+                        bool taking) {
+    Weft__Grown *grown = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(GROWN), &grown);
+    const struct solo_head head = {author, author->seq};
+    grown->heads = mail_heads(mail, &head, 1);
+    grown->heads[0]->pruned = pruned;
+    grown->n_heads = 1;
+    grown->place = stage->place;
+    grown->taking = taking;
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
 struct mail *solo_share_incoming(struct solo_share *stage) {
     return solo_take(&stage->solo, ACTOR_CLOCK, MAIL(RECORDS));
 }
@@ -202,6 +278,12 @@ static void take_note(struct solo_notes *notes, const Weft__Mail *body) {
     } else if (body->body_case == MAIL(SHARED_REQUEST)) {
         notes->requests++;
         notes->requested = body->shared_request->n_heads;
+    } else if (body->body_case == MAIL(SNAPSHOT_WANTED)) {
+        const Weft__SnapshotWanted *wanted = body->snapshot_wanted;
+        *(wanted->records ? &notes->wants_kept : &notes->wants) += 1;
+        assert_true(wanted->cursor.len < sizeof notes->cursor);
+        memset(notes->cursor, 0, sizeof notes->cursor);
+        if (wanted->cursor.len != 0) memcpy(notes->cursor, wanted->cursor.data, wanted->cursor.len);
     } else {
         assert_int_equal(body->body_case, MAIL(SHARED_HELD));
         const Weft__SharedHeld *held = body->shared_held;
@@ -239,8 +321,14 @@ struct solo_shipment solo_share_shipment(struct solo_share *share, uint32_t peer
     const Weft__Shipment *shipment = mail->body.shipment;
     out.some = true;
     out.more = shipment->more;
+    out.kept = shipment->kept;
+    out.below = shipment->below;
+    out.chunk = shipment->chunk != NULL;
+    out.busy = out.chunk && shipment->chunk->busy;
+    out.last = out.chunk && shipment->chunk->last;
+    out.bodies = out.chunk ? (unsigned)shipment->chunk->n_bodies : 0;
     out.count = (unsigned)shipment->n_records;
-    assert_in_range(out.count, 1, LIMIT_SHIPMENT_RECORDS);
+    assert_in_range(out.count, out.chunk || out.below ? 0 : 1, LIMIT_SHIPMENT_RECORDS);
     for (unsigned i = 0; i < out.count; i++) {
         const struct bytes bytes = {shipment->records[i].data, shipment->records[i].len};
         struct record record;

@@ -20,7 +20,8 @@ struct solo_share {
     struct scene *scene;
     struct solo solo;
     bool started;
-    uint64_t place; /* told by solo_share_grown() */
+    uint64_t place;             /* told by solo_share_grown() */
+    bool low[SOLO_SHARE_PEERS]; /* the remote's id is below this device's, not above it */
 };
 
 /* A head: that of an author, or what a remote has of it. */
@@ -54,6 +55,24 @@ void solo_share_acked(struct solo_share *stage, uint32_t peer, const struct solo
 /* Records have come from the remote: `bytes` of which each is one. They count as `wire_bytes`. */
 void solo_share_deliver(struct solo_share *stage, uint32_t peer, uint32_t session,
                         const struct bytes *bytes, size_t count, uint32_t wire_bytes);
+/* The remote says that what this device asked for lies below its horizon, or (`kept`) that all it
+ * keeps for good has been sent. */
+void solo_share_below(struct solo_share *stage, uint32_t peer, bool kept);
+/* The remote asks for a chunk, or (`records`) for what is kept for good. */
+void solo_share_asks(struct solo_share *stage, uint32_t peer, bool records);
+/* A chunk has come: with heads as proofs, and one body unless it is empty. */
+struct solo_chunk {
+    const struct bytes *heads;
+    size_t head_count;
+    struct bytes body;
+    const char *cursor;
+    bool last, lost, busy;
+};
+void solo_share_chunk(struct solo_share *stage, uint32_t peer, struct solo_chunk chunk);
+/* The log says: records of the author up to this number have been forgotten, and whether a snapshot
+ * is being taken. */
+void solo_share_horizon(struct solo_share *stage, const struct author *author, uint64_t pruned,
+                        bool taking);
 /* The next records on their way to the log; NULL. */
 struct mail *solo_share_incoming(struct solo_share *stage);
 /* They come home from it. */
@@ -64,7 +83,9 @@ void solo_share_home(struct solo_share *stage, struct mail *mail, enum weft_stat
 
 /* The next shipment to a peer. Its records are dropped with it. */
 struct solo_shipment {
-    bool some, more;
+    bool some, more, kept, below;
+    bool chunk, busy, last; /* a chunk, instead of records */
+    unsigned bodies;
     unsigned count;
     size_t bytes;
     struct {
@@ -77,7 +98,9 @@ struct solo_shipment solo_share_shipment(struct solo_share *stage, uint32_t peer
 /* What came to a peer besides shipments since this was last asked. */
 struct solo_notes {
     unsigned requests, helds, lefts;
-    size_t requested, held; /* heads of the last of each */
+    unsigned wants, wants_kept; /* chunks, and what is kept for good, that it asked for */
+    char cursor[16];            /* ... of the last chunk */
+    size_t requested, held;     /* heads of the last of each */
     uint32_t count, consumed;
     char fault[LIMIT_ERROR_BYTES];
 };

@@ -54,6 +54,121 @@ static void survey(struct solo *solo, uint8_t owner, uint64_t held, bool third) 
     solo_tell(solo, ACTOR_LOG, mail);
 }
 
+/* ---- the shared log ---- */
+
+/* Answers a survey: so many origins of which records may go up to 100 + n, up to place 77;
+ * deletions may be looked through; a member (0: none) is silent. */
+static void survey_shared(struct solo *solo, uint8_t origins, bool deleted, uint8_t silent) {
+    solo_turn(solo);
+    struct mail *asked = solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY);
+    assert_non_null(asked);
+    mail_drop(&asked);
+    Weft__Surveyed *surveyed = NULL;
+    struct mail *mail = solo_mail(solo, WEFT__MAIL__BODY_SURVEYED, &surveyed);
+    surveyed->held = (Weft__Head **)mail_messages(mail, &weft__head__descriptor, origins);
+    surveyed->n_held = origins;
+    surveyed->place = 77;
+    surveyed->deleted = deleted;
+    for (uint8_t n = 0; n < origins; n++) {
+        const uint8_t id[16] = {n};
+        assert_true(mail_bytes(mail, &surveyed->held[n]->device, id, sizeof id));
+        surveyed->held[n]->incarnation = 5;
+        surveyed->held[n]->seq = 100u + n;
+    }
+    const uint8_t id[16] = {silent};
+    if (silent != 0) assert_true(mail_bytes(mail, &surveyed->silent, id, sizeof id));
+    solo_tell(solo, ACTOR_LOG, mail);
+}
+
+/* The log is told to forget records of this origin. */
+static void forgets_records(struct solo *solo, uint8_t origin) {
+    struct mail *mail = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_FORGET);
+    assert_non_null(mail);
+    const Weft__Forget *forget = mail->body.forget;
+    assert_non_null(forget->head);
+    assert_null(forget->upto);
+    assert_false(forget->deleted);
+    assert_int_equal(forget->head->device.data[0], origin);
+    assert_int_equal(forget->head->incarnation, 5);
+    assert_int_equal(forget->head->seq, 100 + origin);
+    assert_int_equal(forget->place, 77);
+    mail_drop(&mail);
+}
+
+static void forgets_deletions(struct solo *solo) {
+    struct mail *mail = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_FORGET);
+    assert_non_null(mail);
+    assert_true(mail->body.forget->deleted);
+    assert_null(mail->body.forget->head);
+    assert_null(mail->body.forget->upto);
+    mail_drop(&mail);
+}
+
+static void forgotten(struct solo *solo, bool more) {
+    Weft__Forgotten *answer = NULL;
+    struct mail *mail = solo_mail(solo, WEFT__MAIL__BODY_FORGOTTEN, &answer);
+    answer->more = more;
+    solo_tell(solo, ACTOR_LOG, mail);
+}
+
+/* Nothing is asked of the log until the next survey is due. */
+static void rests(struct solo *solo) {
+    solo_turn(solo);
+    assert_null(solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_FORGET));
+    solo->now.mono_us += LIMIT_PRUNE_US - 1;
+    solo_turn(solo);
+    assert_null(solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY));
+    solo->now.mono_us++;
+    solo_turn(solo);
+    struct mail *again = solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_SURVEY);
+    assert_non_null(again);
+    mail_drop(&again);
+}
+
+static void prune_goes_through_origins_and_then_deletions(void **state) {
+    struct solo *solo = *state;
+    survey_shared(solo, 2, true, 0);
+    forgets_records(solo, 0);
+    forgotten(solo, true);
+    forgets_records(solo, 0);
+    forgotten(solo, false);
+    forgets_records(solo, 1);
+    forgotten(solo, false);
+    forgets_deletions(solo);
+    forgotten(solo, true);
+    forgets_deletions(solo);
+    forgotten(solo, false);
+    rests(solo);
+}
+
+static void prune_rests_when_there_is_nothing_to_forget(void **state) {
+    survey_shared(*state, 0, false, 0);
+    rests(*state);
+}
+
+static void prune_leaves_deletions_that_may_not_be_looked_through(void **state) {
+    survey_shared(*state, 1, false, 0);
+    forgets_records(*state, 0);
+    forgotten(*state, false);
+    rests(*state);
+}
+
+static void prune_has_a_silent_member_called_away_and_goes_on(void **state) {
+    struct solo *solo = *state;
+    survey_shared(solo, 1, false, 9);
+    struct mail *mail = solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_GOVERN);
+    assert_non_null(mail);
+    const Weft__Govern *govern = mail->body.govern;
+    assert_true(govern->away && !govern->remove && govern->ticket == 0);
+    assert_int_equal(govern->device.len, WEFT_ID_SIZE);
+    assert_int_equal(govern->device.data[0], 9);
+    mail_drop(&mail);
+    forgets_records(solo, 0);
+    forgotten(solo, false);
+    assert_null(solo_take(solo, ACTOR_CLOCK, WEFT__MAIL__BODY_GOVERN));
+    rests(solo);
+}
+
 static uint64_t forgets_upto(struct solo *solo) {
     struct mail *mail = solo_take(solo, ACTOR_LOG, WEFT__MAIL__BODY_FORGET);
     if (mail == NULL) return 0;
@@ -111,6 +226,10 @@ int main(void) {
         PRUNE_TEST(prune_does_not_ask_the_owner_of_a_stream),
         PRUNE_TEST(prune_leaves_what_somebody_still_needs),
         PRUNE_TEST(prune_goes_on_while_there_is_more_and_then_rests),
+        PRUNE_TEST(prune_goes_through_origins_and_then_deletions),
+        PRUNE_TEST(prune_rests_when_there_is_nothing_to_forget),
+        PRUNE_TEST(prune_leaves_deletions_that_may_not_be_looked_through),
+        PRUNE_TEST(prune_has_a_silent_member_called_away_and_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
