@@ -301,6 +301,7 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
         surveyed->n_oldest = 0;
         (void)log_save_group(log, now, &why, out);
     } else if (!log->reload_due && log->taking == NULL) {
+        surveyed->newest = last;
         if (!is_alone(log)) survey_records(log, mail, surveyed, first, last);
         surveyed->deleted = survey_deleted(log);
         survey_silent(log, now, mail, surveyed);

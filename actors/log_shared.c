@@ -493,6 +493,7 @@ static enum weft_status take_kept(struct taking *taking, struct bytes bytes,
     if (!record_lasting(&record) || (head != NULL && record.seq <= head->seq)) return WEFT_OK;
     switch (roster_judge(&log->roster, &record)) {
     case ROSTER_UNKNOWN:
+        if (log->roster.count == LIMIT_ROSTER) return WEFT_OK; /* As in take_record(). */
         return refuse(&record, WEFT_NOT_FOUND, "nobody has added that device yet", why);
     case ROSTER_FORGED:
         return refuse(&record, WEFT_DENIED, "its signature is not that device's", why);

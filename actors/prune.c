@@ -20,6 +20,7 @@ struct prune {
     uint64_t next_us;
     struct mail *surveyed; /* while FORGETTING */
     size_t at;             /* what of it is being forgotten: a stream, an origin, deletions */
+    uint64_t newest;       /* place of the newest record at the last survey */
 };
 
 static enum weft_status prune_start(void *self, const struct actor_seed *seed,
@@ -112,9 +113,12 @@ static void prune_next(struct prune *prune, struct instant now, struct outbox *o
         outbox_send(out, ACTOR_LOG, &mail);
         return;
     }
-    mail_drop(&prune->surveyed);
+    /* While the log grows fast it is looked at more often, so that it stays small. */
+    const bool grows = surveyed->newest > prune->newest + LIMIT_LOG_RECORDS / 4;
+    if (surveyed->newest > prune->newest) prune->newest = surveyed->newest;
     prune->state = PRUNE_RESTING;
-    prune->next_us = now.mono_us + LIMIT_PRUNE_US;
+    prune->next_us = now.mono_us + (grows ? LIMIT_PRUNE_US / 10 : LIMIT_PRUNE_US);
+    mail_drop(&prune->surveyed);
 }
 
 /* A member that has been silent for long is said to be away, by a record that all read. */

@@ -41,13 +41,14 @@ struct share_taking {
     struct id source;
     uint8_t *cursor; /* of the chunk that is to be asked for */
     size_t cursor_size, cursor_room;
-    bool early;       /* KEPT goes back to READ */
-    uint64_t lost_us; /* since when the source is not there; 0: it is */
-    bool lost;        /* ... that is long enough: others may give as well */
-    bool under_way;   /* a mail of it is with the log */
-    bool repair;      /* of rows that differ: it need not bring news */
-    bool unite;       /* ... it adds to what is here */
-    bool begun;       /* the log has taken some of it: rows and heads do not go together */
+    bool early;        /* KEPT goes back to READ */
+    uint64_t lost_us;  /* since when the source is not there; 0: it is */
+    uint64_t still_us; /* since when nothing has come of it; 0: something just has */
+    bool lost;         /* ... that is long enough: others may give as well */
+    bool under_way;    /* a mail of it is with the log */
+    bool repair;       /* of rows that differ: it need not bring news */
+    bool unite;        /* ... it adds to what is here */
+    bool begun;        /* the log has taken some of it: rows and heads do not go together */
 };
 
 struct share_peer {

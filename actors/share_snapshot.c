@@ -24,6 +24,7 @@
 #include "engine/wire/snapshot.h"
 
 #define SNAPSHOT_ZSTD_LEVEL 1
+#define SNAPSHOT_STILL_US (4u * (uint64_t)LIMIT_SOURCE_US)
 
 /* ---- where it stands ---- */
 
@@ -74,6 +75,7 @@ void share_forget_peer(struct share *share, uint32_t index) {
 }
 
 void share_follow_taking(struct share *share, bool taking) {
+    share->taking.still_us = 0;
     if (taking || (share->taking.stage != TAKING_END && share->taking.stage != TAKING_FOLLOW))
         return;
     share->taking.stage = TAKING_NONE;
@@ -99,7 +101,7 @@ static void begin_with(struct share *share, const struct share_peer *peer) {
     taking->source = peer->device;
     taking->cursor_size = 0;
     taking->early = false;
-    taking->lost_us = 0;
+    taking->lost_us = taking->still_us = 0;
     taking->lost = taking->repair = taking->unite = false;
 }
 
@@ -121,21 +123,26 @@ static bool may_give(const struct share *share, const struct share_peer *peer) {
            (!peer->told_below || id_compare(&share->settings->device, &peer->device) < 0);
 }
 
-/* Whom to take it from, but for the source that is lost; NULL: nobody now. */
+/* Whom to take it from: another than the source so far if there is one; NULL: nobody now. */
 static struct share_peer *choose(const struct share *share) {
+    struct share_peer *again = NULL;
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         struct share_peer *peer = &share->peers[p];
-        if (may_give(share, peer) && peer->busy_us == 0) return peer;
+        if (!may_give(share, peer) || peer->busy_us != 0) continue;
+        if (!is_source(share, peer)) return peer;
+        again = peer;
     }
-    return NULL;
+    return again;
 }
 
 static bool is_lost(struct share *share, struct instant now) {
     struct share_taking *taking = &share->taking;
+    if (taking->still_us == 0) taking->still_us = now.mono_us == 0 ? 1 : now.mono_us;
     if (find_source(share) != NULL) {
+        /* One that is there and gives nothing, or is busy for ever, is lost as well. */
         taking->lost_us = 0;
-        taking->lost = false;
-        return false;
+        taking->lost = now.mono_us >= taking->still_us + SNAPSHOT_STILL_US;
+        return taking->lost;
     }
     if (taking->lost_us == 0) taking->lost_us = now.mono_us == 0 ? 1 : now.mono_us;
     if (now.mono_us >= taking->lost_us + LIMIT_SOURCE_US) taking->lost = true;
@@ -180,8 +187,11 @@ void share_ask(struct share *share, struct instant now, struct outbox *out) {
 uint64_t share_ask_due(const struct share *share) {
     const struct share_taking *taking = &share->taking;
     uint64_t due = DUE_NEVER;
-    if (taking->stage != TAKING_NONE && taking->lost_us != 0 && !taking->lost)
-        due = taking->lost_us + LIMIT_SOURCE_US;
+    if (taking->stage != TAKING_NONE && !taking->lost) {
+        if (taking->lost_us != 0) due = taking->lost_us + LIMIT_SOURCE_US;
+        if (taking->still_us != 0 && taking->still_us + SNAPSHOT_STILL_US < due)
+            due = taking->still_us + SNAPSHOT_STILL_US;
+    }
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         const struct share_peer *peer = &share->peers[p];
         if (peer->live && peer->busy_us != 0 && peer->busy_us < due) due = peer->busy_us;
@@ -391,6 +401,7 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
     CHECK(peer->under_way > 0 && taking->under_way);
     /* That all is whole may have been told before the end comes home. */
     if (records->status == WEFT_OK && !chunk->finish) taking->begun = true;
+    if (records->status == WEFT_OK) taking->still_us = 0;
     if (records->status == WEFT_OK && chunk->more) {
         records->stamp = 0;
         outbox_send(out, ACTOR_CLOCK, in);
