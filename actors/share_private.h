@@ -45,6 +45,7 @@ struct share_taking {
     uint64_t lost_us;  /* since when the source is not there; 0: it is */
     uint64_t still_us; /* since when nothing has come of it; 0: something just has */
     bool lost;         /* ... that is long enough: others may give as well */
+    uint64_t ahead_us; /* since when all that could be had lies ahead of the clock; 0: not */
     bool under_way;    /* a mail of it is with the log */
     bool repair;       /* of rows that differ: it need not bring news */
     bool unite;        /* ... it adds to what is here */

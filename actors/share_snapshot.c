@@ -11,8 +11,8 @@
  *      nothing because it is taking one itself; then all begins anew.
  *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
  *      that is taking gives nothing, so both would wait for ever.
- *   3. A chunk goes to the log only if it is sound, and no stamp in it ahead of the clock; the
- *      clock passes them all, and those of the heads.
+ *   3. A chunk goes to the log only if it is sound, and, where such can be had, no stamp in it is
+ *      ahead of the clock; the clock passes them all, and those of the heads.
  * Not here: what a snapshot does to rows and heads (log). */
 #include <stdlib.h>
 
@@ -24,6 +24,7 @@
 #include "engine/wire/snapshot.h"
 
 #define SNAPSHOT_ZSTD_LEVEL 1
+#define SNAPSHOT_AHEAD_US 10000000u /* by so much more may two clocks differ that are not wrong */
 #define SNAPSHOT_STILL_US (4u * (uint64_t)LIMIT_SOURCE_US)
 
 /* ---- where it stands ---- */
@@ -80,6 +81,7 @@ void share_follow_taking(struct share *share, bool taking) {
         return;
     share->taking.stage = TAKING_NONE;
     share->taking.begun = share->taking.repair = share->taking.unite = false;
+    share->taking.ahead_us = 0;
 }
 
 static bool is_source(const struct share *share, const struct share_peer *peer) {
@@ -310,6 +312,13 @@ static const char *chunk_fault(const struct share *share, const Weft__Chunk *chu
     return NULL;
 }
 
+/* Of those who could give, all have stamps that lie ahead: one of the clocks is wrong, and no later
+ * try will be better. They are taken then; the clock is not moved by them. */
+static bool waited(struct share_taking *taking, struct instant now) {
+    if (taking->ahead_us == 0) taking->ahead_us = now.mono_us == 0 ? 1 : now.mono_us;
+    return now.mono_us >= taking->ahead_us + SNAPSHOT_AHEAD_US;
+}
+
 bool share_on_chunk(struct share *share, struct instant now, struct mail **in, struct outbox *out) {
     Weft__Records *records = (*in)->body.records;
     Weft__Chunk *chunk = records->chunk;
@@ -352,8 +361,8 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         peer->below = peer->asked = false;
         return false;
     }
-    if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS) {
-        later(peer, now); /* Its time has come there, and soon will here; or its clock is wrong. */
+    if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS && !waited(taking, now)) {
+        later(peer, now); /* Its time has come there, and soon will here; or a clock is wrong. */
         const struct share_peer *other = choose(share);
         if (other != NULL) begin_with(share, other);
         return false;
