@@ -2,8 +2,8 @@
  *   1. heads never runs ahead of what is committed and synced here: it moves by mails of the log.
  *   2. One step encodes or decodes at most one batch, so that nobody waits long for a turn.
  *   3. What leaves for a peer is covered by its credit: batches by batches, notes by notes.
- * The files: bulk_send.c (out), bulk_receive.c (in), bulk_source.c (from whom, and what is said).
- */
+ * The files: bulk_send.c (out), bulk_receive.c (in), bulk_source.c (from whom, and what is said),
+ * bulk_narrow.c (sweeps of what differs). */
 #include "actors/bulk.h"
 
 #include <stdlib.h>
@@ -97,6 +97,7 @@ static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
     source->cursor = 0;
     source->asked = false;
     source->expected = STREAM_WITHDRAWN;
+    if (!repair->whole) bulk_narrow_begin(bulk, source);
     bulk->sources_due = bulk->notes_due = true;
 }
 
@@ -128,6 +129,7 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
     vector_free(&peer->held);
     vector_free(&peer->told);
     free(peer->wants);
+    bulk_narrow_left(bulk, index);
     *peer = (struct bulk_peer){.under_way = peer->under_way};
     bulk->live_count--;
     for (uint32_t i = 0; i < bulk->source_count; i++) {
@@ -230,6 +232,9 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     case WEFT__MAIL__BODY_PACKED:
         bulk_packed(bulk, now, body->packed, out);
         break;
+    case WEFT__MAIL__BODY_RANGES:
+        bulk_ranges(bulk, now, body->ranges);
+        break;
     case WEFT__MAIL__BODY_WANTED:
         bulk_wanted(bulk, now, body->wanted);
         break;
@@ -261,6 +266,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     if (now.mono_us >= bulk->look_us) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
     if (bulk->group_open) return; /* More of the same commit follows: one batch for all of it. */
     if (bulk->sources_due) bulk_choose(bulk);
+    bulk_narrow(bulk, now, out);
     if (bulk->notes_due) bulk_notes(bulk, now, out);
     if (bulk->serve_due && bulk->retry_us == DUE_NEVER) (void)bulk_serve(bulk, now, out);
 }
@@ -271,6 +277,8 @@ static uint64_t bulk_due(const void *self) {
     if (bulk->serve_due && bulk->retry_us == DUE_NEVER) return 0;
     uint64_t due = bulk_source_due(bulk);
     if (bulk->pause_us < due) due = bulk->pause_us;
+    const uint64_t narrow_us = bulk_narrow_due(bulk);
+    if (narrow_us < due) due = narrow_us;
     /* Nobody says when the roster grows. */
     if (bulk->unknown && bulk->look_us < due) due = bulk->look_us;
     return due < bulk->retry_us ? due : bulk->retry_us;
@@ -283,7 +291,9 @@ static void bulk_stop(void *self) {
         vector_free(&bulk->peers[p].told);
         free(bulk->peers[p].wants);
         mail_drop(&bulk->peers[p].left);
+        free(bulk->peers[p].counting);
     }
+    bulk_narrow_stop(bulk);
     free(bulk->peers);
     free(bulk->sources);
     bulk_cache_clear(bulk);
@@ -309,6 +319,7 @@ static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
     if (bulk->tail == NULL || bulk->zip == NULL || bulk->peers == NULL) {
         load.status = WEFT_NO_MEMORY;
     }
+    if (load.status == WEFT_OK) load.status = bulk_narrow_start(bulk);
     enum weft_status status = load.status;
     if (status == WEFT_OK)
         status = reader_open(settings->path, settings->vfs, BULK_READER_CACHE, settings->models,

@@ -19,6 +19,7 @@
 struct want {
     struct stream stream;
     uint64_t cursor; /* STREAM_WITHDRAWN: nothing */
+    uint64_t until;  /* not beyond; 0: as it grows */
     bool sweep;
     uint64_t pause_us; /* not served before: it was asked for again from an earlier place */
 };
@@ -38,6 +39,7 @@ struct bulk_peer {
     uint32_t done_bytes;
     uint32_t under_way; /* received ones between clock and log; kept beyond the session's end */
     struct mail *left;  /* the session's end, to be answered when none is under way */
+    struct counting *counting; /* ranges that it has asked about; NULL: it never did */
     bool faulty; /* it broke the protocol: nothing large of this session is unpacked any more */
     char fault[LIMIT_ERROR_BYTES];
 };
@@ -48,6 +50,7 @@ struct source {
     uint32_t peer; /* BULK_NOBODY */
     bool asked;    /* the peer has been asked from the present place */
     bool sweeping;
+    bool narrow;       /* ranges are to be compared before it is asked */
     bool blocked;      /* it carries something this version cannot apply */
     uint64_t cursor;   /* of the sweep */
     uint64_t expected; /* where the next batch must begin */
@@ -79,16 +82,19 @@ struct bulk {
     uint32_t source_count;
     struct cached cache[BULK_CACHE];
     uint64_t cache_clock;
-    bool serve_due;    /* something may be sendable */
-    bool notes_due;    /* something may have to be said */
-    bool sources_due;  /* sources may have to be chosen anew */
-    bool group_open;   /* more mails of one commit follow */
-    bool room_due;     /* transactions were let go: the host may be waiting for that */
-    uint64_t retry_us; /* after reading failed; DUE_NEVER */
-    uint32_t seats;    /* of the board, as many as are known here */
-    bool unknown;      /* a remote holds rows of an owner who is not among them */
-    uint64_t look_us;  /* at the board, then */
-    uint64_t pause_us; /* a want that pauses can be served then; DUE_NEVER */
+    bool serve_due;        /* something may be sendable */
+    bool notes_due;        /* something may have to be said */
+    bool sources_due;      /* sources may have to be chosen anew */
+    bool group_open;       /* more mails of one commit follow */
+    bool room_due;         /* transactions were let go: the host may be waiting for that */
+    uint64_t retry_us;     /* after reading failed; DUE_NEVER */
+    uint32_t seats;        /* of the board, as many as are known here */
+    bool unknown;          /* a remote holds rows of an owner who is not among them */
+    uint64_t look_us;      /* at the board, then */
+    uint64_t pause_us;     /* a want that pauses can be served then; DUE_NEVER */
+    struct narrow *narrow; /* the sweep that only some ranges need */
+    uint32_t narrow_count; /* sources that wait for that */
+    uint32_t counting;     /* peers that ranges are counted for */
 };
 
 /* ---- bulk_send.c ---- */
@@ -116,6 +122,27 @@ void bulk_choose(struct bulk *bulk);
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out);
 /* When a source may be asked again. */
 uint64_t bulk_source_due(const struct bulk *bulk);
+
+/* ---- bulk_narrow.c ---- */
+
+enum weft_status bulk_narrow_start(struct bulk *bulk);
+void bulk_narrow_stop(struct bulk *bulk);
+/* A sweep has been begun: what differs is found first. */
+void bulk_narrow_begin(struct bulk *bulk, struct source *source);
+/* A sweep goes on as a whole one, or has ended. Nothing if it is whole anyway. */
+void bulk_narrow_drop(struct bulk *bulk, struct source *source);
+/* A session has ended. */
+void bulk_narrow_left(struct bulk *bulk, uint32_t index);
+/* A remote has asked, or answered. */
+void bulk_ranges(struct bulk *bulk, struct instant now, const Weft__Ranges *ranges);
+/* Goes on, by one slice of rows and by what can be said. */
+void bulk_narrow(struct bulk *bulk, struct instant now, struct outbox *out);
+uint64_t bulk_narrow_due(const struct bulk *bulk);
+/* The end of what a source is asked for; 0: there is none. */
+uint64_t bulk_narrow_until(struct bulk *bulk, const struct source *source);
+
+/* ---- for all ---- */
+
 void bulk_notice(struct bulk *bulk, int model, const struct id *device,
                  const struct weft_error *why, struct outbox *out);
 

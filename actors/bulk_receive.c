@@ -290,10 +290,13 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
     source->sweeping = incoming->sweeping; /* Another source may be called for: see choose(). */
     if (incoming->sweeping) source->cursor = incoming->position;
     if (incoming->status != WEFT_OK) {
+        /* Other rows were on their way when the sweep began. */
+        if (incoming->rows->sweep) bulk_narrow_drop(bulk, source);
         source->asked = false;
         source->expected = STREAM_WITHDRAWN;
         if (incoming->status != WEFT_INVALID) source->retry_us = now.mono_us + LIMIT_RETRY_US;
     } else if (was_sweeping != source->sweeping) {
+        bulk_narrow_drop(bulk, source);
         source->asked = false; /* A sweep begins at 0, and ends with an ordinary request. */
         source->expected = STREAM_WITHDRAWN;
     }
@@ -302,6 +305,7 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
         CHECK(vector_advance(&bulk->heads, &stream, incoming->position, NULL) == WEFT_OK);
     }
     bulk->sources_due = bulk->serve_due = bulk->notes_due = true;
+    if (incoming->rows->same) return; /* It came from nobody. */
     done(bulk, &bulk->peers[incoming->peer], incoming->session, incoming->wire_bytes);
     come_home(&bulk->peers[incoming->peer], incoming->peer, out);
 }

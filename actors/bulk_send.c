@@ -55,7 +55,7 @@ void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *want
         uint64_t pause_us = want == NULL ? 0 : pause(want, now, place->position);
         if (want == NULL) want = add_want(peer);
         if (want == NULL) return;
-        *want = (struct want){stream, place->position, place->sweep, pause_us};
+        *want = (struct want){stream, place->position, place->until, place->sweep, pause_us};
     }
     bulk->serve_due = true;
 }
@@ -66,6 +66,7 @@ static struct want *next_want(struct bulk *bulk, struct bulk_peer *peer, struct 
         struct want *want = &peer->wants[(peer->want_next + i) % peer->want_count];
         if (want->cursor == STREAM_WITHDRAWN) continue;
         if (vector_get(&bulk->heads, &want->stream) <= want->cursor) continue;
+        if (want->until != 0 && want->until <= want->cursor) continue;
         if (want->pause_us > now.mono_us) {
             if (want->pause_us < bulk->pause_us) bulk->pause_us = want->pause_us;
             continue;
@@ -85,7 +86,7 @@ void bulk_cache_clear(struct bulk *bulk) {
 }
 
 static struct mail *cache_get(struct bulk *bulk, const struct want *want) {
-    for (uint32_t i = 0; i < BULK_CACHE && !want->sweep; i++) {
+    for (uint32_t i = 0; i < BULK_CACHE && !want->sweep && want->until == 0; i++) {
         struct cached *cached = &bulk->cache[i];
         if (cached->mail == NULL) continue;
         const Weft__Batch *batch = cached->mail->body.batch;
@@ -191,7 +192,7 @@ static enum weft_status encode(struct bulk *bulk, const struct want *want,
 /* From memory, if the cursor stands at the beginning of a run that is still there. */
 static bool gather_tail(struct bulk *bulk, const struct want *want, struct material *material) {
     struct tail_found found;
-    if (want->sweep) return false;
+    if (want->sweep || want->until != 0) return false;
     if (!tail_find(bulk->tail, &want->stream, want->cursor, bulk->settings->batch_rows,
                    material->slices, BULK_SLICES, &found)) {
         return false;
@@ -219,9 +220,9 @@ static enum weft_status gather_disk(struct bulk *bulk, const struct want *want,
                                     struct arena *scratch, struct material *material,
                                     struct weft_error *why) {
     struct reader_batch read = {0};
-    enum weft_status status =
-        reader_after(bulk->reader, &want->stream, want->cursor, want->sweep,
-                     bulk->settings->batch_rows, LIMIT_BATCH_RAW, scratch, &read, why);
+    enum weft_status status = reader_between(
+        bulk->reader, &want->stream, want->cursor, want->until == 0 ? UINT64_MAX : want->until,
+        want->sweep, bulk->settings->batch_rows, LIMIT_BATCH_RAW, scratch, &read, why);
     if (status != WEFT_OK) return status;
     board_add(bulk->board->batches_from_disk, 1);
     if (read.sweep) {
@@ -267,7 +268,8 @@ static enum weft_status make_batch(struct bulk *bulk, const struct want *want, s
         if (status != WEFT_OK) (void)status_fail(why, status, 0, "a batch could not be packed");
     }
     arena_drop(&scratch);
-    if (status == WEFT_OK && bulk->live_count > 1 && !material.sweep) cache_put(bulk, *batch);
+    if (status == WEFT_OK && bulk->live_count > 1 && !material.sweep && want->until == 0)
+        cache_put(bulk, *batch);
     return status;
 }
 
@@ -286,6 +288,7 @@ static bool serve_peer(struct bulk *bulk, uint32_t index, struct instant now, st
     const Weft__Batch *batch = mail->body.batch;
     /* An empty batch that does not move on says "begin a sweep": wait for the remote's answer. */
     want->cursor = batch->upto > want->cursor ? batch->upto : STREAM_WITHDRAWN;
+    if (want->until != 0 && want->cursor >= want->until) want->cursor = STREAM_WITHDRAWN;
     peer->batches--;
     outbox_send(out, ACTOR_PEER + index, &mail);
     return true;

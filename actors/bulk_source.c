@@ -94,8 +94,8 @@ void bulk_choose(struct bulk *bulk) {
 /* ---- requests ---- */
 
 static bool wants_asking(const struct source *source, uint32_t peer, struct instant now) {
-    return source->peer == peer && !source->asked && !source->blocked && source->in_flight == 0 &&
-           source->retry_us <= now.mono_us;
+    return source->peer == peer && !source->asked && !source->blocked && !source->narrow &&
+           source->in_flight == 0 && source->retry_us <= now.mono_us;
 }
 
 /* Whether a peer is to be told that it is no longer asked: not if it is about to be asked anew. */
@@ -136,6 +136,7 @@ static void send_request(struct bulk *bulk, uint32_t index, struct instant now,
             Weft__Place *place = request->places[request->n_places++];
             fill_place(mail, place, &source->stream, position);
             place->sweep = source->sweeping;
+            place->until = bulk_narrow_until(bulk, source);
             source->asked = true;
             source->expected = position;
             if (source->withdraw == index) source->withdraw = BULK_NOBODY; /* Chosen again. */

@@ -6,8 +6,8 @@
  *                                  └─► no: told to the host, once ─► not the owner's own word: that
  *                                          │                         is all
  *                                          └─► rows of an owner that has itself said otherwise are
- *                                              swept: taken again from the beginning, from it or
- *                                              from whoever holds as much
+ *                                              swept: taken again, from it or from whoever holds
+ *                                              as much, where ranges differ (bulk_narrow.c)
  *
  * A device says what it holds a second after it has come to hold more, so this compares at the end
  * of every catch-up. A member's last statement is kept, since what it says may be reached here
@@ -28,6 +28,7 @@
 
 #define REPAIR_US 1000000u /* between two repairs of one stream; doubled each time */
 #define REPAIR_DOUBLINGS 10u
+#define REPAIR_NARROW 3u   /* so many sweeps are narrow; those after them leave nothing out */
 #define REPAIR_PATIENCE 5u /* so many of these pauses, for members that have not spoken yet */
 
 /* ---- what is compared ---- */
@@ -119,7 +120,7 @@ static void tell(struct log *log, const struct member *member, const struct stre
                       "table \"%s\"%s%s: member %s holds as much as this device, but not the same; "
                       "%s",
                       table, shared ? "" : ", rows of ", shared ? "" : owner, who,
-                      repair   ? "it is their owner, so they are taken again from the beginning"
+                      repair   ? "it is their owner, so what differs is taken again"
                       : own    ? "they are this device's: that member will take them again"
                       : shared ? "what most members have is taken, or what each has is put together"
                                : "nothing is done until their owner has said what is right");
@@ -246,7 +247,8 @@ static void judge(struct comparing *comparing, const struct stream *stream, cons
     }
     if (!repair) return;
     if (comparing->now.mono_us >= differing->due_us && !comparing->swept &&
-        log_sweep_again(log, comparing->now, stream, comparing->out) == WEFT_OK) {
+        log_sweep_again(log, comparing->now, stream, differing->tries >= REPAIR_NARROW,
+                        comparing->out) == WEFT_OK) {
         note_try(comparing, differing);
         comparing->swept = true;
     }

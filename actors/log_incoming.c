@@ -7,7 +7,10 @@
  *   a sweep's batch, continuing the cursor ────────► applied with deletion ──► bulk
  *
  * A sweep walks the whole stream again beside the position, which stays: what was acknowledged is
- * not taken back. When the cursor reaches the position, the sweep has replaced it. Invariants
+ * not taken back. When the cursor reaches the position, the sweep has replaced it. Bulk passes over
+ * ranges that are known to be the same (bulk_narrow.c): their batches have no rows, and delete
+ * none.
+ * Invariants
  *   1. A batch is applied only if it begins where the stream, or its sweep, stands.
  *   2. Every mail that came in goes to bulk, once, with what became of it. */
 #include <stdlib.h>
@@ -91,8 +94,10 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
          * else: what belongs there comes again. */
         const uint64_t before = log->remote.written;
         Weft__Rows last = *rows;
+        if (rows->same) last.after = rows->upto;
         if (done && rows->upto < INT64_MAX) last.upto = INT64_MAX;
-        status = writer_apply_remote(log->writer, &stream.owner, &last, &log->remote, why);
+        if (last.upto > last.after)
+            status = writer_apply_remote(log->writer, &stream.owner, &last, &log->remote, why);
         if (log->remote.written != before) log->changed_models |= UINT64_C(1) << (rows->model - 1);
     }
     if (status == WEFT_OK && rows->settled != 0) {
@@ -115,7 +120,7 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
 }
 
 enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
-                                 struct outbox *out) {
+                                 bool whole, struct outbox *out) {
     struct weft_error why = {0};
     CHECK(!id_equal(&stream->owner, &log->settings->device));
     if (find_sweep(log, stream) != NULL) return WEFT_OK;
@@ -137,6 +142,7 @@ enum weft_status log_sweep_again(struct log *log, struct instant now, const stru
     CHECK(repair->place != NULL);
     CHECK(mail_bytes(mail, &repair->place->owner, stream->owner.bytes, WEFT_ID_SIZE));
     repair->place->model = stream->model;
+    repair->whole = whole;
     outbox_send(out, ACTOR_BULK, &mail);
     return WEFT_OK;
 }
@@ -155,8 +161,10 @@ static void on_sweep(struct log *log, struct instant now, struct mail **in, stru
         answer(log, in, WEFT_INVALID, out);
         return;
     }
-    if (!begins && rows->after != 0 && rows->horizon > sweep->horizon) {
-        /* The source forgot more meanwhile: rows taken before may be dead, and none would say. */
+    if (!begins && rows->after != 0 &&
+        (rows->horizon > sweep->horizon || (rows->same && rows->horizon < sweep->horizon))) {
+        /* The source forgot more meanwhile: rows taken before may be dead, and none would say; nor
+         * does anybody of those that were compared before. */
         sweep->cursor = 0;
         answer(log, in, WEFT_INVALID, out);
         return;

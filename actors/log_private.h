@@ -177,9 +177,10 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
 enum weft_status log_save_group(struct log *log, struct instant now, struct weft_error *cause,
                                 struct outbox *out);
 enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
-/* Begins to sweep a stream of another owner that is held, unless that is under way. */
+/* Begins to sweep a stream of another owner that is held, unless that is under way: what differs of
+ * it, or all. */
 enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
-                                 struct outbox *out);
+                                 bool whole, struct outbox *out);
 
 /* ---- log_scan.c: rescans ---- */
 

@@ -356,6 +356,12 @@ static void on_bulk(struct peer *peer, struct instant now, struct mail **in, str
             peer_end(peer, now, WEFT_NO_MEMORY, "no memory for a request", out);
         }
         break;
+    case WEFT__MAIL__BODY_RANGES:
+        peer->grant_notes++;
+        if (peer_say_ranges(peer, body->ranges) != WEFT_OK) {
+            peer_end(peer, now, WEFT_NO_MEMORY, "no memory for digests", out);
+        }
+        break;
     case WEFT__MAIL__BODY_HELD:
         on_held(peer, now, body->held, out);
         break;
@@ -497,6 +503,7 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
     case WEFT__MAIL__BODY_BATCH:
     case WEFT__MAIL__BODY_HELD:
     case WEFT__MAIL__BODY_REQUEST:
+    case WEFT__MAIL__BODY_RANGES:
     case WEFT__MAIL__BODY_LEFT:
     case WEFT__MAIL__BODY_SHIPMENT:
     case WEFT__MAIL__BODY_SHARED_REQUEST:

@@ -38,6 +38,7 @@ static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
         uint64_t position = places[i]->position;
         if (places[i]->owner.len != WEFT_ID_SIZE) return NULL;
         if (position > INT64_MAX && position != besides) return NULL;
+        if (places[i]->until > INT64_MAX) return NULL;
         const struct model *model =
             models_owned_named(peer->settings->models, places[i]->model, strlen(places[i]->model));
         if (model == NULL) continue;
@@ -52,6 +53,7 @@ static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
         place->model = model->id;
         place->position = position;
         place->sweep = places[i]->sweep;
+        place->until = places[i]->until;
     }
     return out;
 }
@@ -94,6 +96,70 @@ static enum weft_status on_ack(struct peer *peer, const Weft__Wire__StateAck *ac
     return WEFT_OK;
 }
 
+/* ---- ranges of a stream ---- */
+
+/* A mail about a stream; NULL when it is of a model that is not known here. */
+static struct mail *ranges_mail(struct peer *peer, const ProtobufCBinaryData *owner,
+                                const char *name, uint64_t position, struct outbox *out) {
+    const struct model *model = models_owned_named(peer->settings->models, name, strlen(name));
+    Weft__Ranges *ranges = NULL;
+    if (model == NULL) return NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RANGES, &ranges);
+    CHECK(mail_bytes(mail, &ranges->owner, owner->data, owner->len));
+    ranges->peer = peer->index;
+    ranges->model = model->id;
+    ranges->position = position;
+    return mail;
+}
+
+static uint64_t *mail_sums(struct mail *mail, const uint64_t *sums, size_t count) {
+    uint64_t *copy = arena_take(&mail->arena, count * sizeof *copy + 1);
+    CHECK(copy != NULL);
+    if (count != 0) memcpy(copy, sums, count * sizeof *copy);
+    return copy;
+}
+
+static enum weft_status on_digest_request(struct peer *peer,
+                                          const Weft__Wire__DigestRequest *request,
+                                          struct outbox *out, struct weft_error *why) {
+    const size_t count = request->n_bounds;
+    bool sound = request->owner.len == WEFT_ID_SIZE && request->position <= INT64_MAX &&
+                 count >= 1 && count <= LIMIT_RANGES &&
+                 request->bounds[count - 1] == request->position;
+    for (size_t i = 0; i < count && sound; i++)
+        sound = request->bounds[i] > (i == 0 ? 0 : request->bounds[i - 1]);
+    if (!sound) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a DigestRequest with ranges that cannot be");
+    }
+    struct mail *mail = ranges_mail(peer, &request->owner, request->model, request->position, out);
+    if (mail == NULL) return WEFT_OK;
+    mail->body.ranges->bounds = mail_sums(mail, request->bounds, count);
+    mail->body.ranges->n_bounds = count;
+    emit(peer, &mail, out);
+    return WEFT_OK;
+}
+
+static enum weft_status on_digest_response(struct peer *peer,
+                                           const Weft__Wire__DigestResponse *response,
+                                           struct outbox *out, struct weft_error *why) {
+    if (response->owner.len != WEFT_ID_SIZE || response->position > INT64_MAX ||
+        response->n_sums > LIMIT_RANGES || response->horizon > INT64_MAX ||
+        response->settled > INT64_MAX) {
+        return status_fail(why, WEFT_PROTOCOL, 0, "a DigestResponse with numbers that cannot be");
+    }
+    struct mail *mail =
+        ranges_mail(peer, &response->owner, response->model, response->position, out);
+    if (mail == NULL) return WEFT_OK;
+    Weft__Ranges *ranges = mail->body.ranges;
+    ranges->answer = true;
+    ranges->sums = mail_sums(mail, response->sums, response->n_sums);
+    ranges->n_sums = response->n_sums;
+    ranges->horizon = response->horizon;
+    ranges->settled = response->settled;
+    emit(peer, &mail, out);
+    return WEFT_OK;
+}
+
 static enum weft_status on_farewell(struct peer *peer, const Weft__Wire__Wire *wire,
                                     struct weft_error *why) {
     const bool goodbye = wire->body_case == WEFT__WIRE__WIRE__BODY_GOODBYE;
@@ -127,6 +193,10 @@ static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wi
         return on_request(peer, wire->state_request, out, why);
     case WEFT__WIRE__WIRE__BODY_STATE_ACK:
         return on_ack(peer, wire->state_ack, out, why);
+    case WEFT__WIRE__WIRE__BODY_DIGEST_REQUEST:
+        return on_digest_request(peer, wire->digest_request, out, why);
+    case WEFT__WIRE__WIRE__BODY_DIGEST_RESPONSE:
+        return on_digest_response(peer, wire->digest_response, out, why);
     case WEFT__WIRE__WIRE__BODY_CREDIT:
         if (wire->credit->bytes > LIMIT_WINDOW - peer->window ||
             wire->credit->shared > LIMIT_SHARED_WINDOW - peer->shared_window) {

@@ -81,6 +81,7 @@ static Weft__Wire__Place **wire_places(struct peer *peer, struct parcel *parcel,
         list[used].model = (char *)model->name;
         list[used].position = places[i]->position;
         list[used].sweep = places[i]->sweep;
+        list[used].until = places[i]->until;
         pointers[used] = &list[used];
         used++;
     }
@@ -117,6 +118,35 @@ enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held) {
     }
     parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_STATE_ACK;
     parcel->wire.state_ack = &message;
+    return parcel_send(peer, parcel);
+}
+
+enum weft_status peer_say_ranges(struct peer *peer, const Weft__Ranges *ranges) {
+    const struct model *model = models_get(peer->settings->models, ranges->model);
+    CHECK(model != NULL);
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__DigestRequest request = WEFT__WIRE__DIGEST_REQUEST__INIT;
+    Weft__Wire__DigestResponse response = WEFT__WIRE__DIGEST_RESPONSE__INIT;
+    if (!ranges->answer) {
+        request.owner = ranges->owner;
+        request.model = (char *)model->name;
+        request.position = ranges->position;
+        request.bounds = ranges->bounds;
+        request.n_bounds = ranges->n_bounds;
+        parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_DIGEST_REQUEST;
+        parcel->wire.digest_request = &request;
+        return parcel_send(peer, parcel);
+    }
+    response.owner = ranges->owner;
+    response.model = (char *)model->name;
+    response.position = ranges->position;
+    response.sums = ranges->sums;
+    response.n_sums = ranges->n_sums;
+    response.horizon = ranges->horizon;
+    response.settled = ranges->settled;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_DIGEST_RESPONSE;
+    parcel->wire.digest_response = &response;
     return parcel_send(peer, parcel);
 }
 

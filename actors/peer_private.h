@@ -110,6 +110,7 @@ void peer_receive(struct peer *peer, struct instant now, struct outbox *out);
 enum weft_status peer_say_hello(struct peer *peer);
 enum weft_status peer_say_request(struct peer *peer, const Weft__Request *request);
 enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held);
+enum weft_status peer_say_ranges(struct peer *peer, const Weft__Ranges *ranges);
 enum weft_status peer_say_credit(struct peer *peer);
 enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo);
 enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text);

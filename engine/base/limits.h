@@ -51,6 +51,7 @@
 #define LIMIT_COMPRESS_MIN 512u        /* smaller messages travel as they are */
 #define LIMIT_REKEY_RECORDS (1u << 20) /* sealed records under one key */
 #define LIMIT_REKEY_BYTES (1u << 30)   /* ... and their bytes */
+#define LIMIT_RANGES 256u              /* of a stream, whose digests one message compares */
 #define LIMIT_RECORD (256u << 10)      /* one record of the shared log, as it is signed */
 #define LIMIT_ATTEST (128u << 10)      /* a statement of what a device holds, as it is signed */
 /* Rows of one table in a chunk of a snapshot. A key and a value came in one record; with them go
@@ -81,6 +82,7 @@
 #define LIMIT_SNAPSHOT_ROWS 2000u    /* rows looked at per slice of a snapshot's end */
 #define LIMIT_LOG_RECORDS 256u       /* of the shared log, that stay for who comes back soon */
 #define LIMIT_FORGET_ROWS 1000u      /* tombstones forgotten per slice */
+#define LIMIT_DIGEST_ROWS 4096u      /* hashed per slice of a comparison of ranges */
 #define LIMIT_SCAN_ROWS 1000u        /* rows deleted per slice of a rescan's end */
 #define LIMIT_SCAN_RANGE (1u << 24)  /* stamps kept for the tombstones of a rescan's end */
 
@@ -107,6 +109,8 @@
 #define LIMIT_SOURCE_US 30000000u     /* a snapshot waits that long for who began to give it */
 #define LIMIT_PATIENCE_MS 2592000000u /* 30 days, after which a silent member is away */
 #define LIMIT_PRUNE_US 5000000u       /* between two surveys */
+#define LIMIT_RANGES_US 5000000u      /* for an answer about ranges, and 10 us for each row */
+#define LIMIT_NARROW_US 30000000u     /* a narrow sweep that does not move goes on as a whole one */
 #define LIMIT_RETRY_US 1000000u       /* after a commit failed for want of space */
 
 #endif

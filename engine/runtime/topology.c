@@ -37,7 +37,7 @@
 
 /* Orders to listen that the façade lets be under way at once. */
 #define TOPOLOGY_LISTENS 64u
-/* Notes (Held, Request, Left) that a peer lets bulk have under way. */
+/* Notes (Held, Request, Ranges, Left) that a peer lets bulk have under way. */
 #define TOPOLOGY_NOTES 8u
 
 #define TOPOLOGY_ANSWERS 2048u
@@ -86,9 +86,10 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_BULK, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
      .slots_per_peer = LIMIT_PEER_PACKED,
      .mails = {MAIL(INCOMING)},
-     .why_enough = "received batches inside the engine (peers × LIMIT_PEER_PACKED)"},
+     .why_enough = "received batches inside the engine (peers × LIMIT_PEER_PACKED), and one that "
+                   "passes over a range"},
     {.from = ACTOR_BULK, .to = ACTOR_PEER, .kind = EDGE_ANSWER, .slots = TOPOLOGY_BATCHES,
-     .mails = {MAIL(BATCH), MAIL(HELD), MAIL(REQUEST), MAIL(LEFT)},
+     .mails = {MAIL(BATCH), MAIL(HELD), MAIL(REQUEST), MAIL(RANGES), MAIL(LEFT)},
      .why_enough = "batches (LIMIT_PEER_BATCHES) and notes that the peer has granted"},
 
     {.from = ACTOR_SHARE, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
@@ -101,7 +102,8 @@ const struct edge_rule topology_rules[] = {
      .why_enough = "shipments (LIMIT_PEER_SHIPMENTS) and notes that the peer has granted"},
 
     {.from = ACTOR_PEER, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = 32,
-     .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(WANTED), MAIL(GRANTED), MAIL(HOLDS), MAIL(PACKED)}},
+     .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(WANTED), MAIL(GRANTED), MAIL(HOLDS), MAIL(PACKED),
+               MAIL(RANGES)}},
     {.from = ACTOR_PEER, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 16,
      .mails = {MAIL(ACKED), MAIL(SHARED_ACKED), MAIL(ATTESTED)}},
     {.from = ACTOR_PEER, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 32,

@@ -22,6 +22,7 @@
 
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/store/digest.h"
 #include "engine/store/packed.h"
 #include "engine/store/statement.h"
 
@@ -61,6 +62,7 @@ struct reader {
     sqlite3_stmt *fixed[FIXED_COUNT];
     sqlite3_stmt **rows; /* by model id - 1 */
     struct weft_value values[LIMIT_COLUMNS];
+    struct packed key;
 };
 
 /* ---- opening --------------------------------------------------------------------------------- */
@@ -103,6 +105,7 @@ void reader_close(struct reader *reader) {
     }
     int code = sqlite3_close(reader->db);
     CHECK(code == SQLITE_OK);
+    packed_free(&reader->key);
     free(reader->rows);
     free(reader->path);
     free(reader);
@@ -272,8 +275,8 @@ static enum weft_status place_read(struct reader *reader, const struct stream *s
 
 /* What reader_after() does inside its transaction. */
 static enum weft_status batch_read(struct reading *reading, const struct stream *stream,
-                                   uint64_t after, uint32_t rows_max, size_t bytes_max,
-                                   struct reader_batch *out) {
+                                   uint64_t after, uint64_t until, uint32_t rows_max,
+                                   size_t bytes_max, struct reader_batch *out) {
     Weft__Rows *rows = out->rows;
     uint32_t owner = 0;
     uint64_t last = after;
@@ -283,11 +286,13 @@ static enum weft_status batch_read(struct reading *reading, const struct stream 
     /* A sweep goes on where it stands, also below the horizon: it has seen all from 0 on. */
     out->sweep = after != 0 && after < rows->horizon && !rows->sweep;
     if (out->sweep || after >= out->position) return WEFT_OK;
-    status = reading_begin(reading, owner, after, out->position);
+    const uint64_t end = until < out->position ? until : out->position;
+    status = reading_begin(reading, owner, after, end);
     if (status == WEFT_OK) status = reading_run(reading, rows_max, bytes_max, &last);
     if (status == WEFT_OK) {
-        out->more = reading_next(reading) != NULL;
-        rows->upto = out->more ? last : out->position;
+        const bool cut = reading_next(reading) != NULL;
+        rows->upto = cut ? last : end;
+        out->more = cut || end < out->position;
     }
     reading_end(reading);
     return status;
@@ -296,6 +301,15 @@ static enum weft_status batch_read(struct reading *reading, const struct stream 
 enum weft_status reader_after(struct reader *reader, const struct stream *stream, uint64_t after,
                               bool sweep, uint32_t rows_max, size_t bytes_max, struct arena *arena,
                               struct reader_batch *out, struct weft_error *why) {
+    return reader_between(reader, stream, after, UINT64_MAX, sweep, rows_max, bytes_max, arena, out,
+                          why);
+}
+
+enum weft_status reader_between(struct reader *reader, const struct stream *stream, uint64_t after,
+                                uint64_t until, bool sweep, uint32_t rows_max, size_t bytes_max,
+                                struct arena *arena, struct reader_batch *out,
+                                struct weft_error *why) {
+    CHECK(after < until);
     CHECK(reader != NULL && stream != NULL && arena != NULL && out != NULL);
     CHECK(rows_max >= 1 && rows_max <= LIMIT_ROWS);
     const struct model *model = models_get(reader->models, stream->model);
@@ -317,10 +331,76 @@ enum weft_status reader_after(struct reader *reader, const struct stream *stream
 
     status = statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
     if (status != WEFT_OK) return status;
-    status = batch_read(&reading, stream, after, rows_max, bytes_max, out);
+    status = batch_read(&reading, stream, after, until, rows_max, bytes_max, out);
     /* Ending a transaction that only read cannot lose anything, so its answer does not matter. */
     (void)statement_run(reader->fixed[FIXED_END], "reading", reader->path, NULL);
-    CHECK(status != WEFT_OK || out->rows->count > 0 || !out->more);
+    CHECK(status != WEFT_OK || out->rows->count > 0 || !out->more || out->rows->upto > after);
+    return status;
+}
+
+/* ---- hashes ---------------------------------------------------------------------------------- */
+
+/* The hash of the row under a source; nothing but its key is looked at. */
+static enum weft_status hash_row(struct reading *reading, const struct source *source,
+                                 uint64_t *hash) {
+    struct reader *reader = reading->reader;
+    const struct model *model = reading->model;
+    bool sound = true;
+    if (source == &reading->sources[SOURCE_ROWS]) {
+        for (uint32_t k = 0; k < model->key_count; k++)
+            reader->values[model->key[k]] =
+                statement_value(source->statement, 1 + (int)model->key[k]);
+    } else {
+        sound = reading_values(reading, source);
+    }
+    *hash = 0;
+    if (!sound) return WEFT_OK;
+    if (packed_key(&reader->key, model, reader->values) != WEFT_OK)
+        return status_fail(reading->why, WEFT_NO_MEMORY, 0, "no memory for a key");
+    *hash = digest_owned((struct bytes){reader->key.data, reader->key.size}, source->version);
+    return WEFT_OK;
+}
+
+/* What reader_hashes() does inside its transaction. */
+static enum weft_status hashes_read(struct reading *reading, const struct stream *stream,
+                                    uint64_t after, uint64_t upto, uint32_t rows_max,
+                                    const struct reader_visit *visit, struct reader_place *out) {
+    uint32_t owner = 0, count = 0;
+    enum weft_status status = place_read(reading->reader, stream, &owner, &out->position,
+                                         &out->horizon, &out->settled, reading->why);
+    out->upto = after;
+    if (status != WEFT_OK || out->position < upto) return status;
+    status = reading_begin(reading, owner, after, upto);
+    struct source *source = NULL;
+    while (status == WEFT_OK && (source = reading_next(reading)) != NULL && count < rows_max) {
+        uint64_t hash = 0;
+        if (source != &reading->sources[SOURCE_TOMBSTONES]) {
+            status = hash_row(reading, source, &hash);
+            if (status == WEFT_OK) visit->row(visit->context, source->version, hash);
+        }
+        out->upto = source->version;
+        count++;
+        if (status == WEFT_OK) status = source_step(reading, source);
+    }
+    if (status == WEFT_OK && source == NULL) out->upto = upto;
+    reading_end(reading);
+    return status;
+}
+
+enum weft_status reader_hashes(struct reader *reader, const struct stream *stream, uint64_t after,
+                               uint64_t upto, uint32_t rows_max, const struct reader_visit *visit,
+                               struct reader_place *out, struct weft_error *why) {
+    CHECK(reader != NULL && stream != NULL && visit != NULL && out != NULL);
+    CHECK(after < upto && rows_max >= 1);
+    const struct model *model = models_get(reader->models, stream->model);
+    CHECK(model != NULL);
+    struct reading reading = {.reader = reader, .model = model, .why = why};
+    *out = (struct reader_place){0};
+    enum weft_status status =
+        statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
+    if (status != WEFT_OK) return status;
+    status = hashes_read(&reading, stream, after, upto, rows_max, visit, out);
+    (void)statement_run(reader->fixed[FIXED_END], "reading", reader->path, NULL);
     return status;
 }
 

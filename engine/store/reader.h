@@ -34,6 +34,29 @@ struct reader_batch {
 enum weft_status reader_after(struct reader *reader, const struct stream *stream, uint64_t after,
                               bool sweep, uint32_t rows_max, size_t bytes_max, struct arena *arena,
                               struct reader_batch *out, struct weft_error *why);
+/* The same, but nothing behind `until`, which is greater than `after`: `upto` is at most that, and
+ * `more` set if the position lies behind it. */
+enum weft_status reader_between(struct reader *reader, const struct stream *stream, uint64_t after,
+                                uint64_t until, bool sweep, uint32_t rows_max, size_t bytes_max,
+                                struct arena *arena, struct reader_batch *out,
+                                struct weft_error *why);
+
+/* Hashes of rows (store/digest.h), one by one, by version. */
+struct reader_visit {
+    void *context;
+    void (*row)(void *context, uint64_t version, uint64_t hash);
+};
+/* How far hashes were read, and where the stream stood then. */
+struct reader_place {
+    uint64_t upto;
+    uint64_t position, horizon, settled;
+};
+/* Hashes rows of a stream in (after, upto], parked ones beside those that they stand before, until
+ * `rows_max` rows or tombstones; none if the stream's position lies before `upto`.
+ * Errors: WEFT_IO, WEFT_CORRUPT, WEFT_NO_MEMORY. */
+enum weft_status reader_hashes(struct reader *reader, const struct stream *stream, uint64_t after,
+                               uint64_t upto, uint32_t rows_max, const struct reader_visit *visit,
+                               struct reader_place *out, struct weft_error *why);
 
 /* Positions of all streams held. */
 enum weft_status reader_positions(struct reader *reader, struct vector *out,

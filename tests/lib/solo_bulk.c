@@ -82,6 +82,7 @@ void solo_bulk_clear(struct solo_bulk *stage, uint32_t peer) {
     struct heard *heard = &stage->heard[peer];
     for (uint32_t i = 0; i < heard->out_count; i++)
         mail_drop(&heard->out[i]);
+    mail_drop(&heard->ranges);
     *heard = (struct heard){0};
 }
 
@@ -94,8 +95,8 @@ static void hear_request(struct solo_bulk *stage, struct heard *heard,
         heard->places++;
         if (place->model != entry) continue;
         of_entry = true;
-        heard->entry =
-            (struct asked){place->owner.data[0], place->model, place->position, place->sweep};
+        heard->entry = (struct asked){place->owner.data[0], place->model, place->position,
+                                      place->until, place->sweep};
     }
     heard->requests += of_entry;
 }
@@ -118,6 +119,11 @@ static uint32_t hear(struct solo_bulk *stage, struct heard *heard, struct mail *
         assert_true(heard->out_count < SOLO_BATCHES);
         heard->out[heard->out_count++] = mail;
         return 0;
+    case WEFT__MAIL__BODY_RANGES:
+        mail_drop(&heard->ranges);
+        heard->ranges = mail;
+        heard->ranges_count++;
+        return 1;
     default:
         assert_int_equal(mail->body.body_case, WEFT__MAIL__BODY_LEFT);
         heard->lefts++;
@@ -185,24 +191,30 @@ void solo_bulk_grant(struct solo_bulk *stage, uint32_t peer, uint32_t batches) {
 }
 
 static Weft__Place **place(struct solo_bulk *stage, struct mail *mail, uint8_t owner,
-                           uint64_t position, bool sweep) {
+                           uint64_t position, uint64_t until, bool sweep) {
     Weft__Place **places = (Weft__Place **)mail_messages(mail, &weft__place__descriptor, 1);
     struct id id = library_id(owner);
     assert_non_null(places);
     assert_true(mail_bytes(mail, &places[0]->owner, id.bytes, sizeof id.bytes));
     places[0]->model = library_model(&stage->library, "entry");
     places[0]->position = position;
+    places[0]->until = until;
     places[0]->sweep = sweep;
     return places;
 }
 
 void solo_bulk_want(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
                     bool sweep) {
+    solo_bulk_want_until(stage, peer, owner, position, 0, sweep);
+}
+
+void solo_bulk_want_until(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
+                          uint64_t until, bool sweep) {
     Weft__Wanted *wanted = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_WANTED, &wanted);
     wanted->peer = peer;
     wanted->n_places = 1;
-    wanted->places = place(stage, mail, owner, position, sweep);
+    wanted->places = place(stage, mail, owner, position, until, sweep);
     solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
     listen(stage);
 }
@@ -223,7 +235,61 @@ void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_HOLDS, &holds);
     holds->peer = peer;
     holds->n_places = 1;
-    holds->places = place(stage, mail, owner, position, false);
+    holds->places = place(stage, mail, owner, position, 0, false);
+    solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
+    listen(stage);
+}
+
+/* ---- ranges ---------------------------------------------------------------------------------- */
+
+static struct mail *ranges_mail(struct solo_bulk *stage, uint32_t peer, uint8_t owner,
+                                uint64_t position) {
+    const struct id id = library_id(owner);
+    Weft__Ranges *ranges = NULL;
+    struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_RANGES, &ranges);
+    assert_true(mail_bytes(mail, &ranges->owner, id.bytes, sizeof id.bytes));
+    ranges->peer = peer;
+    ranges->model = library_model(&stage->library, "entry");
+    ranges->position = position;
+    return mail;
+}
+
+static uint64_t *numbers(struct mail *mail, const uint64_t *list, size_t count) {
+    uint64_t *copy = arena_take(&mail->arena, count * sizeof *copy + 1);
+    assert_non_null(copy);
+    for (size_t i = 0; i < count; i++)
+        copy[i] = list[i];
+    return copy;
+}
+
+void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole) {
+    const struct id id = library_id(owner);
+    Weft__Repair *repair = NULL;
+    struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_REPAIR, &repair);
+    repair->place = mail_message(mail, &weft__place__descriptor);
+    assert_non_null(repair->place);
+    assert_true(mail_bytes(mail, &repair->place->owner, id.bytes, sizeof id.bytes));
+    repair->place->model = library_model(&stage->library, "entry");
+    repair->whole = whole;
+    solo_tell(&stage->solo, ACTOR_LOG, mail);
+    listen(stage);
+}
+
+void solo_bulk_asks(struct solo_bulk *stage, uint32_t peer, uint8_t owner, const uint64_t *bounds,
+                    uint32_t count) {
+    struct mail *mail = ranges_mail(stage, peer, owner, bounds[count - 1]);
+    mail->body.ranges->bounds = numbers(mail, bounds, count);
+    mail->body.ranges->n_bounds = count;
+    solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
+    listen(stage);
+}
+
+void solo_bulk_answers(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
+                       const uint64_t *sums, uint32_t count) {
+    struct mail *mail = ranges_mail(stage, peer, owner, position);
+    mail->body.ranges->answer = true;
+    mail->body.ranges->sums = numbers(mail, sums, count);
+    mail->body.ranges->n_sums = count;
     solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
     listen(stage);
 }

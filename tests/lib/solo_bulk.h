@@ -28,6 +28,7 @@ struct asked {
     uint8_t owner;
     uint32_t model;
     uint64_t position;
+    uint64_t until;
     bool sweep;
 };
 
@@ -42,6 +43,8 @@ struct heard {
     char fault[LIMIT_ERROR_BYTES];
     struct mail *out[SOLO_BATCHES]; /* batches handed over; dropped by the stage */
     uint32_t out_count;
+    struct mail *ranges; /* the last question or answer about ranges; dropped by the stage */
+    uint32_t ranges_count;
 };
 
 struct solo_bulk {
@@ -76,6 +79,15 @@ void solo_bulk_grant(struct solo_bulk *stage, uint32_t peer, uint32_t batches);
 /* The remote asks for `owner`'s entries from a place. */
 void solo_bulk_want(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
                     bool sweep);
+void solo_bulk_want_until(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
+                          uint64_t until, bool sweep);
+/* The remote asks about ranges of `owner`'s entries, or answers. */
+void solo_bulk_asks(struct solo_bulk *stage, uint32_t peer, uint8_t owner, const uint64_t *bounds,
+                    uint32_t count);
+void solo_bulk_answers(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position,
+                       const uint64_t *sums, uint32_t count);
+/* The log has begun to sweep `owner`'s entries. */
+void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole);
 /* The remote says how much of `owner`'s entries it holds. */
 void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position);
 

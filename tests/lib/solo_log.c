@@ -194,6 +194,7 @@ void solo_log_receive(struct solo_log *log, struct run *run, struct solo_log_bat
     rows->upto = batch.upto;
     rows->horizon = batch.horizon;
     rows->sweep = batch.sweep;
+    rows->same = batch.same;
     for (uint32_t row = 0; row < rows->count; row++) {
         rows_version_set(rows, row, batch.upto - VERSIONS_APART * (rows->count - 1 - row));
     }

@@ -60,6 +60,7 @@ struct solo_log_batch {
     const char *table;
     uint64_t after, upto, horizon;
     bool sweep;
+    bool same; /* of a sweep: passed over */
 };
 /* `run` may be NULL: no rows. */
 void solo_log_receive(struct solo_log *log, struct run *run, struct solo_log_batch batch);

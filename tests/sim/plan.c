@@ -74,7 +74,9 @@ static void draw_company(struct plan *plan, struct rng *rng) {
     if (n < 3) plan->fault_mean_us[FAULT_REVOKE] = 0;
     while (plan->fault_mean_us[FAULT_REVOKE] && plan->victim == NET_DEVICES) {
         uint32_t victim = (uint32_t)rng_below(rng, n);
-        if (joined_without(plan, without | 1u << victim)) plan->victim = victim;
+        /* ... and the guest, once it has come in, is joined to the others without the victim. */
+        if (joined_without(plan, without | 1u << victim) && joined_without(plan, 1u << victim))
+            plan->victim = victim;
     }
 }
 

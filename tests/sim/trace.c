@@ -77,6 +77,12 @@ static void print_host_mail(const struct cast *cast, const Weft__Mail *body) {
     case WEFT__MAIL__BODY_NOTICE:
         printf(" %u status %d %s", body->notice->kind, body->notice->status, body->notice->text);
         break;
+    case WEFT__MAIL__BODY_DIAL:
+        printf(" %s%s", body->dial->address, body->dial->id_pk.len ? "" : ", nobody");
+        break;
+    case WEFT__MAIL__BODY_CONNECT:
+        printf(" %s", body->connect->address);
+        break;
     default:
         break;
     }

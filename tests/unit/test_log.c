@@ -224,7 +224,9 @@ static void rows_of_another_owner_are_refused(void **state) {
     struct run run;
     location(log, &run);
     run_put(&run, "bdt", 0xbb, THEM, "/theirs");
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 0, 10, 0, false});
+    solo_log_receive(
+        log, &run,
+        (struct solo_log_batch){.owner = THEM, .table = "location", .after = 0, .upto = 10});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, 10, false);
 

@@ -81,7 +81,9 @@ static void streams_and_own_transactions_share_a_group_in_their_order(void **sta
     tell(log, FROM(THEM, 10, 30), 0x50, 2);
     run_begin(&run, &log->library, "entry");
     run_put(&run, "bbti", 7, 0x40, "file", INT64_C(1));
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "entry", 0, 10, 0, false});
+    solo_log_receive(
+        log, &run,
+        (struct solo_log_batch){.owner = THEM, .table = "entry", .after = 0, .upto = 10});
     solo_log_passes_nothing(log);
     solo_turn(&log->solo);
 
@@ -132,7 +134,9 @@ static void a_received_delete_removes_the_row_and_is_kept_for_others(void **stat
     receive(log, FROM(THEM, 0, 20), 0x40, 2);
     run_begin(&run, &log->library, "location");
     run_delete(&run, "b", 0x40);
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 20, 30, 0, false});
+    solo_log_receive(
+        log, &run,
+        (struct solo_log_batch){.owner = THEM, .table = "location", .after = 20, .upto = 30});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, 30, false);
     assert_int_equal(solo_log_count(log, ROWS(2)), 1);
@@ -202,7 +206,9 @@ static void a_row_that_cannot_be_applied_is_parked_and_the_position_moves(void *
     run_put(&run, "bdt", 0x40, THEM, "/same"); /* This device has that path. */
     run_put(&run, "bdt", 0x41, OTHERS, "/o");  /* Not theirs to write. */
     run_put(&run, "bdt", 0x42, THEM, "/t");
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 0, 30, 0, false});
+    solo_log_receive(
+        log, &run,
+        (struct solo_log_batch){.owner = THEM, .table = "location", .after = 0, .upto = 30});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, 30, false);
     assert_int_equal(board_get(log->solo.board->rows_parked), 2);
@@ -397,6 +403,43 @@ static void a_sweep_begins_anew_when_its_source_has_forgotten_more(void **state)
     assert_int_equal(solo_log_count(log, ROWS(2)), 1);
 }
 
+static struct solo_log_batch same(struct solo_log_batch batch) {
+    batch.same = true;
+    return batch;
+}
+
+static void a_sweep_passes_over_what_is_the_same(void **state) {
+    struct solo_log *log = *state;
+    begin_sweep(log);
+    solo_log_sql(log, "UPDATE location SET _weft_version = 44 WHERE _weft_version = 40");
+    tell(log, same(SWEEP(0, 10, 0)), 0, 0);
+    solo_log_passes(log, WEFT_OK, 10, true);
+    assert_int_equal(solo_log_count(log, CURSOR(2)), 10);
+    tell(log, SWEEP(10, 20, 0), 0, 0); /* 0x41 has gone. */
+    solo_log_passes(log, WEFT_OK, 20, true);
+    tell(log, same(SWEEP(20, 40, 0)), 0, 0);
+    solo_log_passes(log, WEFT_OK, 40, false);
+    /* What lay behind the end, 0x43, has gone as well. */
+    assert_int_equal(solo_log_count(log, ROWS(2)), 2);
+    assert_int_equal(solo_log_count(log, ROWS(2) " AND _weft_version > 30"), 0);
+    assert_int_equal(solo_log_count(log, CURSOR(2)), -1);
+    assert_int_equal(solo_log_count(log, POSITION(2)), 40);
+}
+
+static void what_was_the_same_before_more_was_forgotten_is_not_passed_over(void **state) {
+    struct solo_log *log = *state;
+    begin_sweep(log);
+    tell(log, SWEEP(0, 10, 7), 0x40, 1);
+    solo_log_passes(log, WEFT_OK, 10, true);
+    tell(log, same(SWEEP(10, 40, 6)), 0, 0);
+    solo_log_passes(log, WEFT_INVALID, 0, true);
+    tell(log, same(SWEEP(0, 30, 7)), 0, 0);
+    solo_log_passes(log, WEFT_OK, 30, true);
+    tell(log, same(SWEEP(30, 40, 8)), 0, 0);
+    solo_log_passes(log, WEFT_INVALID, 0, true);
+    assert_int_equal(solo_log_count(log, ROWS(2)), 4);
+}
+
 static void a_restart_in_the_middle_begins_the_sweep_anew(void **state) {
     struct solo_log *log = *state;
     begin_sweep(log);
@@ -540,6 +583,8 @@ int main(void) {
         LOG_TEST(what_does_not_continue_the_sweep_is_answered_with_its_cursor),
         LOG_TEST(a_sweep_that_was_not_ordered_is_answered_with_the_position),
         LOG_TEST(a_sweep_begins_anew_when_its_source_has_forgotten_more),
+        LOG_TEST(a_sweep_passes_over_what_is_the_same),
+        LOG_TEST(what_was_the_same_before_more_was_forgotten_is_not_passed_over),
         LOG_TEST(a_restart_in_the_middle_begins_the_sweep_anew),
         LOG_TEST(a_step_of_a_sweep_comes_after_the_group_that_is_open),
         LOG_TEST(a_step_of_a_sweep_that_finds_the_disk_full_can_come_again),

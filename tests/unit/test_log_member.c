@@ -49,7 +49,8 @@ static void bury_theirs(struct solo_log *log, int count) {
     for (int i = 0; i < count; i++)
         run_delete(&run, "b", 0x40 + i);
     uint64_t upto = 10 * (uint64_t)count;
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "location", 0, upto, 0, false});
+    solo_log_receive(log, &run,
+                     (struct solo_log_batch){.owner = THEM, .table = "location", .upto = upto});
     solo_turn(&log->solo);
     solo_log_passes(log, WEFT_OK, upto, false);
 }

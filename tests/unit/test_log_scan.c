@@ -194,7 +194,8 @@ static void rows_of_other_owners_in_the_scope_stay(void **state) {
     is_committed(log, solo_log_commit(log, &run, NULL));
     run_begin(&run, &log->library, "misc");
     run_put(&run, "itdntnn", INT64_C(1), "theirs", THEM, "label");
-    solo_log_receive(log, &run, (struct solo_log_batch){THEM, "misc", 0, 10, 0, false});
+    solo_log_receive(
+        log, &run, (struct solo_log_batch){.owner = THEM, .table = "misc", .after = 0, .upto = 10});
     solo_turn(&log->solo);
     uint64_t scan = solo_log_scan_begin(log, "misc", "label", weft_text("label", 5));
     solo_log_answers(log, scan, WEFT_OK);
