@@ -15,6 +15,7 @@
 
 #include "engine/base/check.h"
 #include "engine/store/keyfile.h"
+#include "engine/wire/attest.h"
 #include "tests/sim/author.h"
 #include "tests/sim/device.h"
 #include "tests/sim/oracle.h"
@@ -388,17 +389,40 @@ void company_started(struct company *company, struct device *device) {
 
 /* ---- what must be true ----------------------------------------------------------------------- */
 
-void company_mail(struct device *device, const struct edge *edge, const Weft__Mail *body) {
+static void said_holding(struct device *device, const struct id *origin, uint64_t incarnation,
+                         uint64_t seq) {
     struct world *world = device->world;
+    for (uint32_t d = 0; d < world->cast.device_count; d++) {
+        if (!id_equal(&world->cast.device[d], origin)) continue;
+        heads_raise(&world->company->said[device->number][d], incarnation, seq);
+        heads_raise(&world->company->owed[device->number][d], incarnation, seq);
+    }
+}
+
+/* What a device says by its own statements, which may go by another way than what it tells peers.
+ */
+static void stated(struct device *device, const Weft__Attested *attested) {
+    for (size_t i = 0; i < attested->n_statements; i++) {
+        const ProtobufCBinaryData *bytes = &attested->statements[i];
+        struct attest attest;
+        if (!attest_read((struct bytes){bytes->data, bytes->len}, &attest)) continue;
+        if (!id_equal(&attest.origin.device, &device->world->cast.device[device->number])) continue;
+        for (uint32_t h = 0; h < attest.head_count; h++) {
+            const struct attest_head head = attest_head_at(&attest, h);
+            said_holding(device, &head.origin.device, head.origin.incarnation, head.seq);
+        }
+    }
+}
+
+void company_mail(struct device *device, const struct edge *edge, const Weft__Mail *body) {
+    if (edge->from == ACTOR_LOG && body->body_case == WEFT__MAIL__BODY_ATTESTED)
+        stated(device, body->attested);
     if (edge->from != ACTOR_SHARE || body->body_case != WEFT__MAIL__BODY_SHARED_HELD) return;
     for (size_t i = 0; i < body->shared_held->n_heads; i++) {
         const Weft__Head *head = body->shared_held->heads[i];
-        for (uint32_t d = 0; d < world->cast.device_count; d++) {
-            if (memcmp(world->cast.device[d].bytes, head->device.data, head->device.len) != 0)
-                continue;
-            heads_raise(&world->company->said[device->number][d], head->incarnation, head->seq);
-            heads_raise(&world->company->owed[device->number][d], head->incarnation, head->seq);
-        }
+        struct id origin;
+        if (id_read(&origin, head->device.data, head->device.len))
+            said_holding(device, &origin, head->incarnation, head->seq);
     }
 }
 
