@@ -231,9 +231,11 @@ static void open_failed(struct device *device, const struct weft_error *why) {
     vault_crash(device->vault);
     device->up_us = world->now_us + 500000;
     device->tells = false; /* It may have found out, and gone down before it said so. */
-    if (!down && !full && !unsynced)
+    if (!down && !full && !unsynced) {
+        world->refused = true;
         world_fail(world, "device %u: could not be opened: %s: %s", device->number,
                    weft_status_name(why->status), why->text);
+    }
     if (disk_open_handles(device->disk) != 0)
         world_fail(world, "device %u: a failed open left %u files open", device->number,
                    disk_open_handles(device->disk));

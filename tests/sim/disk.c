@@ -18,54 +18,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
-#include "tests/sim/image.h"
-
-#define PATH_MAX_BYTES 256u
-#define SHM_REGIONS 64u
-
-struct handle;
-
-struct file {
-    struct file *next; /* in the directory */
-    char path[PATH_MAX_BYTES];
-    bool linked;
-    uint32_t users;
-    struct content content;
-    /* SQLite's five lock levels. */
-    uint32_t shared;
-    struct handle *reserved, *pending, *exclusive;
-    /* The write-ahead log's shared memory. */
-    uint8_t *region[SHM_REGIONS];
-    uint32_t region_count, region_users;
-    uint32_t shm_shared[SQLITE_SHM_NLOCK];
-    struct handle *shm_exclusive[SQLITE_SHM_NLOCK];
-};
-
-struct disk {
-    sqlite3_vfs vfs;
-    char name[64];
-    struct rng rng;
-    struct time_port time;
-    struct file *directory, *backup;
-    uint64_t boot;
-    uint32_t handles;
-    bool down, full;
-    uint64_t crash_in; /* operations until it goes down by itself; 0: it does not */
-    enum disk_survival crash_survival;
-    uint64_t sync_fails_in; /* syncs until one fails; 0: none */
-    bool sync_failed;
-    struct disk_counts counts;
-};
-
-struct handle {
-    sqlite3_file base;
-    struct disk *disk;
-    struct file *file;
-    uint64_t boot;
-    int level;
-    bool read_only, delete_on_close, mapped;
-    uint16_t shm_shared, shm_exclusive; /* one bit per lock */
-};
+#include "tests/sim/disk_private.h"
 
 /* ---- files ---- */
 
@@ -101,6 +54,7 @@ static void directory_add(struct disk *disk, struct file *file) {
 }
 
 static void directory_remove(struct disk *disk, struct file *file) {
+    if (disk->wreck) wreck_forget(disk->wreck, file);
     struct file **at = &disk->directory;
     while (*at != file)
         at = &(*at)->next;
@@ -116,10 +70,12 @@ static struct file *file_after_crash(struct disk *disk, const struct file *file,
                                      enum disk_survival survival) {
     static const enum image_survival of[] = {[DISK_KEEP_ALL] = IMAGE_KEEP_ALL,
                                              [DISK_KEEP_SYNCED] = IMAGE_KEEP_SYNCED,
-                                             [DISK_KEEP_SOME] = IMAGE_KEEP_SOME};
+                                             [DISK_KEEP_SOME] = IMAGE_KEEP_SOME,
+                                             [DISK_KEEP_CHOSEN] = IMAGE_KEEP_SYNCED};
     struct file *after = file_new(file->path);
     content_crash(&file->content, of[survival], &disk->rng, &after->content,
                   &disk->counts.sectors_lost);
+    if (survival == DISK_KEEP_CHOSEN) wreck_lay(disk->wreck, file, &after->content);
     return after;
 }
 
@@ -140,6 +96,7 @@ static void directory_replace(struct disk *disk, struct file *files) {
     disk->directory = files;
     for (; files; files = files->next)
         files->linked = true;
+    if (disk->wreck) wreck_forget(disk->wreck, NULL);
 }
 
 void disk_crash(struct disk *disk, enum disk_survival survival) {
@@ -175,7 +132,12 @@ bool disk_sync_failed(const struct disk *disk) {
 }
 
 /* Counts one operation that changes the disk; true when the disk went down before its effect. */
-static bool operation_crashes(struct disk *disk) {
+static bool operation_crashes(struct disk *disk, enum disk_operation operation,
+                              const struct file *file) {
+    if (disk->watcher && file->linked && disk->watcher(disk->context, operation, file->path)) {
+        disk_crash(disk, DISK_KEEP_CHOSEN);
+        return true;
+    }
     if (disk->crash_in == 0 || --disk->crash_in > 0) return false;
     disk_crash(disk, disk->crash_survival);
     return true;
@@ -200,6 +162,13 @@ static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 at) 
     return SQLITE_IOERR_SHORT_READ;
 }
 
+/* Keeps what was done to a file until it is synced. */
+static void note(const struct handle *handle, size_t at, const void *data, size_t size) {
+    const struct file *file = handle->file;
+    if (handle->disk->wreck && file->linked)
+        wreck_note(handle->disk->wreck, file, file->path, at, data, size);
+}
+
 static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_int64 at) {
     struct handle *handle = (struct handle *)base;
     struct disk *disk = handle->disk;
@@ -211,7 +180,8 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     }
     disk->counts.writes++;
     content_write(&handle->file->content, (size_t)at, data, (size_t)size);
-    return operation_crashes(disk) ? SQLITE_IOERR_WRITE : SQLITE_OK;
+    note(handle, (size_t)at, data, (size_t)size);
+    return operation_crashes(disk, DISK_WRITE, handle->file) ? SQLITE_IOERR_WRITE : SQLITE_OK;
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
@@ -219,14 +189,16 @@ static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
     if (handle_stale(handle)) return SQLITE_IOERR_TRUNCATE;
     if (handle->disk->full && (size_t)size > handle->file->content.now.size) return SQLITE_FULL;
     content_resize(&handle->file->content, (size_t)size);
-    return operation_crashes(handle->disk) ? SQLITE_IOERR_TRUNCATE : SQLITE_OK;
+    note(handle, 0, NULL, (size_t)size);
+    bool crashed = operation_crashes(handle->disk, DISK_TRUNCATE, handle->file);
+    return crashed ? SQLITE_IOERR_TRUNCATE : SQLITE_OK;
 }
 
 static int file_xsync(sqlite3_file *base, int flags) {
     struct handle *handle = (struct handle *)base;
     (void)flags;
     if (handle_stale(handle)) return SQLITE_IOERR_FSYNC;
-    if (operation_crashes(handle->disk)) return SQLITE_IOERR_FSYNC;
+    if (operation_crashes(handle->disk, DISK_SYNC, handle->file)) return SQLITE_IOERR_FSYNC;
     if (handle->disk->sync_fails_in > 0 && --handle->disk->sync_fails_in == 0) {
         handle->disk->counts.failed_syncs++;
         handle->disk->sync_failed = true;
@@ -235,6 +207,7 @@ static int file_xsync(sqlite3_file *base, int flags) {
     }
     handle->disk->counts.syncs++;
     content_sync(&handle->file->content);
+    if (handle->disk->wreck) wreck_forget(handle->disk->wreck, handle->file);
     return SQLITE_OK;
 }
 
@@ -465,7 +438,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync) {
     if (disk->down) return SQLITE_IOERR_DELETE;
     struct file *file = directory_find(disk, path);
     if (!file) return SQLITE_IOERR_DELETE_NOENT;
-    if (operation_crashes(disk)) return SQLITE_IOERR_DELETE;
+    if (operation_crashes(disk, DISK_DELETE, file)) return SQLITE_IOERR_DELETE;
     directory_remove(disk, file);
     return SQLITE_OK;
 }
@@ -560,6 +533,7 @@ void disk_close(struct disk *disk) {
     CHECK(sqlite3_vfs_unregister(&disk->vfs) == SQLITE_OK);
     directory_replace(disk, NULL);
     backup_drop(disk);
+    wreck_close(disk->wreck);
     free(disk);
 }
 
@@ -584,6 +558,14 @@ void disk_set_full(struct disk *disk, bool full) {
 
 bool disk_is_full(const struct disk *disk) {
     return disk->full;
+}
+
+struct wreck *disk_watch(struct disk *disk, disk_watcher *watcher, void *context) {
+    CHECK(disk->wreck || !disk->directory);
+    if (!disk->wreck) disk->wreck = wreck_open();
+    disk->watcher = watcher;
+    disk->context = context;
+    return disk->wreck;
 }
 
 uint32_t disk_open_handles(const struct disk *disk) {

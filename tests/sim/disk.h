@@ -6,13 +6,15 @@
 #define SIM_DISK_H
 
 #include "engine/runtime/port.h"
+#include "tests/sim/wreck.h"
 
 struct disk;
 
 enum disk_survival {
     DISK_KEEP_ALL,    /* only the process died: the operating system still has every write */
     DISK_KEEP_SYNCED, /* power was lost: what was not synced is gone */
-    DISK_KEEP_SOME    /* power was lost: a random part of what was not synced is there, or torn */
+    DISK_KEEP_SOME,   /* power was lost: a random part of what was not synced is there, or torn */
+    DISK_KEEP_CHOSEN  /* ... or the part that was chosen (wreck_choose()); for disk_watch() */
 };
 
 struct disk_counts {
@@ -38,6 +40,19 @@ void disk_crash_after(struct disk *disk, uint64_t operations, enum disk_survival
 bool disk_is_down(const struct disk *disk);
 /* The files that survived are there again. */
 void disk_restart(struct disk *disk);
+
+/* What changes a disk. */
+enum disk_operation { DISK_WRITE, DISK_SYNC, DISK_TRUNCATE, DISK_DELETE, DISK_OPERATIONS };
+
+/* Told of each operation on a file that has a name: of a write and a truncation when it can be
+ * read, of the others before they are done. True: the disk goes down there, and keeps what was
+ * chosen. */
+typedef bool disk_watcher(void *context, enum disk_operation operation, const char *path);
+
+/* Has `watcher` (NULL: nobody) told of each operation from now on. The first call is to come before
+ * there is any file: from then on what is not synced is kept apart, in what is returned, which is
+ * the disk's. */
+struct wreck *disk_watch(struct disk *disk, disk_watcher *watcher, void *context);
 
 /* While full, no file can grow: SQLITE_FULL. */
 void disk_set_full(struct disk *disk, bool full);

@@ -19,6 +19,7 @@
 
 #include "engine/base/check.h"
 #include "engine/wire/rows.h"
+#include "tests/sim/audit.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/history.h"
@@ -106,6 +107,21 @@ static void on_held(struct device *device, const Weft__Held *held) {
     }
 }
 
+/* What the log says that it has taken is owed from then on, though peers hear of it later: on a
+ * machine with threads they may hear of it at once. In a sweep it says how far that has come. */
+static void on_taken(struct device *device, const Weft__Incoming *incoming) {
+    const struct cast *cast = &device->world->cast;
+    const Weft__Rows *rows = incoming->rows;
+    enum table table;
+    if (incoming->status != WEFT_OK || !rows || incoming->sweeping) return;
+    if (!model_table(device, rows->model, &table)) return;
+    for (uint32_t d = 0; d < cast->device_count; d++) {
+        uint64_t *owed = &device->world->oracle->owed[device->number][d][table];
+        if (memcmp(cast->device[d].bytes, rows->owner.data, rows->owner.len) != 0) continue;
+        if (incoming->position > *owed) *owed = incoming->position;
+    }
+}
+
 /* Tombstones have been forgotten: every member must have said that it holds them. */
 static void on_forgotten(struct device *device, const Weft__Place *place) {
     const struct world *world = device->world;
@@ -144,6 +160,9 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
     if (edge->from == ACTOR_LOG && edge->to == ACTOR_BULK &&
         body->body_case == WEFT__MAIL__BODY_COMMIT)
         on_committed(device, body->commit);
+    else if (edge->from == ACTOR_LOG && edge->to == ACTOR_BULK &&
+             body->body_case == WEFT__MAIL__BODY_INCOMING)
+        on_taken(device, body->incoming);
     else if (edge->from == ACTOR_BULK && body->body_case == WEFT__MAIL__BODY_HELD)
         on_held(device, body->held);
     else if (body->body_case == WEFT__MAIL__BODY_ANSWERED) {
@@ -370,7 +389,7 @@ bool oracle_attach(struct device *device) {
     return snapshot_begin(device) && ledger_attach(device) && snapshot_read(device, file) &&
            author_settle(device, file->digest[device->number]) && complete_history(device, file) &&
            copies_are_sound(device, file) && promises_are_kept(device, file) &&
-           company_check(device, file) && mirror_begin(device);
+           company_check(device, file) && audit_check(device) && mirror_begin(device);
 }
 
 void oracle_restored(struct device *device) {

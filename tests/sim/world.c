@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/audit.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
@@ -153,7 +154,7 @@ static void leap(struct world *world, uint64_t until_us) {
                devices_due_us(world) <= world->now_us);
 }
 
-static void run_until(struct world *world, uint64_t until_us) {
+void world_run_until(struct world *world, uint64_t until_us) {
     while (world->now_us < until_us && !world->failed) {
         net_advance(world->net, world->now_us);
         faults_turn(world->faults);
@@ -183,7 +184,7 @@ static void print_turns(const struct world *world) {
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-static void world_open(struct world *world, const struct plan *plan, bool trace) {
+void world_open(struct world *world, const struct plan *plan, bool trace) {
     CHECK(plan->device_count >= 2 && plan->device_count <= DEVICES_MAX);
     memset(world, 0, sizeof *world);
     world->plan = *plan;
@@ -205,9 +206,7 @@ static void world_open(struct world *world, const struct plan *plan, bool trace)
         device_make(world, a);
 }
 
-/* The library is founded over links with which nothing is wrong. Then all ids are known, so that
- * keys have owners, and the plan begins. */
-static bool begin(struct world *world) {
+bool world_begin(struct world *world) {
     const struct plan *plan = &world->plan;
     if (!company_found(world->company)) return false;
     world->keyring = keyring_open(&world->cast);
@@ -220,7 +219,7 @@ static bool begin(struct world *world) {
     return true;
 }
 
-static void heal(struct world *world) {
+void world_heal(struct world *world) {
     char why[FAILURE_TEXT] = "";
     bool equal = false;
     world->healing = true;
@@ -230,27 +229,27 @@ static void heal(struct world *world) {
         world->device[d].author.silent = true;
     uint64_t end_us = world->now_us + HEAL_MAX_US;
     while (!equal && !world->failed && world->now_us < end_us) {
-        run_until(world, world->now_us + 2 * LOOK_US);
+        world_run_until(world, world->now_us + 2 * LOOK_US);
         for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++)
             (void)author_poll(&world->device[d]);
         if (!world->failed) (void)oracle_converged(world, &equal, why);
     }
     if (!equal) world_fail(world, "no convergence: %s", why);
     /* What is idle and sound stays up. */
-    if (equal && world->plan.calm) run_until(world, world->now_us + QUIET_US);
+    if (equal && world->plan.calm) world_run_until(world, world->now_us + QUIET_US);
 }
 
-static void last_checks(struct world *world) {
+void world_last_checks(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
         struct device *device = &world->device[d];
         device_events(device);
         if (device_outdated(device)) world_fail(world, "device %u: was not upgraded", d);
-        if (!world->failed && oracle_check(device)) device_close(device, UINT64_MAX);
+        if (!world->failed && oracle_check(device) && audit_check(device))
+            device_close(device, UINT64_MAX);
     }
 }
 
-/* After a failure the engines may be in any state: what they hold is left to the process's end. */
-static void world_close(struct world *world) {
+void world_close(struct world *world) {
     if (world->failed) return;
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         device_unmake(&world->device[d]);
@@ -268,9 +267,9 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     struct world *world = malloc(sizeof *world);
     CHECK(world != NULL);
     world_open(world, plan, trace);
-    if (begin(world)) run_until(world, world->begin_us + plan->run_us);
-    if (!world->failed) heal(world);
-    if (!world->failed) last_checks(world);
+    if (world_begin(world)) world_run_until(world, world->begin_us + plan->run_us);
+    if (!world->failed) world_heal(world);
+    if (!world->failed) world_last_checks(world);
     if (trace) print_turns(world);
     memset(out, 0, sizeof *out);
     out->failed = world->failed;

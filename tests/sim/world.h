@@ -124,6 +124,7 @@ struct world {
     bool healing;
     bool trace;
     bool failed;
+    bool refused; /* ... because a device could not be opened */
     char failure[FAILURE_TEXT];
 };
 
@@ -167,6 +168,19 @@ struct outcome {
 
 /* Runs one world from its beginning to its end. */
 void world_run(const struct plan *plan, bool trace, struct outcome *out);
+
+/* The same in parts, for those who have their own story (sweep.c). */
+void world_open(struct world *world, const struct plan *plan, bool trace);
+/* The library is founded over links with which nothing is wrong. Then all ids are known, so that
+ * keys have owners, and the plan begins. False: the world has failed. */
+bool world_begin(struct world *world);
+void world_run_until(struct world *world, uint64_t until_us);
+/* Nobody writes any more, nothing goes wrong any more, and all must come to hold the same. */
+void world_heal(struct world *world);
+/* Looks at all devices once more, and closes them. */
+void world_last_checks(struct world *world);
+/* After a failure the engines may be in any state: what they hold is left to the process's end. */
+void world_close(struct world *world);
 
 /* Notes the first failure; always false, so that a check can return it. */
 bool world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
