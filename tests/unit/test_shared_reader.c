@@ -155,7 +155,7 @@ static void heads_and_the_greatest_place_are_of_one_moment(void **state) {
 
 /* ---- crashes --------------------------------------------------------------------------------- */
 
-struct wreck {
+struct ruin {
     struct disk *disk;
     struct pool *pool;
     struct store store;
@@ -169,45 +169,45 @@ static struct instant no_time(void *self) {
     return (struct instant){.mono_us = 1, .wall_ms = 1700000000000};
 }
 
-static void wreck_open(struct wreck *wreck) {
+static void ruin_open(struct ruin *ruin) {
     struct weft_error why;
     struct store_seed seed = library_seed("/d/a.weft", scene_schema, 1);
-    seed.vfs = disk_vfs(wreck->disk);
-    if (store_open(&seed, wreck->pool, &wreck->store, &why) != WEFT_OK) fail_msg("%s", why.text);
-    if (writer_open(seed.path, seed.vfs, 1 << 20, wreck->store.models, &wreck->store.device,
-                    &wreck->writer, &why) != WEFT_OK) {
+    seed.vfs = disk_vfs(ruin->disk);
+    if (store_open(&seed, ruin->pool, &ruin->store, &why) != WEFT_OK) fail_msg("%s", why.text);
+    if (writer_open(seed.path, seed.vfs, 1 << 20, ruin->store.models, &ruin->store.device,
+                    &ruin->writer, &why) != WEFT_OK) {
         fail_msg("%s", why.text);
     }
 }
 
-static void wreck_close(struct wreck *wreck) {
-    writer_close(wreck->writer);
-    store_close(&wreck->store);
+static void ruin_close(struct ruin *ruin) {
+    writer_close(ruin->writer);
+    store_close(&ruin->store);
 }
 
 /* Commits `count` times one record of each; false once the disk is down. */
-static bool wreck_write(struct wreck *wreck, struct arena *arena, int count) {
+static bool wreck_write(struct ruin *ruin, struct arena *arena, int count) {
     for (int i = 0; i < count; i++) {
-        struct signed_record both[2] = {author_signs(arena, &wreck->ann, 700),
-                                        author_signs(arena, &wreck->bob, 700)};
-        enum weft_status status = writer_begin(wreck->writer, NULL);
+        struct signed_record both[2] = {author_signs(arena, &ruin->ann, 700),
+                                        author_signs(arena, &ruin->bob, 700)};
+        enum weft_status status = writer_begin(ruin->writer, NULL);
         uint64_t place;
         for (int k = 0; k < 2 && status == WEFT_OK; k++) {
-            status = shared_append(wreck->writer, &both[k].record, both[k].bytes, &place, NULL);
+            status = shared_append(ruin->writer, &both[k].record, both[k].bytes, &place, NULL);
         }
         if (status == WEFT_OK) {
-            status = writer_commit(wreck->writer, NULL);
+            status = writer_commit(ruin->writer, NULL);
         } else {
-            writer_rollback(wreck->writer);
+            writer_rollback(ruin->writer);
         }
         if (status != WEFT_OK) return false;
-        wreck->sure++;
+        ruin->sure++;
     }
-    return !disk_is_down(wreck->disk);
+    return !disk_is_down(ruin->disk);
 }
 
 /* Heads and records tell the same story, which has all that was committed. */
-static void wreck_is_sound(struct wreck *wreck, struct arena *arena) {
+static void wreck_is_sound(struct ruin *ruin, struct arena *arena) {
     struct shared_reader *reader = NULL;
     struct shared_entry *entries = NULL;
     struct weft_error why;
@@ -216,9 +216,8 @@ static void wreck_is_sound(struct wreck *wreck, struct arena *arena) {
     uint64_t place = 0, last[2] = {0};
     uint32_t count = 0;
     bool more = false;
-    const struct author *authors[2] = {&wreck->ann, &wreck->bob};
-    assert_int_equal(shared_reader_open("/d/a.weft", disk_vfs(wreck->disk), &reader, &why),
-                     WEFT_OK);
+    const struct author *authors[2] = {&ruin->ann, &ruin->bob};
+    assert_int_equal(shared_reader_open("/d/a.weft", disk_vfs(ruin->disk), &reader, &why), WEFT_OK);
     assert_int_equal(shared_reader_heads(reader, &seen, seen_take, &place, &why), WEFT_OK);
     assert_int_equal(
         shared_reader_after(reader, 0, 100, 1 << 20, arena, &entries, &count, &more, &why),
@@ -227,14 +226,14 @@ static void wreck_is_sound(struct wreck *wreck, struct arena *arena) {
     assert_int_equal(seen.head_count, count > 0 ? 2 : 0);
     for (uint32_t i = 0; i < count; i++) {
         struct record record;
-        int whose = record_origin_compare(&entries[i].origin, &wreck->ann.origin) == 0 ? 0 : 1;
+        int whose = record_origin_compare(&entries[i].origin, &ruin->ann.origin) == 0 ? 0 : 1;
         assert_int_equal(record_read(&library, entries[i].record, &record, &why), WEFT_OK);
         assert_int_equal(record.seq, ++last[whose]);
         const struct shared_head *head = seen_head(&seen, authors[whose]);
         if (record.seq == head->seq) assert_memory_equal(head->hash, record.hash, RECORD_HASH);
     }
     assert_int_equal(last[0], last[1]);
-    assert_true(last[0] >= wreck->sure && last[0] <= wreck->sure + 1);
+    assert_true(last[0] >= ruin->sure && last[0] <= ruin->sure + 1);
     for (int i = 0; i < 2 && count > 0; i++)
         assert_int_equal(seen_head(&seen, authors[i])->seq, last[i]);
     shared_reader_close(reader);
@@ -245,25 +244,25 @@ static void heads_and_records_agree_after_power_was_lost_at_any_point(void **sta
     bool whole = false;
     unsigned points = 0;
     for (uint64_t point = 1; !whole; point++, points++) {
-        struct wreck wreck = {.pool = pool_open(0, 0, NULL)};
+        struct ruin ruin = {.pool = pool_open(0, 0, NULL)};
         struct arena arena;
-        assert_non_null(wreck.pool);
-        arena_init(&arena, wreck.pool);
-        wreck.disk = disk_open("shared-crash", point, (struct time_port){.now = no_time});
-        author_init(&wreck.ann, 0x11, 5);
-        author_init(&wreck.bob, 0x22, 6);
-        wreck_open(&wreck);
-        disk_crash_after(wreck.disk, point, DISK_KEEP_SOME);
-        whole = wreck_write(&wreck, &arena, 3);
-        wreck_close(&wreck);
-        if (disk_is_down(wreck.disk)) disk_restart(wreck.disk);
-        disk_crash_after(wreck.disk, 0, DISK_KEEP_ALL);
-        wreck_open(&wreck);
-        wreck_is_sound(&wreck, &arena);
-        wreck_close(&wreck);
-        disk_close(wreck.disk);
+        assert_non_null(ruin.pool);
+        arena_init(&arena, ruin.pool);
+        ruin.disk = disk_open("shared-crash", point, (struct time_port){.now = no_time});
+        author_init(&ruin.ann, 0x11, 5);
+        author_init(&ruin.bob, 0x22, 6);
+        ruin_open(&ruin);
+        disk_crash_after(ruin.disk, point, DISK_KEEP_SOME);
+        whole = wreck_write(&ruin, &arena, 3);
+        ruin_close(&ruin);
+        if (disk_is_down(ruin.disk)) disk_restart(ruin.disk);
+        disk_crash_after(ruin.disk, 0, DISK_KEEP_ALL);
+        ruin_open(&ruin);
+        wreck_is_sound(&ruin, &arena);
+        ruin_close(&ruin);
+        disk_close(ruin.disk);
         arena_drop(&arena);
-        pool_close(wreck.pool);
+        pool_close(ruin.pool);
     }
     assert_true(points > 5);
 }
