@@ -40,7 +40,7 @@
 /* What a device is to the library. */
 enum board_member { BOARD_HEARD = 0, BOARD_MEMBER = 1, BOARD_REMOVED = 2 };
 
-struct board_seat { /* another device; device and name are fixed once it is counted */
+struct board_seat {         /* another device; device and name are fixed once it is counted */
     _Atomic uint32_t state; /* enum board_member; stored with release */
     _Atomic uint32_t away;  /* 1: it has been silent for long */
     _Atomic uint64_t device[2];

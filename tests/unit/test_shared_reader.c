@@ -186,7 +186,7 @@ static void ruin_close(struct ruin *ruin) {
 }
 
 /* Commits `count` times one record of each; false once the disk is down. */
-static bool wreck_write(struct ruin *ruin, struct arena *arena, int count) {
+static bool ruin_write(struct ruin *ruin, struct arena *arena, int count) {
     for (int i = 0; i < count; i++) {
         struct signed_record both[2] = {author_signs(arena, &ruin->ann, 700),
                                         author_signs(arena, &ruin->bob, 700)};
@@ -207,7 +207,7 @@ static bool wreck_write(struct ruin *ruin, struct arena *arena, int count) {
 }
 
 /* Heads and records tell the same story, which has all that was committed. */
-static void wreck_is_sound(struct ruin *ruin, struct arena *arena) {
+static void ruin_is_sound(struct ruin *ruin, struct arena *arena) {
     struct shared_reader *reader = NULL;
     struct shared_entry *entries = NULL;
     struct weft_error why;
@@ -253,12 +253,12 @@ static void heads_and_records_agree_after_power_was_lost_at_any_point(void **sta
         author_init(&ruin.bob, 0x22, 6);
         ruin_open(&ruin);
         disk_crash_after(ruin.disk, point, DISK_KEEP_SOME);
-        whole = wreck_write(&ruin, &arena, 3);
+        whole = ruin_write(&ruin, &arena, 3);
         ruin_close(&ruin);
         if (disk_is_down(ruin.disk)) disk_restart(ruin.disk);
         disk_crash_after(ruin.disk, 0, DISK_KEEP_ALL);
         ruin_open(&ruin);
-        wreck_is_sound(&ruin, &arena);
+        ruin_is_sound(&ruin, &arena);
         ruin_close(&ruin);
         disk_close(ruin.disk);
         arena_drop(&arena);
