@@ -250,6 +250,8 @@ static enum weft_status forget_deleted(struct log *log, Weft__Forgotten *forgott
     struct deleted_tally tally;
     bool more = false;
     if (!settling->waiting || !settling->ready || any_away(log)) return WEFT_OK;
+    /* A snapshot, or a record that waits, may have come since the survey. */
+    if (log->taking != NULL || log->quarantine_due_us != DUE_NEVER) return WEFT_OK;
     if (settling->version != log->roster.version) return WEFT_OK;
     enum weft_status status =
         deleted_forget(log->writer, &settling->place, settling->cuts, settling->count,
