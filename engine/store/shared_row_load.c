@@ -234,20 +234,12 @@ void shared_row_set(struct writer *writer, struct shared_row *row, uint32_t fiel
 
 /* ---- cells ---- */
 
-enum weft_status shared_cell(struct writer *writer, const struct shared_row *row, uint32_t column,
-                             struct weft_value *out, struct weft_error *why) {
+const struct weft_value *shared_cell(const struct shared_row *row, uint32_t column) {
     const struct model *model = row->model;
-    (void)writer, (void)why;
     CHECK(model != NULL && column < model->column_count);
     const struct column *wanted = &model->columns[column];
-    if (wanted->key_place >= 0) {
-        *out = row->key[wanted->key_place];
-        return WEFT_OK;
-    }
-    if (wanted->field < row->clock.field_count && row->clock.fields[wanted->field].hlc != 0) {
-        *out = row->values[wanted->field];
-        return WEFT_OK;
-    }
-    *out = wanted->unset;
-    return WEFT_OK;
+    if (wanted->key_place >= 0) return &row->key[wanted->key_place];
+    if (wanted->field < row->clock.field_count && row->clock.fields[wanted->field].hlc != 0)
+        return &row->values[wanted->field];
+    return &wanted->unset;
 }

@@ -55,30 +55,21 @@ static void want(struct own *own, uint32_t column, const struct weft_value *valu
 }
 
 /* A cell that the host gives for an existing row: is it another value than the row shows? */
-static enum weft_status want_changed(struct own *own, uint32_t column,
-                                     const struct weft_value *value) {
-    struct weft_value shown = {0};
-    enum weft_status status = shared_cell(own->writer, &own->work->row, column, &shown, own->why);
-    if (status == WEFT_OK && !same_value(&shown, value)) want(own, column, value);
-    return status;
+static void want_changed(struct own *own, uint32_t column, const struct weft_value *value) {
+    if (!same_value(shared_cell(&own->work->row, column), value)) want(own, column, value);
 }
 
 /* A cell of a new row of an atomic model: what is not given stays unset. */
-static enum weft_status want_given(struct own *own, uint32_t column,
-                                   const struct weft_value *value) {
-    if (value->type == WEFT_NULL) {
-        /* Unset, it would show its DEFAULT, or what others have written. */
-        return own->adopting ? want_changed(own, column, value) : WEFT_OK;
-    }
-    want(own, column, value);
-    return WEFT_OK;
+static void want_given(struct own *own, uint32_t column, const struct weft_value *value) {
+    /* Unset, it would show its DEFAULT, or what others have written. */
+    if (value->type == WEFT_NULL && own->adopting) want_changed(own, column, value);
+    if (value->type != WEFT_NULL) want(own, column, value);
 }
 
 /* What a put writes: the fields of a new row, or those that change. */
-static enum weft_status want_put(struct own *own, uint32_t i, bool exists) {
+static void want_put(struct own *own, uint32_t i, bool exists) {
     const struct weft_value self = weft_blob(own->writer->self.bytes, WEFT_ID_SIZE);
-    enum weft_status status = WEFT_OK;
-    for (uint32_t c = 0; c < own->model->column_count && status == WEFT_OK; c++) {
+    for (uint32_t c = 0; c < own->model->column_count; c++) {
         const struct column *column = &own->model->columns[c];
         const struct weft_value value = rows_value(own->rows, i, c);
         if (column->key_place >= 0) continue;
@@ -87,14 +78,13 @@ static enum weft_status want_put(struct own *own, uint32_t i, bool exists) {
         } else if (column->optional && value.type == WEFT_NULL) {
             continue; /* Not given. */
         } else if (exists) {
-            status = want_changed(own, c, &value);
+            want_changed(own, c, &value);
         } else if (own->model->atomic) {
-            status = want_given(own, c, &value);
+            want_given(own, c, &value);
         } else {
             want(own, c, &value);
         }
     }
-    return status;
 }
 
 /* Lays what is said of the row into the op. */
@@ -155,13 +145,14 @@ static enum weft_status own_row(struct own *own, uint32_t i) {
     const bool exists = merge_visible(&row->clock, &own->work->order);
     if (op == ROW_PUT) {
         if (!exists) what = CHANGE_CREATE;
-        status = want_put(own, i, exists);
+        want_put(own, i, exists);
     } else if (op == ROW_SET) {
         const uint32_t column = rows_set_field(own->rows, i);
         const struct weft_value self = weft_blob(own->writer->self.bytes, WEFT_ID_SIZE);
         const struct weft_value value =
             own->model->columns[column].node ? self : rows_value(own->rows, i, column);
-        status = exists ? want_changed(own, column, &value) : fail_missing(own, i);
+        if (exists) want_changed(own, column, &value);
+        if (!exists) status = fail_missing(own, i);
     }
     if (status != WEFT_OK) return status;
     const bool gone = !exists && !row->bare;

@@ -122,17 +122,11 @@ static enum weft_status leave_table(struct writer *writer, struct shared_row *ro
     return status;
 }
 
-static enum weft_status bind_row(struct writer *writer, const struct shared_row *row,
-                                 sqlite3_stmt *statement, struct weft_error *why) {
+static void bind_row(struct writer *writer, const struct shared_row *row, sqlite3_stmt *statement) {
     const size_t clock = rowclock_pack(&row->clock, writer->shared->clock);
-    enum weft_status status = WEFT_OK;
     sqlite3_bind_blob64(statement, 1, writer->shared->clock, clock, SQLITE_STATIC);
-    for (uint32_t c = 0; c < row->model->column_count && status == WEFT_OK; c++) {
-        struct weft_value cell = {0};
-        status = shared_cell(writer, row, c, &cell, why);
-        if (status == WEFT_OK) statement_bind(statement, 2 + (int)c, &cell);
-    }
-    return status;
+    for (uint32_t c = 0; c < row->model->column_count; c++)
+        statement_bind(statement, 2 + (int)c, shared_cell(row, c));
 }
 
 /* What a trigger that refused a row has left of it: RAISE(FAIL) takes nothing back. */
@@ -154,7 +148,7 @@ static enum weft_status write_table(struct writer *writer, struct shared_row *ro
     const enum writer_slot slot = row->in_table ? SLOT_SHARED_UPDATE : SLOT_SHARED_INSERT;
     *code = SQLITE_OK;
     enum weft_status status = writer_slot(writer, row->model, slot, &statement, why);
-    if (status == WEFT_OK) status = bind_row(writer, row, statement, why);
+    if (status == WEFT_OK) bind_row(writer, row, statement);
     if (status != WEFT_OK) return status;
     int stepped = sqlite3_step(statement);
     if (stepped == SQLITE_DONE && sqlite3_changes64(writer->db) == 0) {
@@ -215,7 +209,7 @@ static enum weft_status find_rival(struct writer *writer, const struct shared_ro
     sqlite3_stmt *query = NULL;
     bool more = false;
     enum weft_status status = writer_slot(writer, row->model, SLOT_SHARED_RIVALS, &query, why);
-    if (status == WEFT_OK) status = bind_row(writer, row, query, why);
+    if (status == WEFT_OK) bind_row(writer, row, query);
     if (status == WEFT_OK) status = statement_step(query, &more, "reading", row->model->name, why);
     for (*found = *older = false; status == WEFT_OK && more && !*older;) {
         const struct weft_value clock = statement_value(query, 0);

@@ -94,8 +94,7 @@ enum weft_status shared_row_load(struct writer *writer, struct shared_row *row,
 enum weft_status shared_row_load_packed(struct writer *writer, struct shared_row *row,
                                         struct bytes key, bool *sound, struct weft_error *why);
 /* What the table shows in a column: the field's value, or, while it has none, the default. */
-enum weft_status shared_cell(struct writer *writer, const struct shared_row *row, uint32_t column,
-                             struct weft_value *out, struct weft_error *why);
+const struct weft_value *shared_cell(const struct shared_row *row, uint32_t column);
 /* Whether a column has come for a field that the shadow keeps of a row in its table. */
 bool shared_row_came(const struct shared_row *row);
 /* A field has this value now: borrowed. */
