@@ -33,12 +33,18 @@
 #define IDLE_MAX 100000u /* rounds without a turn although something is due */
 #define FNV_PRIME UINT64_C(0x100000001b3)
 
-bool world_fail(struct world *world, const char *format, ...) {
+bool world_fail_in(struct world *world, const char *file, const char *function, const char *format,
+                   ...) {
+    const char *name = strrchr(file, '/');
     va_list arguments;
+    int length;
     if (world->failed) return false;
     world->failed = true;
+    name = name ? name + 1 : file;
+    length = snprintf(world->failure, sizeof world->failure, "[%.*s %s] ", (int)strcspn(name, "."),
+                      name, function);
     va_start(arguments, format);
-    vsnprintf(world->failure, sizeof world->failure, format, arguments);
+    vsnprintf(world->failure + length, sizeof world->failure - (size_t)length, format, arguments);
     va_end(arguments);
     return false;
 }

@@ -182,8 +182,11 @@ void world_last_checks(struct world *world);
 /* After a failure the engines may be in any state: what they hold is left to the process's end. */
 void world_close(struct world *world);
 
-/* Notes the first failure; always false, so that a check can return it. */
-bool world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Notes the first failure, after the name of the function that found it, which is how checkers are
+ * told apart; always false, so that a check can return it. */
+#define world_fail(world, ...) world_fail_in(world, __FILE__, __func__, __VA_ARGS__)
+bool world_fail_in(struct world *world, const char *file, const char *function, const char *format,
+                   ...) __attribute__((format(printf, 4, 5)));
 /* Adds an event to the trace. */
 void world_note(struct world *world, const struct device *device, const char *what, uint64_t a,
                 uint64_t b);
