@@ -503,6 +503,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     vector_init(&log->moved);
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
                                           settings->models, &settings->device, &log->writer, why);
+    if (status == WEFT_OK) writer_checkpoint_after(log->writer, settings->checkpoint_pages);
     if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);
     if (status == WEFT_OK) status = log_load_shared(log, why);
     if (status == WEFT_OK) status = log_load_members(log, why);

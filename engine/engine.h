@@ -16,6 +16,7 @@ struct engine_ports {
     uint64_t tail_bytes;
     uint32_t log_records;
     uint32_t chunk_bytes;
+    uint32_t checkpoint_pages;
     uint64_t patience_ms;
     uint32_t hook_mails;
     bool repack; /* pack and unpack every mail on its edge */

@@ -133,6 +133,8 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->log_records = ports->log_records != 0 ? ports->log_records : LIMIT_LOG_RECORDS;
     settings->snapshot_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_SNAPSHOT_ROWS;
     settings->chunk_bytes = ports->chunk_bytes != 0 ? ports->chunk_bytes : LIMIT_CHUNK;
+    settings->checkpoint_pages =
+        ports->checkpoint_pages != 0 ? ports->checkpoint_pages : LIMIT_CHECKPOINT_PAGES;
     settings->patience_ms =
         config->patience_h != 0 ? config->patience_h * UINT64_C(3600000) : LIMIT_PATIENCE_MS;
     if (ports->patience_ms != 0) settings->patience_ms = ports->patience_ms;

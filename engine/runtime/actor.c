@@ -167,6 +167,16 @@ uint64_t actor_due_us(const struct actor *actor) {
     return actor_failed(actor) ? DUE_NEVER : actor->kind->due_us(actor->state);
 }
 
+static bool actor_has_work(const struct actor *actor, struct instant now) {
+    if (actor->watch.ready) return true;
+    for (uint32_t i = 0; i < actor->in_count; i++) {
+        if (ring_count(actor->in[i]->ring) > 0) return true;
+    }
+    if (actor->door != NULL && !door_empty(actor->door)) return true;
+    if (actor->control != NULL && ring_count(actor->control->ring) > 0) return true;
+    return actor->kind->due_us(actor->state) <= now.mono_us;
+}
+
 /* Whether a step may run; begins its count of mails. */
 static bool actor_has_room(struct actor *actor) {
     for (uint32_t i = 0; i < actor->out_count; i++) {
@@ -180,12 +190,12 @@ static bool actor_has_room(struct actor *actor) {
 
 static struct mail *actor_take(struct actor *actor) {
     uint32_t places = actor->in_count + (actor->door != NULL ? 1 : 0);
-    for (uint32_t i = 0; i < places; i++) {
-        uint32_t place = (actor->in_next + i) % places;
+    for (uint32_t i = 0, place = actor->in_next; i < places; i++) {
         struct mail *mail =
             place < actor->in_count ? edge_pop(actor->in[place]) : door_pull(actor->door);
+        if (++place == places) place = 0;
         if (mail == NULL) continue;
-        actor->in_next = (place + 1) % places;
+        actor->in_next = place;
         return mail;
     }
     return actor->control != NULL ? edge_pop(actor->control) : NULL;
@@ -223,7 +233,7 @@ static void actor_step_own(struct actor *actor, struct instant now, struct mail 
 bool actor_turn(struct actor *actor, struct instant now) {
     CHECK(actor != NULL && actor->kind != NULL);
     CHECK(actor->started);
-    if (actor_failed(actor) || !actor_has_room(actor)) return false;
+    if (actor_failed(actor) || !actor_has_work(actor, now) || !actor_has_room(actor)) return false;
     if (actor->watch.ready) {
         actor->watch.ready = false;
         actor_step_own(actor, now, &actor->ready, WEFT__MAIL__BODY_READY);
@@ -243,16 +253,6 @@ bool actor_turn(struct actor *actor, struct instant now) {
         return true;
     }
     return false;
-}
-
-static bool actor_has_work(const struct actor *actor, struct instant now) {
-    if (actor->watch.ready) return true;
-    for (uint32_t i = 0; i < actor->in_count; i++) {
-        if (ring_count(actor->in[i]->ring) > 0) return true;
-    }
-    if (actor->door != NULL && !door_empty(actor->door)) return true;
-    if (actor->control != NULL && ring_count(actor->control->ring) > 0) return true;
-    return actor->kind->due_us(actor->state) <= now.mono_us;
 }
 
 bool actor_waits(struct actor *actor, struct instant now) {

@@ -47,7 +47,8 @@ struct settings {
     uint32_t log_records;   /* of the shared log, that stay though all members hold them */
     uint32_t snapshot_rows; /* looked at per slice of a snapshot's end */
     uint32_t chunk_bytes;   /* of a snapshot */
-    uint64_t patience_ms;   /* after which a silent member is away */
+    uint32_t checkpoint_pages;
+    uint64_t patience_ms; /* after which a silent member is away */
     uint32_t hook_mails;
     const struct models *models;
     struct board *board;

@@ -19,7 +19,6 @@
 
 /* Pages of the log after which it is copied into the file: 32 MiB, so that a bulk insert writes a
  * page that it fills in several transactions once, not once per transaction. */
-#define CHECKPOINT_PAGES 4096
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -67,6 +66,7 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
     if (writer == NULL) goto no_memory;
     writer->models = models;
     writer->self = *device;
+    writer->checkpoint_pages = LIMIT_CHECKPOINT_PAGES;
     writer->path = strdup(path);
     writer->tables = calloc(models->count + 1, sizeof *writer->tables);
     if (writer->path == NULL || writer->tables == NULL) goto no_memory;
@@ -94,6 +94,11 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
 no_memory:
     writer_close(writer);
     return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", path);
+}
+
+void writer_checkpoint_after(struct writer *writer, uint32_t pages) {
+    CHECK(pages > 0 && pages <= INT32_MAX);
+    writer->checkpoint_pages = pages;
 }
 
 static void table_close(struct writer_table *table, const struct model *model) {
@@ -183,7 +188,7 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
         return status;
     }
     CHECK(sqlite3_get_autocommit(writer->db) != 0);
-    if (writer->log_pages >= CHECKPOINT_PAGES) writer_checkpoint(writer);
+    if (writer->log_pages >= (int)writer->checkpoint_pages) writer_checkpoint(writer);
     return WEFT_OK;
 }
 

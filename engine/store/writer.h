@@ -23,6 +23,9 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
                              const struct models *models, const struct id *device,
                              struct writer **out, struct weft_error *why);
 void writer_close(struct writer *writer);
+/* After how many pages in the write-ahead log it is copied into the file; LIMIT_CHECKPOINT_PAGES
+ * until this is called. */
+void writer_checkpoint_after(struct writer *writer, uint32_t pages);
 
 enum weft_status writer_begin(struct writer *writer, struct weft_error *why);
 /* After WEFT_SYNC_FAILED nothing more may be written with any connection. On any failure the

@@ -168,6 +168,7 @@ struct writer {
     struct id self;
     struct writer_table *tables; /* models->count of them, by id - 1 */
     sqlite3_stmt *fixed[FIXED_COUNT];
+    uint32_t checkpoint_pages;
     int log_pages;    /* of the write-ahead log, after the last commit */
     bool sync_failed; /* nothing may be written any more */
     /* What is remembered of the file; forgotten on rollback. */

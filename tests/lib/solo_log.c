@@ -63,6 +63,7 @@ static void start(struct solo_log *log) {
     settings->group_rows = log->group_rows;
     settings->log_records = log->log_records;
     settings->patience_ms = log->patience_ms;
+    settings->checkpoint_pages = LIMIT_CHECKPOINT_PAGES;
     settings->snapshot_rows = LIMIT_SNAPSHOT_ROWS;
     settings->hook_mails = LIMIT_HOOK_MAILS;
     settings->entropy = entropy;

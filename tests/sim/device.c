@@ -171,6 +171,7 @@ static enum weft_status open_engine(struct device *device, enum version version,
                                  .tail_bytes = plan->tail_bytes,
                                  .log_records = plan->log_records,
                                  .chunk_bytes = plan->chunk_bytes,
+                                 .checkpoint_pages = plan->checkpoint_pages,
                                  .patience_ms = plan->patience_ms,
                                  .hook_mails = device->lives % 3 == 0 ? 8 : 0,
                                  .repack = true};

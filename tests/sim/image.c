@@ -21,23 +21,28 @@
 
 #define SECTOR 512u
 
+static void image_reserve(struct image *image, size_t size) {
+    size_t room = image->room ? image->room : 4096;
+    if (size <= image->room) return;
+    while (room < size)
+        room *= 2;
+    image->bytes = realloc(image->bytes, room);
+    CHECK(image->bytes != NULL);
+    image->room = room;
+}
+
 static void image_resize(struct image *image, size_t size) {
-    if (size > image->room) {
-        size_t room = image->room ? image->room : 4096;
-        while (room < size)
-            room *= 2;
-        image->bytes = realloc(image->bytes, room);
-        CHECK(image->bytes != NULL);
-        image->room = room;
-    }
+    image_reserve(image, size);
     if (size > image->size) memset(image->bytes + image->size, 0, size - image->size);
     image->size = size;
 }
 
 static void image_write(struct image *image, size_t at, const void *data, size_t size) {
     if (size == 0) return;
-    if (at + size > image->size) image_resize(image, at + size);
+    if (at > image->size) image_resize(image, at);
+    image_reserve(image, at + size);
     memcpy(image->bytes + at, data, size);
+    if (at + size > image->size) image->size = at + size;
 }
 
 static void touch(struct content *content, size_t from, size_t to) {

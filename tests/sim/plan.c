@@ -152,6 +152,11 @@ static void draw_horizon(struct plan *plan, struct rng *rng) {
     plan->fault_length_us = rng_between(rng, plan->patience_ms, 3 * plan->patience_ms) * 1000;
 }
 
+/* A log that is short is copied into the file all the while, under readers and crashes. */
+static void draw_checkpoints(struct plan *plan, struct rng *rng) {
+    plan->checkpoint_pages = rng_chance(rng, 900) ? (uint32_t)rng_between(rng, 5, 500) : 0;
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_COUNT; f++) {
@@ -182,4 +187,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_commons(plan, &rng);
     draw_horizon(plan, &rng);
     draw_versions(plan, &rng);
+    draw_checkpoints(plan, &rng);
 }
