@@ -17,6 +17,7 @@ struct engine_ports {
     uint32_t log_records;
     uint32_t chunk_bytes;
     uint32_t checkpoint_pages;
+    uint32_t page_bytes;
     uint64_t patience_ms;
     uint32_t hook_mails;
     bool repack; /* pack and unpack every mail on its edge */

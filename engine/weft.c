@@ -92,6 +92,7 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
         .joining = config->invite != NULL,
         .fresh_incarnation = time.now(time.self).wall_ms,
         .cache_bytes = engine->settings.cache_bytes,
+        .page_bytes = engine->ports.page_bytes,
     };
     struct id library;
     uint8_t secret[IDENTITY_SECRET];

@@ -80,6 +80,7 @@
 #define LIMIT_GROUP_ROWS 16384u      /* rows of one SQLite commit, after which it is made */
 #define LIMIT_GROUP_MAILS 128u       /* transactions of one SQLite commit */
 #define LIMIT_SNAPSHOT_ROWS 2000u    /* rows looked at per slice of a snapshot's end */
+#define LIMIT_PAGE_BYTES 8192u       /* of a new file: store_open.c */
 #define LIMIT_CHECKPOINT_PAGES 4096u /* of the write-ahead log, before it is copied */
 #define LIMIT_LOG_RECORDS 256u       /* of the shared log, that stay for who comes back soon */
 #define LIMIT_FORGET_ROWS 1000u      /* tombstones forgotten per slice */

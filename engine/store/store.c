@@ -2,9 +2,6 @@
  *
  * Why these settings
  *   WAL, synchronous=FULL   a commit that returned survives a power cut: acks depend on it.
- *   page_size 8192          new files only. Measured on 1,000,000 file entries: bulk inserts are a
- *                           tenth faster than with 4096, and as fast as with 16384, at half the
- *                           bytes written for a transaction of one row.
  *   temp_store=MEMORY       statement journals of multi-row upserts would spill to a file.
  *   secure_delete=OFF       some builds turn it on; it doubles what a delete writes.
  *   journal_size_limit      a log that grew behind a long reader is cut back afterwards.
@@ -20,7 +17,6 @@
 #include "engine/store/statement.h"
 #include "engine/store/store_private.h"
 
-#define STORE_PAGE_BYTES 8192
 #define STORE_BUSY_MS 5000
 #define STORE_LOG_BYTES_MAX (64 << 20)
 
@@ -210,9 +206,7 @@ enum weft_status store_settle(sqlite3 *db, const char *path, bool read_only, uin
     }
     if (status != WEFT_OK || read_only) return status;
 
-    status =
-        statement_exec(db, "opening", path, why, "PRAGMA main.page_size = %d", STORE_PAGE_BYTES);
-    if (status == WEFT_OK) status = settle_log(db, path, why);
+    status = settle_log(db, path, why);
     if (status == WEFT_OK) {
         status = statement_exec(db, "opening", path, why, "PRAGMA main.journal_size_limit = %d",
                                 STORE_LOG_BYTES_MAX);

@@ -46,6 +46,7 @@ struct store_seed {
     uint8_t stamp[STORE_STAMP]; /* what tells this file from a copy of it (runtime/port.h) */
     bool joining; /* a new file waits to come into `library`, which somebody else has founded */
     uint32_t cache_bytes;
+    uint32_t page_bytes; /* of a new file; 0: LIMIT_PAGE_BYTES */
 };
 
 /* What a library is, once open: filled in by store_open(). */

@@ -12,8 +12,12 @@
  *   4. A file whose stamp is not the one it was last opened with is a copy, or was restored: other
  *      records than those in it may exist under its incarnation. So it begins a new one, which is
  *      greater, in the transaction that takes the new stamp.
+ * Why pages of LIMIT_PAGE_BYTES: measured on 1,000,000 file entries, bulk inserts are a tenth
+ * faster than with 4096, and as fast as with 16384, at half the bytes written for a transaction of
+ * one row.
  * Not here: what a stamp is made of. The vault port knows. */
 #include "engine/base/check.h"
+#include "engine/base/limits.h"
 #include "engine/base/status.h"
 #include "engine/store/annotation.h"
 #include "engine/store/migrate.h"
@@ -368,7 +372,9 @@ enum weft_status store_open(const struct store_seed *seed, struct pool *pool, st
     if (status != WEFT_OK) goto drop_arena;
     status = store_lock(db, seed->path, seed->vfs, &out->lock, why);
     if (status != WEFT_OK) goto close_file;
-    status = store_settle(db, seed->path, false, seed->cache_bytes, why);
+    status = statement_exec(db, "opening", seed->path, why, "PRAGMA main.page_size = %u",
+                            seed->page_bytes != 0 ? seed->page_bytes : LIMIT_PAGE_BYTES);
+    if (status == WEFT_OK) status = store_settle(db, seed->path, false, seed->cache_bytes, why);
     if (status != WEFT_OK) goto release_lock;
     status = statement_exec(db, "opening", seed->path, why, "BEGIN IMMEDIATE");
     if (status != WEFT_OK) goto release_lock;

@@ -172,6 +172,7 @@ static enum weft_status open_engine(struct device *device, enum version version,
                                  .log_records = plan->log_records,
                                  .chunk_bytes = plan->chunk_bytes,
                                  .checkpoint_pages = plan->checkpoint_pages,
+                                 .page_bytes = plan->page_bytes,
                                  .patience_ms = plan->patience_ms,
                                  .hook_mails = device->lives % 3 == 0 ? 8 : 0,
                                  .repack = true};

@@ -152,9 +152,11 @@ static void draw_horizon(struct plan *plan, struct rng *rng) {
     plan->fault_length_us = rng_between(rng, plan->patience_ms, 3 * plan->patience_ms) * 1000;
 }
 
-/* A log that is short is copied into the file all the while, under readers and crashes. */
-static void draw_checkpoints(struct plan *plan, struct rng *rng) {
-    plan->checkpoint_pages = rng_chance(rng, 900) ? (uint32_t)rng_between(rng, 5, 500) : 0;
+/* A log that is short is copied into the file all the while, under readers and crashes. Small pages
+ * make deep trees of few rows. */
+static void draw_files(struct plan *plan, struct rng *rng) {
+    plan->checkpoint_pages = rng_chance(rng, 900) ? (uint32_t)rng_between(rng, 20, 1000) : 0;
+    plan->page_bytes = rng_chance(rng, 900) ? UINT32_C(512) << rng_below(rng, 4) : 0;
 }
 
 static void draw_faults(struct plan *plan, struct rng *rng) {
@@ -187,5 +189,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_commons(plan, &rng);
     draw_horizon(plan, &rng);
     draw_versions(plan, &rng);
-    draw_checkpoints(plan, &rng);
+    draw_files(plan, &rng);
 }

@@ -51,7 +51,7 @@ struct plan {
     uint64_t tail_bytes;
     uint32_t log_records; /* that stay though all hold them; 0: more than there ever are */
     uint32_t chunk_bytes;
-    uint32_t checkpoint_pages;
+    uint32_t checkpoint_pages, page_bytes;
     uint64_t patience_ms; /* 0: longer than the world lasts */
     uint32_t door_bytes, cache_bytes, peers_max;
 
