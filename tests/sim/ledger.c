@@ -11,12 +11,6 @@
 #include "tests/sim/company.h"
 #include "tests/sim/ledger_private.h"
 
-const char *const seen_names[SEEN_COUNT] = {
-#define SEEN_NAME(name, text) [SEEN_##name] = text,
-    SEEN_LIST(SEEN_NAME)
-#undef SEEN_NAME
-};
-
 /* ---- answers --------------------------------------------------------------------------------- */
 
 static struct step *pending_step(struct device *device, uint64_t ticket) {
@@ -64,7 +58,7 @@ static bool judge_record(struct device *device, struct step *step, uint64_t seq)
     CHECK(seq < SEQ_MAX && seq > promise->upto);
     promise->upto = seq;
     promise->hash[seq] = ledger_hash(&file->next);
-    ledger->seen[SEEN_RECORD]++;
+    ledger->world->points.reached[POINT_RECORD]++;
     return ledger_take(device, place);
 }
 
@@ -75,7 +69,7 @@ static bool judge_silence(struct device *device, struct step *step) {
     for (;;) {
         const struct foresight sight = fold_foresee(&file->fold, step, device->number, NULL);
         if (sight.said == 0 && !sight.refused) {
-            device->world->ledger->seen[SEEN_SILENT]++;
+            device->world->points.reached[POINT_SILENT]++;
             return true;
         }
         if (!ledger_peek(device, &place)) return false;
@@ -98,10 +92,10 @@ static bool judge_refusal(struct device *device, struct step *step, enum weft_st
                  (status == WEFT_CONSTRAINT && sight.constraint) || file->released;
     /* Else the author looks whether own rows explain it. */
     step->judged = right;
-    enum seen seen = status == WEFT_DENIED      ? SEEN_DENIED
-                     : status == WEFT_NOT_FOUND ? SEEN_NOT_FOUND
-                                                : SEEN_CONSTRAINT;
-    if (right) device->world->ledger->seen[seen]++;
+    enum point point = status == WEFT_DENIED      ? POINT_DENIED
+                       : status == WEFT_NOT_FOUND ? POINT_NOT_FOUND
+                                                  : POINT_CONSTRAINT;
+    if (right) device->world->points.reached[point]++;
     return true;
 }
 
@@ -142,10 +136,6 @@ void ledger_close(struct ledger *ledger) {
     free(ledger);
 }
 
-const uint64_t *ledger_seen(const struct ledger *ledger) {
-    return ledger->seen;
-}
-
 bool ledger_shows(const struct device *device, uint32_t row) {
     enum stand stands[COMMONS_ROWS];
     fold_stands(&device->world->ledger->file[device->number].fold, stands);
@@ -164,7 +154,7 @@ static bool recognise(struct device *device, uint32_t *from) {
         if (step->shared_count == 0 || step->judged) continue;
         if (!fold_foresee(&file->fold, step, device->number, &file->next).matches) continue;
         step->recorded = true;
-        ledger->seen[SEEN_UNANSWERED]++;
+        ledger->world->points.reached[POINT_UNANSWERED]++;
         promise->upto = file->next.seq;
         promise->hash[promise->upto] = ledger_hash(&file->next);
         ++*from;
@@ -190,7 +180,7 @@ bool ledger_attach(struct device *device) {
         if (!ledger_take(device, place)) return false;
     }
     file->begun = true;
-    world->ledger->seen[SEEN_UPGRADED] += device->upgraded;
+    world->points.reached[POINT_UPGRADED] += device->upgraded;
     device->upgraded = false;
     return ledger_check(device);
 }
@@ -295,7 +285,7 @@ static bool shadow_follows(struct device *device, const enum stand stands[COMMON
         uint32_t wanted = 0;
         for (uint32_t r = 0; r < COMMONS_ROWS; r++)
             wanted += kept_as(ledger_file(device), device->version, r, stands[r]) == kind;
-        device->world->ledger->seen[SEEN_EXTRA] += kind == 1 ? wanted : 0;
+        device->world->points.reached[POINT_EXTRA] += kind == 1 ? wanted : 0;
         if (kept[kind] != wanted)
             return world_fail(device->world,
                               "device %u: the shadow keeps %u rows of kind %u, and not %u",
@@ -344,8 +334,8 @@ static bool check_all(struct device *device) {
     if (file->taking) return heads_follow(device) && holds_own(device);
     fold_stands(&file->fold, stands);
     for (uint32_t r = 0; r < COMMONS_ROWS; r++) {
-        device->world->ledger->seen[SEEN_BEHIND] += stands[r] == STAND_BEHIND;
-        device->world->ledger->seen[SEEN_REFUSED] += stands[r] == STAND_REFUSED;
+        device->world->points.reached[POINT_BEHIND] += stands[r] == STAND_BEHIND;
+        device->world->points.reached[POINT_REFUSED] += stands[r] == STAND_REFUSED;
     }
     for (int t = 0; t < COMMONS_COUNT; t++)
         if (!rows_follow(device, (enum commons_table)t, stands)) return false;
@@ -379,7 +369,7 @@ void ledger_restored(struct device *device) {
                 if (chain && chain->seq > held) held = chain->seq;
             }
             for (; promise->upto > held; promise->upto--)
-                ledger->seen[SEEN_LOST] += promise->hash[promise->upto] != 0;
+                ledger->world->points.reached[POINT_LOST] += promise->hash[promise->upto] != 0;
         }
     /* Until it is read again it holds nothing for the sake of another whose disk is set back. */
     struct file *file = &ledger->file[device->number];

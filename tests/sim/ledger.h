@@ -35,7 +35,5 @@ bool ledger_away(struct device *device, uint32_t of, bool *away);
 bool ledger_agrees(struct world *world, bool *equal, char *why);
 /* Whether the device's file shows the row, as far as it has been read. */
 bool ledger_shows(const struct device *device, uint32_t row);
-/* How often each thing was seen. */
-const uint64_t *ledger_seen(const struct ledger *ledger);
 
 #endif

@@ -198,11 +198,11 @@ bool ledger_take(struct device *device, uint64_t place) {
     if (waits) {
         CHECK(file->waiting_count < WAITING_MAX);
         file->waiting[file->waiting_count++] = place;
-        device->world->ledger->seen[SEEN_QUARANTINED]++;
+        device->world->points.reached[POINT_QUARANTINED]++;
         return true;
     }
     if (file->next.count > 0 && file->next.hlc > file->newest) file->newest = file->next.hlc;
-    device->world->ledger->seen[SEEN_BEATEN] += fold_scroll(&file->fold, &file->next);
+    device->world->points.reached[POINT_BEATEN] += fold_scroll(&file->fold, &file->next);
     return true;
 }
 
@@ -234,7 +234,7 @@ static bool take_released(struct device *device) {
                               "device %u: a record left the quarantine %lld ms before its time",
                               device->number, (long long)ahead_ms(device, &scroll));
         fold_scroll(&file->fold, &scroll);
-        device->world->ledger->seen[SEEN_RELEASED]++;
+        device->world->points.reached[POINT_RELEASED]++;
         file->released = true;
     }
     file->waiting_count = kept;

@@ -97,7 +97,7 @@ static bool nobody_needs(struct device *device, const struct horizon *horizon) {
         if (!ledger_away(device, m, &away)) return false;
         const struct chain *chain =
             ledger_chain(&ledger->file[m], horizon->device, horizon->incarnation);
-        ledger->seen[SEEN_AWAY] += away;
+        ledger->world->points.reached[POINT_AWAY] += away;
         if (away || (chain && chain->seq >= horizon->pruned)) continue;
         return world_fail(device->world,
                           "device %u forgets records of device %u up to %llu, of which device %u "
@@ -171,7 +171,7 @@ bool ledger_follow_horizon(struct device *device) {
         struct chain *chain = ledger_chain_add(file, horizon.device, horizon.incarnation);
         if (!chain) return world_fail(device->world, "device %u: too many origins", device->number);
         if (chain->pruned >= horizon.pruned) continue;
-        device->world->ledger->seen[SEEN_FORGOTTEN]++;
+        device->world->points.reached[POINT_FORGOTTEN]++;
         if (chain->seq < horizon.pruned)
             anew = true;
         else if (file->begun)
@@ -179,7 +179,7 @@ bool ledger_follow_horizon(struct device *device) {
         chain->pruned = horizon.pruned;
     }
     sqlite3_reset(file->query[QUERY_HORIZONS]);
-    if (file->begun && anew) device->world->ledger->seen[SEEN_SNAPSHOT]++;
+    if (file->begun && anew) device->world->points.reached[POINT_SNAPSHOT]++;
     if (good && code != SQLITE_DONE) return ledger_broken(device, "reading horizons");
     return good && (!anew || fold_anew(device));
 }

@@ -66,7 +66,6 @@ struct ledger {
     bool restored[DEVICES_MAX]; /* its disk was once an older copy: it may hold less than it said */
     struct file file[DEVICES_MAX];
     struct promise promise[DEVICES_MAX][INCARNATIONS];
-    uint64_t seen[SEEN_COUNT];
 };
 
 /* ---- ledger_file.c */

@@ -1,96 +1,110 @@
-/* weft_sim: runs seeded worlds and says which of them failed.
+/* weft_sim: runs seeded worlds and says which of them failed. See docs/testing.md.
  *
- *     weft_sim [--seed S] [--seeds N] [--seconds VIRTUAL] [--devices N]
- *              [--twice] [--trace] [--json]
- *
- * The seed is printed before its world begins, and reproduces everything. With --seeds the seeds
- * from S to S+N-1 are run by two processes; a world that aborts or hangs is a failed seed like any
- * other.
+ * With one seed, it is printed before its world begins, and reproduces everything. With many, all
+ * cores run them, a line shows how far they are, and a summary comes at the end.
  * Invariant: what is printed about a seed depends on the seed and the options alone.
- * Deliberately not here: anything about worlds. */
+ * Deliberately not here: anything about worlds; how many are run at once (crew.c), and what came of
+ * them (tally.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <stdatomic.h>
-
 #include "engine/base/check.h"
+#include "tests/sim/crew.h"
 #include "tests/sim/world.h"
 
-#define WORKERS 2u
-#define FAILURES_MAX 16u
-#define FAILURE_LINE (FAILURE_TEXT + 64u)
-#define SEED_SECONDS 60 /* of processor time, after which a world counts as hung */
+#define OPTIONS_TEXT 256u
 
 struct options {
-    uint64_t seed, seeds;
-    uint32_t seconds, devices;
-    bool twice, trace, json;
+    uint64_t seed, seeds, jobs;
+    uint64_t seconds, devices;
+    double minutes;
+    bool twice, trace, json, quiet, first;
 };
 
-/* What the processes share. */
-struct tally {
-    atomic_ullong next, done, failed;
-    atomic_ullong virtual_us, turns, lives, steps, rows;
-    atomic_ullong seen[SEEN_COUNT];
-    atomic_ullong faults[FAULT_COUNT];
-    uint64_t running[WORKERS];
-    struct {
-        uint64_t seed;
-        char text[FAILURE_LINE];
-    } failure[FAILURES_MAX];
-};
+static const char usage_text[] =
+    "usage: weft_sim [--seed S] [--seconds VIRTUAL] [--devices N] [--twice] [--trace] [--json]\n"
+    "       weft_sim --seeds N | --minutes M [--seed S] [--jobs N] [--first] [--quiet] [--json]\n"
+    "                [--seconds VIRTUAL] [--devices N] [--twice]\n"
+    "       weft_sim --help\n";
+
+static void help(void) {
+    printf("%s\n"
+           "Runs whole engines in virtual time, over simulated links and disks on which what may\n"
+           "go wrong goes wrong, and holds all they do against what must be true. A seed decides\n"
+           "everything: the same seed runs the same again.\n\n"
+           "  --seed S           this one, or the first of several; 1\n"
+           "  --seeds N          so many seeds, S and those after it, on all cores\n"
+           "  --minutes M        seeds from S on until the time is up; with --seeds whichever\n"
+           "                     comes first\n"
+           "  --jobs N           processes at a time; as many as there are cores\n"
+           "  --first            ends with the first failure\n"
+           "  --seconds VIRTUAL  how long there is writing and trouble; drawn from the seed\n"
+           "  --devices N        2 to %u; drawn from the seed\n"
+           "  --twice            runs each seed twice: it must do the same\n"
+           "  --trace            prints every mail and every fault\n"
+           "  --json             one line of JSON for the seed, or for all of them\n"
+           "  --quiet            no line that shows how far it is\n\n"
+           "Exit status: 0 all is well, 1 a seed failed, 2 the command line is wrong.\n",
+           usage_text, DEVICES_MAX);
+}
 
 /* ---- one seed -------------------------------------------------------------------------------- */
 
-static void run_seed(const struct options *options, uint64_t seed, struct outcome *out) {
+static void run_seed(const void *context, uint64_t seed, struct outcome *out) {
+    const struct options *options = context;
     struct plan plan;
     struct outcome again;
-    plan_draw(&plan, seed, options->seconds, options->devices);
+    plan_draw(&plan, seed, (uint32_t)options->seconds, (uint32_t)options->devices);
     world_run(&plan, options->trace, out);
     if (!options->twice || out->failed) return;
     world_run(&plan, false, &again);
     if (again.hash == out->hash && !again.failed) return;
     out->failed = true;
     snprintf(out->failure, sizeof out->failure,
-             "not the same twice: %016llx after %llu turns, %016llx after %llu: %.512s",
+             "[weft_sim twice] not the same twice: %016llx after %llu turns, %016llx after %llu: "
+             "%.512s",
              (unsigned long long)out->hash, (unsigned long long)out->turns,
              (unsigned long long)again.hash, (unsigned long long)again.turns,
              again.failed ? again.failure : "no failure either time");
 }
 
-static void print_outcome(const struct options *options, uint64_t seed, const struct outcome *out) {
+static void print_counts(const char *const *names, const uint64_t *counts, int count) {
+    for (int i = 0; i < count; i++)
+        printf("%s%s %llu", i ? ", " : "", names[i], (unsigned long long)counts[i]);
+    printf("\n");
+}
+
+static void print_json_counts(const char *title, const char *const *names, const uint64_t *counts,
+                              int count) {
+    printf(",\"%s\":{", title);
+    for (int i = 0; i < count; i++)
+        printf("%s\"%s\":%llu", i ? "," : "", names[i], (unsigned long long)counts[i]);
+    printf("}");
+}
+
+static void print_outcome(const struct options *options, const struct outcome *out) {
     if (options->json) {
         printf("{\"seed\":%llu,\"failed\":%s,\"hash\":\"%016llx\",\"virtual_s\":%.3f,"
-               "\"turns\":%llu,\"lives\":%llu,\"steps\":%llu,\"rows\":%llu,\"faults\":{",
-               (unsigned long long)seed, out->failed ? "true" : "false",
+               "\"turns\":%llu,\"lives\":%llu,\"steps\":%llu,\"rows\":%llu",
+               (unsigned long long)options->seed, out->failed ? "true" : "false",
                (unsigned long long)out->hash, (double)out->virtual_us / 1e6,
                (unsigned long long)out->turns, (unsigned long long)out->lives,
                (unsigned long long)out->steps, (unsigned long long)out->rows);
-        for (int f = 0; f < FAULT_COUNT; f++)
-            printf("%s\"%s\":%llu", f ? "," : "", fault_names[f],
-                   (unsigned long long)out->faults[f]);
-        printf("},\"shared\":{");
-        for (int e = 0; e < SEEN_COUNT; e++)
-            printf("%s\"%s\":%llu", e ? "," : "", seen_names[e], (unsigned long long)out->seen[e]);
-        printf("}}\n");
+        print_json_counts("faults", fault_names, out->faults, FAULT_COUNT);
+        print_json_counts("points", point_names, out->points, POINT_COUNT);
+        printf("}\n");
         return;
     }
     printf("hash %016llx: %.1f s, %llu turns, %llu lives, %llu transactions, %llu row versions\n",
            (unsigned long long)out->hash, (double)out->virtual_us / 1e6,
            (unsigned long long)out->turns, (unsigned long long)out->lives,
            (unsigned long long)out->steps, (unsigned long long)out->rows);
-    for (int f = 0; f < FAULT_COUNT; f++)
-        printf("%s%s %llu", f ? ", " : "", fault_names[f], (unsigned long long)out->faults[f]);
-    printf("\nshared: ");
-    for (int e = 0; e < SEEN_COUNT; e++)
-        printf("%s%s %llu", e ? ", " : "", seen_names[e], (unsigned long long)out->seen[e]);
-    printf("\n");
+    print_counts(fault_names, out->faults, FAULT_COUNT);
+    printf("points: ");
+    print_counts(point_names, out->points, POINT_COUNT);
 }
 
 static int run_one(const struct options *options) {
@@ -98,7 +112,7 @@ static int run_one(const struct options *options) {
     if (!options->json) printf("seed %llu\n", (unsigned long long)options->seed);
     fflush(stdout);
     run_seed(options, options->seed, &out);
-    print_outcome(options, options->seed, &out);
+    print_outcome(options, &out);
     if (!out.failed) return 0;
     fflush(stdout);
     fprintf(stderr, "FAILED seed %llu at %.6f s: %s\n", (unsigned long long)options->seed,
@@ -108,121 +122,60 @@ static int run_one(const struct options *options) {
 
 /* ---- many seeds ------------------------------------------------------------------------------ */
 
-static void note_failure(struct tally *tally, uint64_t seed, const char *text) {
-    uint64_t at = atomic_fetch_add(&tally->failed, 1);
-    if (at >= FAILURES_MAX) return;
-    tally->failure[at].seed = seed;
-    snprintf(tally->failure[at].text, FAILURE_LINE, "%s", text);
+/* What a command that replays one of the seeds must say besides the seed. */
+static void replay_options(const struct options *options, char out[OPTIONS_TEXT]) {
+    int length = 0;
+    out[0] = '\0';
+    if (options->seconds)
+        length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --seconds %llu",
+                           (unsigned long long)options->seconds);
+    if (options->devices)
+        length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --devices %llu",
+                           (unsigned long long)options->devices);
+    if (options->twice) snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --twice");
 }
 
-static void work(const struct options *options, struct tally *tally, uint32_t worker) {
-    for (;;) {
-        uint64_t number = atomic_fetch_add(&tally->next, 1);
-        struct outcome out;
-        if (number >= options->seeds) return;
-        tally->running[worker] = options->seed + number;
-        const struct itimerval patience = {.it_value = {.tv_sec = SEED_SECONDS}};
-        CHECK(setitimer(ITIMER_PROF, &patience, NULL) == 0);
-        run_seed(options, options->seed + number, &out);
-        atomic_fetch_add(&tally->virtual_us, out.virtual_us);
-        atomic_fetch_add(&tally->turns, out.turns);
-        atomic_fetch_add(&tally->lives, out.lives);
-        atomic_fetch_add(&tally->steps, out.steps);
-        atomic_fetch_add(&tally->rows, out.rows);
-        for (int e = 0; e < SEEN_COUNT; e++)
-            atomic_fetch_add(&tally->seen[e], out.seen[e]);
-        for (int f = 0; f < FAULT_COUNT; f++)
-            atomic_fetch_add(&tally->faults[f], out.faults[f]);
-        if (out.failed) {
-            char text[FAILURE_LINE];
-            snprintf(text, sizeof text, "at %.6f s: %s", (double)out.virtual_us / 1e6, out.failure);
-            note_failure(tally, options->seed + number, text);
-        }
-        atomic_fetch_add(&tally->done, 1);
-        /* A failed world leaves its engines behind; a fresh process has none. */
-        if (out.failed) return;
-    }
-}
-
-static pid_t begin_worker(const struct options *options, struct tally *tally, uint32_t worker) {
-    fflush(NULL);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid > 0) return pid;
-    work(options, tally, worker);
-    fflush(NULL);
-    _exit(0);
-}
-
-static void worker_ended(struct tally *tally, uint32_t worker, int status) {
-    char text[64];
-    if (!WIFSIGNALED(status) && WEXITSTATUS(status) == 0) return;
-    if (WIFSIGNALED(status))
-        snprintf(text, sizeof text, "ended by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
+static void print_beginning(const struct options *options) {
+    if (options->json) return;
+    if (options->seeds)
+        printf("seeds %llu to %llu\n", (unsigned long long)options->seed,
+               (unsigned long long)(options->seed + options->seeds - 1));
     else
-        snprintf(text, sizeof text, "ended with code %d", WEXITSTATUS(status));
-    note_failure(tally, tally->running[worker], text);
-    atomic_fetch_add(&tally->done, 1);
-}
-
-static void run_workers(const struct options *options, struct tally *tally) {
-    pid_t pid[WORKERS];
-    uint32_t alive = 0;
-    for (uint32_t w = 0; w < WORKERS; w++, alive++)
-        pid[w] = begin_worker(options, tally, w);
-    while (alive > 0) {
-        int status = 0;
-        pid_t ended = wait(&status);
-        if (ended < 0 && errno == EINTR) continue;
-        CHECK(ended > 0);
-        for (uint32_t w = 0; w < WORKERS; w++) {
-            if (pid[w] != ended) continue;
-            worker_ended(tally, w, status);
-            bool more = atomic_load(&tally->next) < options->seeds &&
-                        atomic_load(&tally->failed) < FAILURES_MAX;
-            if (more)
-                pid[w] = begin_worker(options, tally, w);
-            else
-                alive--;
-        }
-    }
+        printf("seeds from %llu on for %g minutes\n", (unsigned long long)options->seed,
+               options->minutes);
 }
 
 static int run_many(const struct options *options) {
-    struct tally *tally =
-        mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(tally != MAP_FAILED);
-    printf("seeds %llu to %llu\n", (unsigned long long)options->seed,
-           (unsigned long long)(options->seed + options->seeds - 1));
-    run_workers(options, tally);
-    uint64_t failed = atomic_load(&tally->failed);
-    printf("%llu seeds, %.2f virtual hours, %llu turns, %llu lives, %llu transactions, %llu row "
-           "versions\n",
-           atomic_load(&tally->done), (double)atomic_load(&tally->virtual_us) / 3.6e9,
-           atomic_load(&tally->turns), atomic_load(&tally->lives), atomic_load(&tally->steps),
-           atomic_load(&tally->rows));
-    for (int f = 0; f < FAULT_COUNT; f++)
-        printf("%s%s %llu", f ? ", " : "", fault_names[f], atomic_load(&tally->faults[f]));
-    printf("\nshared: ");
-    for (int e = 0; e < SEEN_COUNT; e++)
-        printf("%s%s %llu", e ? ", " : "", seen_names[e], atomic_load(&tally->seen[e]));
-    printf("\n");
-    for (uint64_t i = 0; i < failed && i < FAILURES_MAX; i++)
-        printf("FAILED seed %llu %s\n", (unsigned long long)tally->failure[i].seed,
-               tally->failure[i].text);
-    printf("%llu failed\n", (unsigned long long)failed);
+    struct tally *tally = tally_open();
+    char replay[OPTIONS_TEXT];
+    replay_options(options, replay);
+    struct crew crew = {.seed = options->seed,
+                        .seeds = options->seeds ? options->seeds : UINT64_MAX,
+                        .seconds = options->minutes * 60,
+                        .jobs = options->jobs ? (uint32_t)options->jobs : crew_jobs(),
+                        .first = options->first,
+                        .display = {.line = !options->json && !options->quiet,
+                                    .failures = !options->json,
+                                    .options = replay},
+                        .run = run_seed,
+                        .context = options};
+    print_beginning(options);
+    crew_run(&crew, tally);
+    bool failed = atomic_load(&tally->failed) > 0;
+    if (options->json)
+        tally_print_json(tally);
+    else if (!options->first || !failed)
+        tally_print(tally);
+    else
+        printf("the first failure, after %llu seeds\n", atomic_load(&tally->done));
+    tally_close(tally);
     return failed ? 1 : 0;
 }
 
 /* ---- the command line ------------------------------------------------------------------------ */
 
 static int usage(const char *what) {
-    fprintf(stderr,
-            "weft_sim: %s\n"
-            "usage: weft_sim [--seed S] [--seeds N] [--seconds VIRTUAL] [--devices 2..%u]\n"
-            "                [--twice] [--trace] [--json]\n",
-            what, DEVICES_MAX);
+    fprintf(stderr, "weft_sim: %s\n%s", what, usage_text);
     return 2;
 }
 
@@ -233,43 +186,62 @@ static bool read_number(const char *text, uint64_t *out) {
     return text && *text && *end == '\0' && errno == 0;
 }
 
+static bool read_minutes(const char *text, double *out) {
+    char *end = NULL;
+    *out = text ? strtod(text, &end) : 0;
+    return text && *text && *end == '\0' && *out > 0 && *out < 1e6;
+}
+
+/* An option without a value. */
+static bool *flag(struct options *options, const char *word) {
+    if (strcmp(word, "--twice") == 0) return &options->twice;
+    if (strcmp(word, "--trace") == 0) return &options->trace;
+    if (strcmp(word, "--json") == 0) return &options->json;
+    if (strcmp(word, "--quiet") == 0) return &options->quiet;
+    if (strcmp(word, "--first") == 0) return &options->first;
+    return NULL;
+}
+
+static uint64_t *number(struct options *options, const char *word) {
+    if (strcmp(word, "--seed") == 0) return &options->seed;
+    if (strcmp(word, "--seeds") == 0) return &options->seeds;
+    if (strcmp(word, "--jobs") == 0) return &options->jobs;
+    if (strcmp(word, "--seconds") == 0) return &options->seconds;
+    if (strcmp(word, "--devices") == 0) return &options->devices;
+    return NULL;
+}
+
 static int read_options(int count, char **words, struct options *options) {
     for (int i = 1; i < count; i++) {
-        uint64_t number = 0;
-        const char *word = words[i];
-        if (strcmp(word, "--twice") == 0) {
-            options->twice = true;
+        const char *word = words[i], *value = i + 1 < count ? words[i + 1] : NULL;
+        bool *to_set = flag(options, word);
+        uint64_t *to_read = number(options, word);
+        if (to_set) {
+            *to_set = true;
             continue;
         }
-        if (strcmp(word, "--trace") == 0) {
-            options->trace = true;
-            continue;
-        }
-        if (strcmp(word, "--json") == 0) {
-            options->json = true;
-            continue;
-        }
-        if (!read_number(i + 1 < count ? words[++i] : NULL, &number)) return usage(word);
-        if (strcmp(word, "--seed") == 0)
-            options->seed = number;
-        else if (strcmp(word, "--seeds") == 0)
-            options->seeds = number;
-        else if (strcmp(word, "--seconds") == 0)
-            options->seconds = (uint32_t)number;
-        else if (strcmp(word, "--devices") == 0)
-            options->devices = (uint32_t)number;
-        else
-            return usage(word);
+        bool good = to_read
+                        ? read_number(value, to_read)
+                        : strcmp(word, "--minutes") == 0 && read_minutes(value, &options->minutes);
+        if (!good) return usage(word);
+        i++;
     }
     if (options->devices == 1 || options->devices > DEVICES_MAX) return usage("--devices");
+    if (options->jobs > TALLY_JOBS) return usage("--jobs");
+    if (options->seconds > 100000) return usage("--seconds");
     return 0;
 }
 
 int main(int count, char **words) {
     struct options options = {.seed = 1};
+    for (int i = 1; i < count; i++)
+        if (strcmp(words[i], "--help") == 0 || strcmp(words[i], "-h") == 0) {
+            help();
+            return 0;
+        }
     int code = read_options(count, words, &options);
     if (code) return code;
     /* A trace must be whole even if its world aborts. */
     if (options.trace) setvbuf(stdout, NULL, _IOLBF, 0);
-    return options.seeds ? run_many(&options) : run_one(&options);
+    return options.seeds || options.minutes > 0 ? run_many(&options) : run_one(&options);
 }

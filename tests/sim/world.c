@@ -286,7 +286,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->lives = world->lives;
     out->steps = world->steps;
     out->rows = oracle_rows(world->oracle);
-    memcpy(out->seen, ledger_seen(world->ledger), sizeof out->seen);
+    memcpy(out->points, world->points.reached, sizeof out->points);
     if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
     world_close(world);
     if (!out->failed) free(world);

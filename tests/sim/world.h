@@ -19,6 +19,7 @@
 #include "tests/sim/model.h"
 #include "tests/sim/net.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/points.h"
 #include "tests/sim/rng.h"
 #include "tests/sim/tables.h"
 #include "tests/sim/vault.h"
@@ -119,6 +120,7 @@ struct world {
     struct sums *sums;
     struct company *company;
     struct faults *faults;
+    struct points points;
     struct cells *cells; /* scratch */
     uint64_t look_us;
     bool healing;
@@ -128,41 +130,13 @@ struct world {
     char failure[FAILURE_TEXT];
 };
 
-/* What happened to shared rows: how often was each seen. */
-#define SEEN_LIST(X)                                                        \
-    X(RECORD, "record")           /* a transaction with a record */         \
-    X(SILENT, "silent")           /* ... that changed nothing */            \
-    X(NOT_FOUND, "not-found")     /* ... that was refused */                \
-    X(CONSTRAINT, "constraint")   /* ... */                                 \
-    X(DENIED, "denied")           /* ... */                                 \
-    X(UNANSWERED, "unanswered")   /* ... found on a disk after a crash */   \
-    X(BEATEN, "beaten")           /* something said that changed nothing */ \
-    X(QUARANTINED, "quarantined") /* a record that had to wait */           \
-    X(RELEASED, "released")       /* ... and whose time came */             \
-    X(BEHIND, "behind")           /* a row seen to stand behind another */  \
-    X(REFUSED, "refused")         /* ... that a CHECK keeps out */          \
-    X(LOST, "lost")               /* a record that went with its disk */    \
-    X(EXTRA, "extra")             /* a row of which a column is missing */  \
-    X(UPGRADED, "upgraded")       /* a file that the newer version takes */ \
-    X(FORGOTTEN, "forgotten")     /* a horizon that rose */                 \
-    X(SNAPSHOT, "snapshot")       /* ... by a snapshot */                   \
-    X(AWAY, "away")               /* ... past a member that is away */
-
-enum seen {
-#define SEEN_MEMBER(name, text) SEEN_##name,
-    SEEN_LIST(SEEN_MEMBER)
-#undef SEEN_MEMBER
-        SEEN_COUNT
-};
-extern const char *const seen_names[SEEN_COUNT];
-
 /* What came of it. */
 struct outcome {
     bool failed;
     char failure[FAILURE_TEXT];
     uint64_t hash;
     uint64_t virtual_us, turns, lives, steps, rows;
-    uint64_t seen[SEEN_COUNT];
+    uint64_t points[POINT_COUNT];
     uint64_t faults[FAULT_COUNT];
 };
 
