@@ -18,6 +18,7 @@
 #include "tests/sim/company.h"
 #include "tests/sim/mirror.h"
 #include "tests/sim/oracle.h"
+#include "tests/sim/pace.h"
 
 #define EPOCH_MS INT64_C(1760000000000)
 #define MONO_START_US UINT64_C(1000000)
@@ -26,9 +27,10 @@ static struct instant device_now(void *self) {
     const struct device *device = self;
     int64_t us = (int64_t)device->world->now_us;
     int64_t wall_us = us + us / 1000000 * device->drift_ppm;
+    int64_t wall_ms = EPOCH_MS + device->wall_offset_ms + wall_us / 1000;
+    wall_ms -= wall_ms % (int64_t)device->world->plan.wall_step_ms;
     return (struct instant){.mono_us = device->world->now_us - device->boot_us + MONO_START_US,
-                            .wall_ms =
-                                (uint64_t)(EPOCH_MS + device->wall_offset_ms + wall_us / 1000)};
+                            .wall_ms = (uint64_t)wall_ms};
 }
 
 uint64_t device_wall_ms(const struct device *device) {
@@ -304,6 +306,7 @@ void device_talk(struct device *device) {
 bool device_turn(struct device *device, uint32_t actor) {
     struct world *world = device->world;
     if (!device->engine || world->now_us < device->paused_until_us) return false;
+    pace_turn(device);
     if (!runner_turn(engine_runner(device->engine), actor)) return false;
     device->turned[actor % TURNED_MAX]++;
     if (device_dead(device))

@@ -25,6 +25,7 @@
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/mirror.h"
+#include "tests/sim/pace.h"
 #include "tests/sim/sums.h"
 #include "tests/sim/trace.h"
 
@@ -157,6 +158,7 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
     if (device->world->trace) trace_mail(device, edge, mail);
     if (!edge || device->world->failed) return;
     company_mail(device, edge, body);
+    pace_mail(device, edge, body);
     if (edge->from == ACTOR_LOG && edge->to == ACTOR_BULK &&
         body->body_case == WEFT__MAIL__BODY_COMMIT)
         on_committed(device, body->commit);
@@ -426,7 +428,7 @@ bool oracle_check(struct device *device) {
            promises_are_kept(device, file) && ledger_check(device) &&
            snapshot_acks(device, device, on_stored_ack) && replication_is_true(device) &&
            everywhere_is_true(device) && company_check(device, file) && mirror_check(device) &&
-           sums_check(device);
+           sums_check(device) && pace_check(device);
 }
 
 /* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack

@@ -159,6 +159,11 @@ static void draw_files(struct plan *plan, struct rng *rng) {
     plan->page_bytes = rng_chance(rng, 900) ? UINT32_C(512) << rng_below(rng, 4) : 0;
 }
 
+/* Likewise drawn last: clocks that two devices read the same, so that their stamps are. */
+static void draw_coarse(struct plan *plan, struct rng *rng) {
+    plan->wall_step_ms = rng_chance(rng, 150) ? rng_between(rng, 50, 3000) : 1;
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_COUNT; f++) {
@@ -190,4 +195,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_horizon(plan, &rng);
     draw_versions(plan, &rng);
     draw_files(plan, &rng);
+    draw_coarse(plan, &rng);
 }

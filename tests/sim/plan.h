@@ -62,6 +62,7 @@ struct plan {
     /* The machine: how long one step of an actor takes. */
     uint64_t turn_us;
     int64_t wall_offset_ms[NET_DEVICES], drift_ppm[NET_DEVICES];
+    uint64_t wall_step_ms; /* between two readings of a wall clock; coarse ones are often equal */
 
     /* The writers; rates in permille of their steps. */
     uint64_t step_mean_us[NET_DEVICES];

@@ -394,6 +394,7 @@ void workload_plan(const struct workload *workload, struct plan *out) {
     out->peers_max = 6;
     out->window = 262144;
     out->turn_us = 5;
+    out->wall_step_ms = 1;
     out->ops_max = 6;
     out->hot = 500;
     out->deletes = out->sets = 250;

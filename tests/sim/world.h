@@ -79,6 +79,8 @@ struct device {
     uint64_t boot_us;
     int64_t wall_offset_ms;
     int64_t drift_ppm;
+    uint64_t wall_max_ms; /* the latest that its wall clock has shown it */
+    uint64_t stamps;      /* that its clock has given out */
     /* Faults. */
     uint64_t up_us; /* down until then */
     uint64_t paused_until_us;

@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -29,7 +30,7 @@ static void tell(const void *context, uint64_t seed, struct outcome *out) {
     if (seed == story->aborts) (void)raise(SIGKILL);
     if (seed == story->exits) _exit(3);
     out->failed = seed == story->fails;
-    strcpy(out->failure, out->failed ? "[story fails] as it was told" : "");
+    if (out->failed) snprintf(out->failure, sizeof out->failure, "[story fails] as it was told");
 }
 
 static struct tally *run(struct story story, struct crew crew) {
