@@ -253,6 +253,7 @@ void device_start(struct device *device) {
     vault_restart(device->vault);
     device->boot_us = world->now_us;
     net_boot(world->net, device->number);
+    pace_turn(device);
     if (open_version(device, &why) != WEFT_OK) {
         open_failed(device, &why);
         return;

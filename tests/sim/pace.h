@@ -5,7 +5,7 @@
 
 #include "tests/sim/world.h"
 
-/* Before each turn: what its wall clock shows. */
+/* Before it is opened, and before each turn: what its wall clock shows. */
 void pace_turn(struct device *device);
 /* A mail between two of its actors: stamps that were given out. */
 void pace_mail(struct device *device, const struct edge *edge, const Weft__Mail *body);
