@@ -36,7 +36,8 @@ static struct step *new_step(struct author *author) {
 static void submitted(struct device *device, struct step *step, uint64_t ticket) {
     struct author *author = &device->author;
     step->ticket = ticket;
-    step->may_fail = disk_is_full(device->disk);
+    step->at_us = device->world->now_us;
+    step->may_fail = disk_is_full(device->disk) || disk_ails(device->disk);
     author->pending_count++;
     device->world->steps++;
     world_note(device->world, device, "submitted", ticket, step->op_count);
@@ -368,7 +369,8 @@ static void take_step(struct device *device) {
     }
     if (author->scan) author->scan_steps--;
     bool may_scan = author->located && !author->scan && model_scans_free(author) &&
-                    author->scans_spoiled < SPOILED_MAX && !disk_is_full(device->disk);
+                    author->scans_spoiled < SPOILED_MAX && !disk_is_full(device->disk) &&
+                    !disk_ails(device->disk);
     if (may_scan && rng_chance(&author->rng, plan->scans))
         begin_scan(device);
     else
@@ -394,7 +396,7 @@ static bool answered(struct device *device, const struct step *step, enum weft_s
                      const char *why) {
     struct author *author = &device->author;
     world_note(device->world, device, "answered", step->ticket, (uint64_t)-status);
-    if (status == WEFT_DISK_FULL && step->may_fail) {
+    if ((status == WEFT_DISK_FULL || status == WEFT_IO) && step->may_fail) {
         spoil_scan(author);
         model_fail(&author->model, step);
         for (uint32_t s = 0; s < MODEL_SCANS; s++)
@@ -476,7 +478,7 @@ void author_observe(struct device *device, const Weft__Answered *told) {
     }
 }
 
-void author_disk_full(struct device *device) {
+void author_disk_fails(struct device *device) {
     struct author *author = &device->author;
     for (uint32_t i = 0; i < author->pending_count; i++)
         author->pending[i].may_fail = true;

@@ -94,9 +94,12 @@ void device_close(struct device *device, uint64_t up_us) {
     if (!author_poll(device)) return;
     world_note(world, device, "closed", engine_topology(device->engine)->hash, 0);
     oracle_detach(device);
+    (void)disk_at_work(device->disk, true);
     weft_close(device->engine);
+    (void)disk_at_work(device->disk, false);
     net_end(world->net, device->number, false);
-    device->closed_well = !disk_is_down(device->disk) && !disk_sync_failed(device->disk);
+    device->closed_well = !disk_is_down(device->disk) && !disk_sync_failed(device->disk) &&
+                          !disk_io_failed(device->disk);
     life_over(device, up_us);
 }
 
@@ -178,7 +181,10 @@ static enum weft_status open_engine(struct device *device, enum version version,
                                  .patience_ms = plan->patience_ms,
                                  .hook_mails = device->lives % 3 == 0 ? 8 : 0,
                                  .repack = true};
-    return engine_open(&config, &ports, &device->engine, why);
+    (void)disk_at_work(device->disk, true);
+    enum weft_status status = engine_open(&config, &ports, &device->engine, why);
+    (void)disk_at_work(device->disk, false);
+    return status;
 }
 
 /* Opens it with the application that it has now. Whether the newer one has had the file already is
@@ -230,12 +236,13 @@ static void open_failed(struct device *device, const struct weft_error *why) {
     bool down = disk_is_down(device->disk);
     bool full = why->status == WEFT_DISK_FULL && disk_is_full(device->disk);
     bool unsynced = disk_sync_failed(device->disk);
+    bool ails = why->status == WEFT_IO && disk_io_failed(device->disk);
     world_note(world, device, "did not open", (uint64_t)-why->status, down);
     net_end(world->net, device->number, false);
     vault_crash(device->vault);
     device->up_us = world->now_us + 500000;
     device->tells = false; /* It may have found out, and gone down before it said so. */
-    if (!down && !full && !unsynced) {
+    if (!down && !full && !unsynced && !ails) {
         world->refused = true;
         world_fail(world, "device %u: could not be opened: %s: %s", device->number,
                    weft_status_name(why->status), why->text);
@@ -270,8 +277,9 @@ void device_start(struct device *device) {
 
 bool device_dead(const struct device *device) {
     CHECK(device->engine != NULL);
-    return disk_is_down(device->disk) || (disk_sync_failed(device->disk) &&
-                                          topology_failed(engine_topology(device->engine), NULL));
+    const bool failed = disk_sync_failed(device->disk) || disk_io_failed(device->disk);
+    return disk_is_down(device->disk) ||
+           (failed && topology_failed(engine_topology(device->engine), NULL));
 }
 
 bool device_listen(struct device *device) {
@@ -308,7 +316,10 @@ bool device_turn(struct device *device, uint32_t actor) {
     struct world *world = device->world;
     if (!device->engine || world->now_us < device->paused_until_us) return false;
     pace_turn(device);
-    if (!runner_turn(engine_runner(device->engine), actor)) return false;
+    (void)disk_at_work(device->disk, true);
+    const bool turned = runner_turn(engine_runner(device->engine), actor);
+    (void)disk_at_work(device->disk, false);
+    if (!turned) return false;
     device->turned[actor % TURNED_MAX]++;
     if (device_dead(device))
         device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);

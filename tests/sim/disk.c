@@ -32,7 +32,7 @@ static struct file *file_new(const char *path) {
     return file;
 }
 
-static void file_free(struct file *file) {
+void file_free(struct file *file) {
     CHECK(!file->linked && file->users == 0);
     for (uint32_t i = 0; i < file->region_count; i++)
         free(file->region[i]);
@@ -80,7 +80,7 @@ static struct file *file_after_crash(struct disk *disk, const struct file *file,
 }
 
 /* Copies of all files, in their order. */
-static struct file *directory_copy(struct disk *disk, enum disk_survival survival) {
+struct file *directory_copy(struct disk *disk, enum disk_survival survival) {
     struct file *copies = NULL, **tail = &copies;
     for (const struct file *file = disk->directory; file; file = file->next) {
         *tail = file_after_crash(disk, file, survival);
@@ -90,7 +90,7 @@ static struct file *directory_copy(struct disk *disk, enum disk_survival surviva
 }
 
 /* Others take the place of all files. */
-static void directory_replace(struct disk *disk, struct file *files) {
+void directory_replace(struct disk *disk, struct file *files) {
     while (disk->directory)
         directory_remove(disk, disk->directory);
     disk->directory = files;
@@ -120,15 +120,8 @@ bool disk_is_down(const struct disk *disk) {
 
 void disk_restart(struct disk *disk) {
     CHECK(disk->down);
-    disk->down = disk->sync_failed = false;
-}
-
-void disk_fail_sync(struct disk *disk, uint64_t syncs) {
-    disk->sync_fails_in = syncs;
-}
-
-bool disk_sync_failed(const struct disk *disk) {
-    return disk->sync_failed;
+    disk->down = disk->sync_failed = disk->io_failed = false;
+    disk_mend(disk);
 }
 
 /* Counts one operation that changes the disk; true when the disk went down before its effect. */
@@ -152,6 +145,7 @@ static bool handle_stale(const struct handle *handle) {
 static int file_read(sqlite3_file *base, void *out, int size, sqlite3_int64 at) {
     struct handle *handle = (struct handle *)base;
     if (handle_stale(handle)) return SQLITE_IOERR_READ;
+    if (disk_io_fails(handle->disk, DISK_IO_READ)) return SQLITE_IOERR_READ;
     const struct image *now = &handle->file->content.now;
     size_t from = (size_t)at, want = (size_t)size;
     size_t there = from >= now->size ? 0 : now->size - from;
@@ -174,6 +168,7 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
     struct disk *disk = handle->disk;
     if (handle_stale(handle)) return SQLITE_IOERR_WRITE;
     if (handle->read_only) return SQLITE_READONLY;
+    if (disk_io_fails(disk, DISK_IO_WRITE)) return SQLITE_IOERR_WRITE;
     if (disk->full && (size_t)at + (size_t)size > handle->file->content.now.size) {
         disk->counts.refused++;
         return SQLITE_FULL;
@@ -187,6 +182,7 @@ static int file_write(sqlite3_file *base, const void *data, int size, sqlite3_in
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
     struct handle *handle = (struct handle *)base;
     if (handle_stale(handle)) return SQLITE_IOERR_TRUNCATE;
+    if (disk_io_fails(handle->disk, DISK_IO_WRITE)) return SQLITE_IOERR_TRUNCATE;
     if (handle->disk->full && (size_t)size > handle->file->content.now.size) return SQLITE_FULL;
     content_resize(&handle->file->content, (size_t)size);
     note(handle, 0, NULL, (size_t)size);
@@ -520,44 +516,17 @@ struct disk *disk_open(const char *name, uint64_t seed, struct time_port time) {
     return disk;
 }
 
-static void backup_drop(struct disk *disk) {
-    while (disk->backup) {
-        struct file *file = disk->backup;
-        disk->backup = file->next;
-        file_free(file);
-    }
-}
-
 void disk_close(struct disk *disk) {
     CHECK(disk->handles == 0);
     CHECK(sqlite3_vfs_unregister(&disk->vfs) == SQLITE_OK);
     directory_replace(disk, NULL);
-    backup_drop(disk);
+    disk_drop_backup(disk);
     wreck_close(disk->wreck);
     free(disk);
 }
 
 const char *disk_vfs(const struct disk *disk) {
     return disk->name;
-}
-
-void disk_back_up(struct disk *disk) {
-    backup_drop(disk);
-    disk->backup = directory_copy(disk, DISK_KEEP_ALL);
-}
-
-void disk_restore(struct disk *disk) {
-    CHECK(disk->handles == 0 && disk->backup != NULL);
-    directory_replace(disk, disk->backup);
-    disk->backup = NULL;
-}
-
-void disk_set_full(struct disk *disk, bool full) {
-    disk->full = full;
-}
-
-bool disk_is_full(const struct disk *disk) {
-    return disk->full;
 }
 
 struct wreck *disk_watch(struct disk *disk, disk_watcher *watcher, void *context) {

@@ -17,12 +17,15 @@ enum disk_survival {
     DISK_KEEP_CHOSEN  /* ... or the part that was chosen (wreck_choose()); for disk_watch() */
 };
 
+enum disk_io { DISK_IO_READ, DISK_IO_WRITE, DISK_IO_KINDS };
+
 struct disk_counts {
     uint64_t writes, syncs;
     uint64_t refused;      /* writes refused because the disk was full */
     uint64_t sectors_lost; /* unsynced sectors that a crash dropped or tore */
     uint64_t crashes;
     uint64_t failed_syncs;
+    uint64_t failed_io[DISK_IO_KINDS];
 };
 
 /* Opens an empty disk and registers its VFS under `name` (unique in the process; copied). `time` is
@@ -62,6 +65,17 @@ bool disk_is_full(const struct disk *disk);
 void disk_fail_sync(struct disk *disk, uint64_t syncs);
 /* Whether a sync has failed since the disk was last restarted. */
 bool disk_sync_failed(const struct disk *disk);
+
+/* The `operations`th read or write from now (1: the next) fails, once, or it and all that follow,
+ * until the disk is restarted or mended. Only what is done while the disk is at work counts, and
+ * fails: it is at work when the engine is, not when who looks on reads. */
+void disk_fail_io(struct disk *disk, enum disk_io what, uint64_t operations, bool for_ever);
+void disk_mend(struct disk *disk);
+/* Whether a read or write may fail from now on; whether one has since the disk was restarted. */
+bool disk_ails(const struct disk *disk);
+bool disk_io_failed(const struct disk *disk);
+/* Says what it was before. */
+bool disk_at_work(struct disk *disk, bool works);
 
 /* Backs up the disk as it is, all files at one moment, in place of an earlier backup. */
 void disk_back_up(struct disk *disk);

@@ -1,4 +1,4 @@
-/* The inside of the disk. Private to disk.c. */
+/* The inside of the disk. Private to disk.c and disk_faults.c. */
 #ifndef SIM_DISK_PRIVATE_H
 #define SIM_DISK_PRIVATE_H
 
@@ -28,6 +28,11 @@ struct file {
     struct handle *shm_exclusive[SQLITE_SHM_NLOCK];
 };
 
+struct io_fault {
+    uint64_t in; /* operations until it strikes; 0: never */
+    bool for_ever;
+};
+
 struct disk {
     sqlite3_vfs vfs;
     char name[64];
@@ -41,6 +46,8 @@ struct disk {
     enum disk_survival crash_survival;
     uint64_t sync_fails_in; /* syncs until one fails; 0: none */
     bool sync_failed;
+    struct io_fault io[DISK_IO_KINDS];
+    bool io_failed, at_work;
     struct disk_counts counts;
     /* What is done to it is watched, and kept until it is synced; NULL: neither. */
     struct wreck *wreck;
@@ -57,5 +64,14 @@ struct handle {
     bool read_only, delete_on_close, mapped;
     uint16_t shm_shared, shm_exclusive; /* one bit per lock */
 };
+
+void file_free(struct file *file);
+/* Copies of all files, in their order. */
+struct file *directory_copy(struct disk *disk, enum disk_survival survival);
+/* Others take the place of all files. */
+void directory_replace(struct disk *disk, struct file *files);
+void disk_drop_backup(struct disk *disk);
+/* Counts one operation; whether it fails. */
+bool disk_io_fails(struct disk *disk, enum disk_io what);
 
 #endif

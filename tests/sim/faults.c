@@ -14,6 +14,7 @@
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
+#include "tests/sim/mishaps.h"
 #include "tests/sim/oracle.h"
 
 #define NEVER UINT64_MAX
@@ -21,6 +22,7 @@
 
 struct faults {
     struct world *world;
+    struct mishaps *mishaps; /* the kinds from FAULT_LATE on */
     struct rng rng;
     uint64_t next_us[FAULT_COUNT];
     uint64_t route_until_us[DEVICES_MAX][DEVICES_MAX];
@@ -46,7 +48,8 @@ struct faults *faults_open(struct world *world) {
     CHECK(faults != NULL);
     faults->world = world;
     rng_seed(&faults->rng, world->plan.seed, UINT64_C(0xfa17));
-    for (int f = 0; f < FAULT_COUNT; f++)
+    faults->mishaps = mishaps_open(world);
+    for (int f = 0; f < FAULT_LATE; f++)
         faults->next_us[f] = draw_next(faults, (enum fault)f);
     for (uint32_t d = 0; d < DEVICES_MAX; d++) {
         faults->full_until_us[d] = faults->power_us[d] = faults->restore_us[d] = NEVER;
@@ -57,6 +60,7 @@ struct faults *faults_open(struct world *world) {
 }
 
 void faults_close(struct faults *faults) {
+    mishaps_close(faults->mishaps);
     free(faults);
 }
 
@@ -106,7 +110,7 @@ static enum disk_survival draw_survival(struct faults *faults) {
 static void fill_disk(struct faults *faults, struct device *device) {
     if (disk_is_full(device->disk)) return;
     disk_set_full(device->disk, true);
-    author_disk_full(device);
+    author_disk_fails(device);
     faults->full_until_us[device->number] = draw_end(faults);
 }
 
@@ -120,7 +124,8 @@ static void set_clock(struct faults *faults, struct device *device) {
  * rows are one stream, and what was written to it and lost stays with those who have taken it. */
 static void back_up(struct faults *faults, struct device *device) {
     bool idle = device->author.pending_count == 0 && !device->outside;
-    bool sound = !disk_is_full(device->disk) && !disk_sync_failed(device->disk);
+    bool sound =
+        !disk_is_full(device->disk) && !disk_ails(device->disk) && !disk_sync_failed(device->disk);
     if (faults->restore_us[device->number] != NEVER || !idle || !sound) {
         faults->next_us[FAULT_RESTORE] =
             faults->world->now_us + rng_between(&faults->rng, 1, BACKUP_RETRY_US);
@@ -238,7 +243,8 @@ static void end_lasting(struct faults *faults, uint64_t now_us) {
 void faults_turn(struct faults *faults) {
     struct world *world = faults->world;
     end_lasting(faults, world->now_us);
-    for (int f = 0; f < FAULT_COUNT && !world->failed && !world->healing; f++) {
+    if (!world->failed) mishaps_turn(faults->mishaps);
+    for (int f = 0; f < FAULT_LATE && !world->failed && !world->healing; f++) {
         if (world->now_us < faults->next_us[f]) continue;
         faults->next_us[f] = draw_next(faults, (enum fault)f);
         fire(faults, (enum fault)f);
@@ -247,8 +253,8 @@ void faults_turn(struct faults *faults) {
 }
 
 uint64_t faults_due_us(const struct faults *faults) {
-    uint64_t due = NEVER;
-    for (int f = 0; f < FAULT_COUNT && !faults->world->healing; f++)
+    uint64_t due = mishaps_due_us(faults->mishaps);
+    for (int f = 0; f < FAULT_LATE && !faults->world->healing; f++)
         if (faults->next_us[f] < due) due = faults->next_us[f];
     for (uint32_t a = 0; a < DEVICES_MAX; a++) {
         if (faults->full_until_us[a] < due) due = faults->full_until_us[a];
@@ -262,6 +268,7 @@ uint64_t faults_due_us(const struct faults *faults) {
 
 void faults_heal(struct faults *faults) {
     struct world *world = faults->world;
+    mishaps_heal(faults->mishaps);
     for (uint32_t a = 0; a < world->plan.device_count; a++) {
         struct device *device = &world->device[a];
         for (uint32_t b = 0; b < world->plan.device_count; b++)
@@ -277,6 +284,8 @@ void faults_heal(struct faults *faults) {
     }
 }
 
-const uint64_t *faults_fired(const struct faults *faults) {
+const uint64_t *faults_fired(struct faults *faults) {
+    for (int f = FAULT_LATE; f < FAULT_COUNT; f++)
+        faults->fired[f] = mishaps_fired(faults->mishaps)[f];
     return faults->fired;
 }

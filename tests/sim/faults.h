@@ -15,6 +15,6 @@ uint64_t faults_due_us(const struct faults *faults);
 /* Ends everything that is wrong, for good: routes, disks, pauses. What is down may start. */
 void faults_heal(struct faults *faults);
 /* How many of each kind have happened. */
-const uint64_t *faults_fired(const struct faults *faults);
+const uint64_t *faults_fired(struct faults *faults);
 
 #endif

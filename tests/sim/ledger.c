@@ -376,6 +376,18 @@ void ledger_restored(struct device *device) {
     memset(file->chains, 0, sizeof file->chains);
 }
 
+/* Whether no record waits but those that nobody will ever believe. */
+static bool may_wait(struct device *device) {
+    const struct file *file = ledger_file(device);
+    struct scroll scroll;
+    for (uint32_t i = 0; i < file->waiting_count; i++) {
+        uint64_t place = 0;
+        if (!ledger_read(device, QUERY_AT, file->waiting[i], &place, &scroll)) return false;
+        if (place == 0 || !ledger_far_ahead(device, &scroll)) return false;
+    }
+    return true;
+}
+
 bool ledger_agrees(struct world *world, bool *equal, char *why) {
     *equal = false;
     for (uint32_t d = 0; d < world->cast.device_count; d++) {
@@ -387,7 +399,7 @@ bool ledger_agrees(struct world *world, bool *equal, char *why) {
         if (file->taking) return true;
         snprintf(why, FAILURE_TEXT, "on device %u %u records wait for their time", d,
                  file->waiting_count);
-        if (file->waiting_count > 0) return true;
+        if (!may_wait(device)) return true;
         for (uint32_t of = 0; of < world->cast.device_count; of++)
             for (uint32_t i = 0; i < INCARNATIONS && !company_out(world->company, of); i++) {
                 const struct promise *promise = &world->ledger->promise[of][i];

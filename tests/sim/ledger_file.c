@@ -168,6 +168,10 @@ static int64_t ahead_ms(const struct device *device, const struct scroll *scroll
     return (int64_t)(scroll->hlc >> 16) - (int64_t)device_wall_ms(device);
 }
 
+bool ledger_far_ahead(const struct device *device, const struct scroll *scroll) {
+    return ahead_ms(device, scroll) > 86400000;
+}
+
 /* A record waits if it came too far ahead of its time, and only then. Where clocks are set far, it
  * is looked at in the turn in which it came. */
 static bool waits_rightly(struct device *device, const struct scroll *scroll, bool waits) {

@@ -81,6 +81,8 @@ struct promise *ledger_promise(struct ledger *ledger, uint32_t device, uint64_t 
 const struct chain *ledger_chain(const struct file *file, uint32_t device, uint64_t incarnation);
 bool ledger_prepare(struct device *device);
 struct chain *ledger_chain_add(struct file *file, uint32_t device, uint64_t incarnation);
+/* Whether a record is so far ahead of the device's time that it will wait for ever. */
+bool ledger_far_ahead(const struct device *device, const struct scroll *scroll);
 /* Reads a record by one of two queries; `*place` 0: there is none. */
 bool ledger_read(struct device *device, int query, uint64_t at, uint64_t *place,
                  struct scroll *out);

@@ -21,7 +21,7 @@
 
 static void pipe_init(struct pipe *pipe) {
     memset(pipe, 0, sizeof *pipe);
-    pipe->fin_due_us = pipe->reset_due_us = pipe->cut_in = NEVER;
+    pipe->fin_due_us = pipe->reset_due_us = pipe->cut_in = pipe->flip_in = NEVER;
 }
 
 static void pipe_free(struct pipe *pipe) {
@@ -59,7 +59,7 @@ size_t pipe_lose(struct pipe *pipe) {
     size_t lost = pipe->held - pipe->arrived;
     pipe->held = pipe->arrived;
     pipe->segment_count = 0;
-    pipe->fin_due_us = pipe->cut_in = NEVER;
+    pipe->fin_due_us = pipe->cut_in = pipe->flip_in = NEVER;
     return lost;
 }
 

@@ -24,6 +24,7 @@ struct pipe {
     uint64_t fin_due_us;   /* NEVER: the writer has not ended */
     uint64_t reset_due_us; /* a reset on its way to the reader; NEVER: none */
     uint64_t cut_in;       /* bytes that still pass before the link is cut; NEVER */
+    uint64_t flip_in;      /* bytes that still pass before one is changed; NEVER */
     bool fin;              /* arrived */
 };
 
@@ -41,6 +42,7 @@ struct end {
 struct link {
     bool established;
     bool swallows; /* nothing arrives any more, and nobody is told */
+    bool changed;  /* a byte of it was */
     bool told;     /* the dialler knows that it is established */
     uint64_t connect_due_us, told_due_us;
     struct end end[2];
@@ -60,6 +62,7 @@ struct host {
     uint32_t device;
     bool up; /* a process runs */
     bool powered;
+    bool refuses; /* whoever dials it */
     struct listener listener[LISTENERS_MAX];
 };
 

@@ -52,9 +52,10 @@ enum step_kind { STEP_TX, STEP_SCAN_BEGIN, STEP_SCAN_END };
 struct step {
     enum step_kind kind;
     uint64_t ticket;
-    bool told;     /* the engine has sent its answer */
-    bool may_fail; /* the disk was full while it waited: WEFT_DISK_FULL is an answer, too */
-    uint64_t scan; /* begin, end */
+    uint64_t at_us; /* when it was submitted */
+    bool told;      /* the engine has sent its answer */
+    bool may_fail;  /* the disk was full or ailed while it waited: it may say so */
+    uint64_t scan;  /* begin, end */
     enum table table;
     uint32_t column;
     uint64_t scope;

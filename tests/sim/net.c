@@ -38,7 +38,7 @@ static void arrive_connect(struct net *net, struct link *link) {
         return;
     }
     struct listener *listener = NULL;
-    for (uint32_t i = 0; i < LISTENERS_MAX && host->up; i++)
+    for (uint32_t i = 0; i < LISTENERS_MAX && host->up && !host->refuses; i++)
         if (host->listener[i].handle && host->listener[i].waiting_count < BACKLOG)
             listener = &host->listener[i];
     if (!listener || link->end[0].state != END_OPEN) {
@@ -70,6 +70,19 @@ static void cut_link(struct net *net, struct link *link) {
     link_end_reset(net, link, 1);
 }
 
+/* Changes one bit of what arrives, if its byte is among it. */
+static void flip(struct net *net, struct link *link, struct pipe *pipe, size_t size) {
+    if (pipe->flip_in == NEVER) return;
+    if (pipe->flip_in >= size) {
+        pipe->flip_in -= size;
+        return;
+    }
+    pipe->bytes[pipe->arrived + pipe->flip_in] ^= (uint8_t)(1u << rng_below(&net->rng, 8));
+    pipe->flip_in = NEVER;
+    link->changed = true;
+    net->counts.flips++;
+}
+
 static void arrive_segment(struct net *net, struct link *link, int from) {
     struct pipe *pipe = &link->pipe[from];
     size_t size = pipe->segments[0].size;
@@ -79,6 +92,7 @@ static void arrive_segment(struct net *net, struct link *link, int from) {
         return;
     }
     if (pipe->cut_in != NEVER) pipe->cut_in -= size;
+    flip(net, link, pipe, size);
     if (from == 1 && !link->told) {
         link->told = true;
         link->told_due_us = NEVER;
@@ -271,6 +285,29 @@ bool net_swallow(struct net *net, uint32_t from, uint32_t to) {
     struct link *link = find_between(net, from, to, &side);
     if (link) link->swallows = true;
     return link != NULL;
+}
+
+bool net_flip(struct net *net, uint32_t from, uint32_t to, uint64_t after_bytes) {
+    int side = 0;
+    struct link *link = find_between(net, from, to, &side);
+    if (link) link->pipe[side].flip_in = after_bytes;
+    return link != NULL;
+}
+
+bool net_any_flipped(const struct net *net) {
+    for (uint32_t i = 0; i < net->link_count; i++) {
+        const struct link *link = net->link[i];
+        bool ended = false;
+        for (int side = 0; side < 2; side++)
+            ended = ended || link->end[side].state != END_OPEN || link->end[side].reset;
+        if (link->changed && !ended) return true;
+    }
+    return false;
+}
+
+void net_refuse(struct net *net, uint32_t device, bool refuses) {
+    CHECK(device < net->device_count);
+    net->host[device].refuses = refuses;
 }
 
 void net_end(struct net *net, uint32_t device, bool silent) {

@@ -20,7 +20,7 @@ struct net_route {
 };
 
 struct net_counts {
-    uint64_t links, refused, cuts, bytes, bytes_lost;
+    uint64_t links, refused, cuts, flips, bytes, bytes_lost;
 };
 
 /* `device_count` ≤ NET_DEVICES; window: bytes one direction of a link may hold. Never NULL. */
@@ -45,6 +45,13 @@ struct net_route *net_route(struct net *net, uint32_t from, uint32_t to);
 bool net_cut(struct net *net, uint32_t from, uint32_t to, uint64_t after_bytes);
 /* Makes the youngest link between two devices swallow all that is sent on it, and tell nobody. */
 bool net_swallow(struct net *net, uint32_t from, uint32_t to);
+/* Changes one bit of the youngest link between two devices, in the byte that follows the next
+ * `after_bytes`; later links are whole. False when there is no link. */
+bool net_flip(struct net *net, uint32_t from, uint32_t to, uint64_t after_bytes);
+/* Whether a link of which a bit was changed still stands at both ends. */
+bool net_any_flipped(const struct net *net);
+/* While a device refuses, nobody can dial it. */
+void net_refuse(struct net *net, uint32_t device, bool refuses);
 /* The device's process has ended. Loud: its system resets every link. Silent (power is gone): the
  * others learn of it only by what they send after net_boot(). The engine must not use its ports. */
 void net_end(struct net *net, uint32_t device, bool silent);

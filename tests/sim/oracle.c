@@ -152,8 +152,7 @@ static void on_forgotten(struct device *device, const Weft__Place *place) {
     }
 }
 
-static void on_mail(void *context, const struct edge *edge, const struct mail *mail) {
-    struct device *device = context;
+static void take_mail(struct device *device, const struct edge *edge, const struct mail *mail) {
     const Weft__Mail *body = &mail->body;
     if (device->world->trace) trace_mail(device, edge, mail);
     if (!edge || device->world->failed) return;
@@ -175,6 +174,13 @@ static void on_mail(void *context, const struct edge *edge, const struct mail *m
     } else if (body->body_case == WEFT__MAIL__BODY_FORGOTTEN && body->forgotten->upto &&
                body->forgotten->count > 0)
         on_forgotten(device, body->forgotten->upto);
+}
+
+static void on_mail(void *context, const struct edge *edge, const struct mail *mail) {
+    struct device *device = context;
+    const bool working = disk_at_work(device->disk, false); /* Nothing fails who looks on. */
+    take_mail(device, edge, mail);
+    (void)disk_at_work(device->disk, working);
 }
 
 /* ---- own rows -------------------------------------------------------------------------------- */
@@ -480,6 +486,8 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
         if (!device->engine || device->author.pending_count > 0) return true;
         if (!snapshot_read(device, &world->oracle->scratch[d])) return false;
     }
+    snprintf(why, FAILURE_TEXT, "a link of which a bit was changed goes on");
+    if (net_any_flipped(world->net)) return true;
     for (uint32_t d = 0; d < count; d++)
         for (uint32_t of = 0; of < count; of++)
             if (d != of && !company_out(world->company, d) && differs_from_owner(world, d, of, why))

@@ -166,12 +166,29 @@ static void draw_coarse(struct plan *plan, struct rng *rng) {
 
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
-    for (uint32_t f = 0; f < FAULT_COUNT; f++) {
+    for (uint32_t f = 0; f < FAULT_LATE; f++) {
         uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us);
         bool happens = rng_chance(rng, f == FAULT_JOIN || f == FAULT_REVOKE ? 200 : 450);
         plan->fault_mean_us[f] = happens && !plan->calm ? mean : 0;
     }
     plan->fault_length_us = rng_between(rng, SECOND_US / 10, 20 * SECOND_US);
+}
+
+/* Faults that came to be later: most worlds have a few of them, some none. */
+static void draw_late_faults(struct plan *plan, struct rng *rng) {
+    bool any = rng_chance(rng, 700);
+    for (uint32_t f = FAULT_LATE; f < FAULT_COUNT; f++) {
+        uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us / 2);
+        bool happens = rng_chance(rng, f == FAULT_FUTURE ? 80 : 300);
+        plan->fault_mean_us[f] = any && happens && !plan->calm ? mean : 0;
+    }
+    if (plan->fault_mean_us[FAULT_EPOCH] || plan->fault_mean_us[FAULT_FUTURE])
+        plan->far_clocks = true;
+    bool drifts = rng_chance(rng, 150);
+    for (uint32_t d = 0; d < plan->device_count; d++) {
+        int64_t drift_ppm = (int64_t)rng_below(rng, 100001) - 50000;
+        if (drifts && !plan->calm) plan->drift_ppm[d] = drift_ppm;
+    }
 }
 
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices) {
@@ -196,4 +213,5 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_versions(plan, &rng);
     draw_files(plan, &rng);
     draw_coarse(plan, &rng);
+    draw_late_faults(plan, &rng);
 }

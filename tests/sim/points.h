@@ -25,7 +25,9 @@
     X(UPGRADED, "upgraded", "a file that the newer version takes")        \
     X(FORGOTTEN, "forgotten", "a horizon that rose")                      \
     X(SNAPSHOT, "snapshot", "a horizon that rose by a snapshot")          \
-    X(AWAY, "away", "a horizon that rose past a member that is away")
+    X(AWAY, "away", "a horizon that rose past a member that is away")     \
+    /* Faults that struck. */                                             \
+    X(IO_ERROR, "io-error", "a read or write that failed")
 
 enum point {
 #define POINT_MEMBER(name, text, meaning) POINT_##name,

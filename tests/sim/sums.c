@@ -113,7 +113,7 @@ bool sums_agree(struct world *world, bool *equal, char *why) {
         if (first == NULL) first = list;
         for (uint32_t i = 0; i < first->count; i++) {
             const struct digest_found *mine = &first->list[i];
-            if (!mine->shared) continue;
+            if (!mine->shared || world->far_future) continue;
             const struct digest_found *theirs =
                 digest_find_shared(list, mine->table, strlen(mine->table));
             if ((theirs == NULL ? 0 : theirs->kept) == mine->kept) continue;

@@ -269,6 +269,12 @@ void world_close(struct world *world) {
     free(world->cells);
 }
 
+static void count_disk(struct world *world, const struct disk *disk) {
+    const struct disk_counts counts = disk_counts(disk);
+    world->points.reached[POINT_IO_ERROR] +=
+        counts.failed_io[DISK_IO_READ] + counts.failed_io[DISK_IO_WRITE];
+}
+
 void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     struct world *world = malloc(sizeof *world);
     CHECK(world != NULL);
@@ -286,6 +292,8 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->lives = world->lives;
     out->steps = world->steps;
     out->rows = oracle_rows(world->oracle);
+    for (uint32_t d = 0; d < plan->device_count; d++)
+        count_disk(world, world->device[d].disk);
     memcpy(out->points, world->points.reached, sizeof out->points);
     if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
     world_close(world);

@@ -210,6 +210,46 @@ static int64_t rows_after_restart(struct disk *disk, int64_t *sum) {
     return rows;
 }
 
+static void reads_and_writes_fail_only_while_the_disk_is_at_work(void **state) {
+    (void)state;
+    struct disk *disk = new_disk(8);
+    sqlite3 *db = open_or_die(disk);
+    assert_int_equal(run(db, "CREATE TABLE t(x); INSERT INTO t VALUES(1)"), SQLITE_OK);
+    disk_fail_io(disk, DISK_IO_WRITE, 2, false);
+    assert_true(disk_ails(disk));
+    assert_int_equal(run(db, "INSERT INTO t VALUES(2)"), SQLITE_OK);
+    assert_false(disk_at_work(disk, true));
+    assert_int_equal(run(db, "INSERT INTO t VALUES(3)"), SQLITE_IOERR);
+    assert_false(disk_ails(disk));
+    assert_int_equal(run(db, "INSERT INTO t VALUES(4)"), SQLITE_OK);
+    assert_int_equal(ask(db, "SELECT count(*) FROM t"), 3);
+    assert_int_equal(disk_counts(disk).failed_io[DISK_IO_WRITE], 1);
+    assert_true(disk_io_failed(disk));
+    sqlite3_close(db);
+    disk_close(disk);
+}
+
+static void a_disk_that_fails_for_ever_does_so_until_it_is_restarted(void **state) {
+    (void)state;
+    struct disk *disk = new_disk(9);
+    sqlite3 *db = open_or_die(disk);
+    assert_int_equal(run(db, "CREATE TABLE t(x)"), SQLITE_OK);
+    (void)disk_at_work(disk, true);
+    disk_fail_io(disk, DISK_IO_WRITE, 1, true);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(run(db, "INSERT INTO t VALUES(1)"), SQLITE_IOERR);
+    disk_crash(disk, DISK_KEEP_ALL);
+    sqlite3_close(db);
+    disk_restart(disk);
+    assert_false(disk_io_failed(disk));
+    db = open_or_die(disk);
+    assert_int_equal(ask(db, "SELECT count(*) FROM t"), 0);
+    assert_int_equal(run(db, "INSERT INTO t VALUES(1)"), SQLITE_OK);
+    assert_sound(db);
+    sqlite3_close(db);
+    disk_close(disk);
+}
+
 static void every_crash_point_keeps_every_confirmed_commit(void **state) {
     (void)state;
     for (uint64_t point = 1; point <= 220; point++) {
@@ -271,6 +311,8 @@ int main(void) {
         cmocka_unit_test(killed_process_loses_only_what_it_had_not_written),
         cmocka_unit_test(handles_of_an_earlier_boot_touch_nothing),
         cmocka_unit_test(full_disk_refuses_growth_and_recovers),
+        cmocka_unit_test(reads_and_writes_fail_only_while_the_disk_is_at_work),
+        cmocka_unit_test(a_disk_that_fails_for_ever_does_so_until_it_is_restarted),
         cmocka_unit_test(every_crash_point_keeps_every_confirmed_commit),
         cmocka_unit_test(same_seed_leaves_the_same_bytes),
         cmocka_unit_test(a_backup_takes_the_place_of_all_that_came_after_it),

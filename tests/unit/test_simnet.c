@@ -139,6 +139,49 @@ static void cut_lets_so_many_bytes_through_and_tells_both_ends(void **state) {
     net_close(pair.net);
 }
 
+static void a_changed_bit_arrives_where_it_was_to_be_and_nowhere_else(void **state) {
+    (void)state;
+    struct pair pair;
+    char bytes[16] = "0123456789", got[16] = "";
+    size_t count = 0;
+    unsigned different = 0;
+    begin(&pair);
+    dial(&pair);
+    assert_true(net_flip(pair.net, 0, 1, 12));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(put(&pair, 0, bytes, 10, &count), WEFT_OK);
+        pass(&pair, 100);
+        assert_int_equal(get(&pair, 1, got, sizeof got, &count), WEFT_OK);
+        assert_int_equal(count, 10);
+        for (int at = 0; at < 10; at++)
+            different += got[at] != bytes[at];
+        assert_int_equal(different, i);
+        assert_true(net_any_flipped(pair.net) == (i == 1));
+    }
+    assert_int_not_equal(got[2], bytes[2]);
+    net_close(pair.net);
+}
+
+static void who_refuses_cannot_be_dialled_for_a_while(void **state) {
+    (void)state;
+    struct pair pair;
+    char address[NET_ADDRESS_SIZE];
+    size_t count = 0;
+    begin(&pair);
+    net_refuse(pair.net, 1, true);
+    net_address(1, address);
+    assert_int_equal(
+        pair.port[0].ops->dial(pair.port[0].self, address, &pair.watch[0], &pair.end[0], NULL),
+        WEFT_OK);
+    pass(&pair, 100);
+    pass(&pair, 100);
+    assert_int_equal(put(&pair, 0, "x", 1, &count), WEFT_NET);
+    pair.port[0].ops->close(pair.port[0].self, pair.end[0]);
+    net_refuse(pair.net, 1, false);
+    dial(&pair);
+    net_close(pair.net);
+}
+
 static void closed_end_is_read_to_its_last_byte(void **state) {
     (void)state;
     struct pair pair;
@@ -350,6 +393,8 @@ int main(void) {
         cmocka_unit_test(bytes_arrive_in_order_after_the_latency),
         cmocka_unit_test(writer_is_held_back_until_the_reader_has_read),
         cmocka_unit_test(cut_lets_so_many_bytes_through_and_tells_both_ends),
+        cmocka_unit_test(a_changed_bit_arrives_where_it_was_to_be_and_nowhere_else),
+        cmocka_unit_test(who_refuses_cannot_be_dialled_for_a_while),
         cmocka_unit_test(closed_end_is_read_to_its_last_byte),
         cmocka_unit_test(blocked_route_delivers_when_it_is_unblocked),
         cmocka_unit_test(lost_power_is_noticed_only_by_what_is_sent_after_the_boot),
