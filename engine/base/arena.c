@@ -89,11 +89,17 @@ struct pool *pool_open(size_t held_max, size_t keep_max, atomic_size_t *total) {
     if (pool == NULL) return NULL;
     atomic_init(&pool->returned, NULL);
     atomic_init(&pool->held, 0);
+    atomic_init(&pool->free_bytes, 0);
     atomic_init(&pool->references, 1);
     pool->held_total = total;
     pool->held_max = held_max;
     pool->keep_max = keep_max;
     return pool;
+}
+
+/* Only the taking thread writes it. */
+static void pool_count_kept(struct pool *pool, size_t bytes) {
+    atomic_store_explicit(&pool->free_bytes, bytes, memory_order_relaxed);
 }
 
 static void pool_let_go(struct pool *pool) {
@@ -117,7 +123,7 @@ void pool_close(struct pool *pool) {
     chunks_free(pool->free_large);
     pool->free_small = NULL;
     pool->free_large = NULL;
-    pool->free_bytes = 0;
+    pool_count_kept(pool, 0);
     pool_let_go(pool);
 }
 
@@ -126,16 +132,21 @@ size_t pool_held(const struct pool *pool) {
     return atomic_load_explicit(&pool->held, memory_order_relaxed);
 }
 
+size_t pool_kept(const struct pool *pool) {
+    CHECK(pool != NULL);
+    return atomic_load_explicit(&pool->free_bytes, memory_order_relaxed);
+}
+
 static void pool_keep(struct pool *pool, struct chunk *chunk) {
     bool standard = chunk->size == CHUNK_SMALL || chunk->size == CHUNK_LARGE;
-    if (!standard || pool->free_bytes + chunk->size > pool->keep_max) {
+    if (!standard || pool_kept(pool) + chunk->size > pool->keep_max) {
         chunk_free(chunk);
         return;
     }
     struct chunk **list = chunk->size == CHUNK_SMALL ? &pool->free_small : &pool->free_large;
     chunk->behind = *list;
     *list = chunk;
-    pool->free_bytes += chunk->size;
+    pool_count_kept(pool, pool_kept(pool) + chunk->size);
 }
 
 /* Moves what came back to the free lists. The look before the exchange keeps the common case, in
@@ -167,7 +178,7 @@ static struct chunk *pool_take(struct pool *pool, size_t size) {
     if (list != NULL && *list != NULL) {
         chunk = *list;
         *list = chunk->behind;
-        pool->free_bytes -= size;
+        pool_count_kept(pool, pool_kept(pool) - size);
         CHECK(chunk->pool == pool && chunk->size == size);
     } else {
         chunk = aligned_alloc(ARENA_ALIGN, size);

@@ -31,7 +31,7 @@ struct pool {
     /* The taking thread. */
     struct chunk *free_small;
     struct chunk *free_large;
-    size_t free_bytes;
+    atomic_size_t free_bytes; /* ... writes it, any reads it */
     size_t held_max;
     size_t keep_max; /* bytes kept in the free lists; more go back to the system */
 };
@@ -43,6 +43,8 @@ struct pool *pool_open(size_t held_max, size_t keep_max, atomic_size_t *total);
 /* Lets go of the pool; chunks still out free themselves when they return. Thread: the taker. */
 void pool_close(struct pool *pool);
 size_t pool_held(const struct pool *pool);
+/* Bytes that it keeps in its free lists. Thread: any. */
+size_t pool_kept(const struct pool *pool);
 
 struct arena {
     struct pool *pool;

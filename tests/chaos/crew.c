@@ -125,6 +125,7 @@ static bool hear(struct crew *crew, unsigned number) {
     sailor->quiet = sailor->quiet || record.kind == LEDGER_QUIET;
     sailor->verified = sailor->verified || record.kind == LEDGER_VERIFIED;
     if (record.kind == LEDGER_SESSION) sailor->sessions = record.generation;
+    if (record.kind == LEDGER_MEMORY) sailor->memory = record.memory;
     return true;
 }
 

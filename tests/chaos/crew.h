@@ -34,7 +34,8 @@ struct sailor {
     int to, from;
     uint32_t epoch;
     bool stopped, ready, quiet, verified;
-    int64_t sessions; /* that it has now */
+    int64_t sessions;            /* that it has now */
+    struct ledger_memory memory; /* a moment ago */
     uint64_t promises;
     uint32_t kills, early, stops; /* early: killed before its library was open */
 };

@@ -30,6 +30,7 @@ enum ledger_kind {
     /* These are no promises, and change nothing here. */
     LEDGER_READY,   /* the writer is open and listens */
     LEDGER_SESSION, /* it has so many sessions now: `generation` */
+    LEDGER_MEMORY,  /* what its heap holds: struct ledger_memory */
     LEDGER_QUIET,   /* all that it wrote is durable on every device */
     LEDGER_VERIFIED /* it has read all its rows, and all other devices hold the same */
 };
@@ -39,12 +40,24 @@ enum ledger_table { LEDGER_ENTRY, LEDGER_MARK, LEDGER_CELL };
 /* Where a promise is to be found from now on. */
 enum ledger_level { LEDGER_HERE = 1, LEDGER_ANOTHER, LEDGER_EVERYWHERE, LEDGER_LEVELS };
 
+/* In bytes, all that is in use. */
+struct ledger_memory {
+    int64_t heap;  /* of the whole process */
+    int64_t pools; /* ... for mails: in them, and kept for those to come */
+    int64_t sqlite;
+};
+
 /* Written with one write(); smaller than PIPE_BUF, so never in parts. */
 struct ledger_record {
     uint8_t kind, table, level, unused[5];
-    int64_t generation;
-    int64_t over; /* LEDGER_TRIED of a cell: the generation that its writer saw there */
-    uint8_t id[16];
+    union {
+        struct {
+            int64_t generation;
+            int64_t over; /* LEDGER_TRIED of a cell: the generation that its writer saw there */
+            uint8_t id[16];
+        };
+        struct ledger_memory memory;
+    };
 };
 
 struct ledger;

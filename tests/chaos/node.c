@@ -13,6 +13,7 @@
 #include "tests/chaos/node.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sqlite3.h>
 #include <stdbool.h>
@@ -21,6 +22,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/host.h"
+#include "engine/runtime/topology.h"
 #include "tests/chaos/ledger.h"
 #include "tests/chaos/tell.h"
 #include "tests/sim/rng.h"
@@ -30,6 +33,7 @@
 #define NODE_WRITES 6u     /* of one transaction, at most */
 #define NODE_RECORDS (NODE_WRITES * 2u)
 #define NODE_LOOK_MS 50
+#define NODE_TELL_MS 1000
 
 const char node_schema[] =
     "CREATE TABLE IF NOT EXISTS entry ( -- @owned(owner: device)\n"
@@ -71,7 +75,7 @@ struct node {
     uint32_t begun, ended;      /* transactions; open: [ended, begun) */
     uint32_t follow, forgotten; /* ... and followed: [forgotten, follow) */
     uint64_t last;
-    int64_t sessions; /* told last */
+    int64_t sessions, told_ms; /* told last, and when */
 };
 
 static void must_be_ok(enum weft_status status, const char *what, const struct weft_error *why) {
@@ -370,7 +374,29 @@ static void hear_event(const struct weft_event *event) {
     }
 }
 
-/* Takes all events, and tells how many sessions there are, when that has changed. */
+/* What all pools have, in use or kept; of lanes there is one: this thread's. */
+static size_t pools_have(const struct node *node) {
+    const struct topology *topology = node->engine->topology;
+    const struct pool *lane = node->engine->lanes[0].pool;
+    size_t bytes = lane == NULL ? 0 : pool_held(lane) + pool_kept(lane);
+    for (uint32_t i = 0; i < topology->actor_count; i++) {
+        const struct pool *pool = topology->actors[i].pool;
+        if (pool != NULL) bytes += pool_held(pool) + pool_kept(pool);
+    }
+    return bytes;
+}
+
+static void report_memory(const struct node *node) {
+    const struct mallinfo2 heap = mallinfo2();
+    struct ledger_record record = {.kind = LEDGER_MEMORY};
+    record.memory = (struct ledger_memory){.heap = (int64_t)(heap.uordblks + heap.hblkhd),
+                                           .pools = (int64_t)pools_have(node),
+                                           .sqlite = sqlite3_memory_used()};
+    report(&record);
+}
+
+/* Takes all events, and tells how many sessions there are, when that has changed, and now and then
+ * what the heap holds. */
 static void hear_events(struct node *node) {
     struct weft_event event;
     struct weft_peer peers[2 * NODE_PEERS_MAX];
@@ -382,6 +408,9 @@ static void hear_events(struct node *node) {
         live += peers[i].state == WEFT_PEER_LIVE;
     if (live != node->sessions) report_kind(LEDGER_SESSION, live);
     node->sessions = live;
+    if (tell_now_ms() < node->told_ms + NODE_TELL_MS) return;
+    node->told_ms = tell_now_ms();
+    report_memory(node);
 }
 
 /* What the director says: a letter, 0 for the end of it, or -1 for nothing in that time. */

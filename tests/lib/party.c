@@ -96,7 +96,7 @@ static void party_name(struct party *party, const char *folder, const char *name
     assert_in_range(size, 1, sizeof party->path - 1);
     party->config = *config;
     party->config.path = party->path;
-    party->config.schema = party_schema;
+    if (party->config.schema == NULL) party->config.schema = party_schema;
 }
 
 static void party_come_in(struct party *party, const char *link) {

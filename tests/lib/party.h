@@ -44,7 +44,8 @@ struct party {
 /* Opens a new device and writes its location. It founds a library, or comes into that of `of`,
  * which listens from then on. No session stands afterwards. */
 void party_start(struct party *party, const char *folder, const char *name, struct party *of);
-/* The same with settings of one's own; path and schema are filled in. */
+/* The same with settings of one's own; the path is filled in, and the schema if there is none:
+ * it has at least the tables of party_schema. */
 void party_start_with(struct party *party, const char *folder, const char *name, struct party *of,
                       const struct weft_config *config);
 /* Closes it; party_return() opens it again, and listens where it did before. */
