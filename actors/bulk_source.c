@@ -23,7 +23,9 @@ void bulk_notice(struct bulk *bulk, int model, const struct id *device,
     notice->status = why->status;
     notice->native = why->native;
     notice->text = mail_text(mail, why->text);
-    if (device != NULL) CHECK(mail_bytes(mail, &notice->device, device->bytes, WEFT_ID_SIZE));
+    if (device != NULL) {
+        CHECK(mail_bytes(mail, &notice->device, device->bytes, WEFT_ID_SIZE));
+    }
     outbox_send(out, ACTOR_HOST, &mail);
 }
 

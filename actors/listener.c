@@ -67,7 +67,9 @@ void listener_notice(struct outbox *out, enum weft_event_kind kind, const struct
     notice->count = count;
     notice->status = status;
     notice->text = mail_text(mail, text);
-    if (device != NULL) CHECK(mail_bytes(mail, &notice->device, device->bytes, WEFT_ID_SIZE));
+    if (device != NULL) {
+        CHECK(mail_bytes(mail, &notice->device, device->bytes, WEFT_ID_SIZE));
+    }
     outbox_send(out, ACTOR_HOST, &mail);
 }
 

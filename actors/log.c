@@ -99,7 +99,9 @@ void log_notice(struct log *log, enum weft_event_kind kind, int model, uint64_t 
     notice->kind = kind;
     notice->model = model;
     notice->count = count;
-    if (device != NULL) CHECK(mail_bytes(mail, &notice->device, device->bytes, 16));
+    if (device != NULL) {
+        CHECK(mail_bytes(mail, &notice->device, device->bytes, 16));
+    }
     if (error != NULL) {
         notice->status = error->status;
         notice->native = error->native;

@@ -232,8 +232,9 @@ static enum weft_status scan_table(struct scanning *scanning, const struct model
         status = statement_step(query, &row, "reading", model->name, scanning->why);
         if (status != WEFT_OK || !row) break;
         status = pack_key(scanning, model, query, 2);
-        count_owned(scanning, model, (uint32_t)sqlite3_column_int64(query, 0),
-                    (uint64_t)sqlite3_column_int64(query, 1), 0);
+        if (status == WEFT_OK)
+            count_owned(scanning, model, (uint32_t)sqlite3_column_int64(query, 0),
+                        (uint64_t)sqlite3_column_int64(query, 1), 0);
     }
     sqlite3_finalize(query);
     return status;

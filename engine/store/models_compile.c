@@ -16,6 +16,7 @@
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 #include "engine/store/models_private.h"
+#include "engine/store/store.h"
 
 enum weft_status compiler_memory(struct compiler *compiler) {
     return status_fail(compiler->why, WEFT_NO_MEMORY, 0, "reading the schema: out of memory");
@@ -284,6 +285,8 @@ static enum weft_status key_check_unique(struct compiler *compiler, const struct
     sqlite3_finalize(probe);
     sqlite3_free(text);
     if (code == SQLITE_OK) return WEFT_OK;
+    if ((code & 0xff) != SQLITE_ERROR)
+        return store_fail(compiler->db, code, "reading", model->name, compiler->why);
     return status_fail(compiler->why, WEFT_SCHEMA, code,
                        "table \"%s\": its key, beginning with \"%s\", is not UNIQUE as a whole "
                        "(SQLite says: %s); add a UNIQUE constraint over exactly these columns",

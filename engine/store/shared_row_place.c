@@ -388,13 +388,20 @@ static enum weft_status is_idle(struct writer *writer, const struct shared_row *
     return status;
 }
 
+/* Keeps where a pass stands. */
+static enum weft_status keep_place(struct packed *place, const void *bytes, size_t size,
+                                   struct weft_error *why) {
+    const enum weft_status status = packed_copy(place, (struct bytes){bytes, size});
+    return status == WEFT_OK ? WEFT_OK : status_fail(why, status, 0, "no memory for a key");
+}
+
 /* One pass over the shadow; `*placed`: a row has come into its table. */
 static enum weft_status settle_pass(struct writer *writer, const struct model *only, bool *placed,
                                     struct shared_row_tally *tally, struct weft_error *why) {
     struct shared_row *row = &writer->shared->row;
     struct packed table = {0}, key = {0};
-    enum weft_status status = packed_copy(&table, (struct bytes){(const uint8_t *)"", 0});
-    if (status == WEFT_OK) status = packed_copy(&key, (struct bytes){(const uint8_t *)"", 0});
+    enum weft_status status = keep_place(&table, "", 0, why);
+    if (status == WEFT_OK) status = keep_place(&key, "", 0, why);
     bool found = true, sound = true;
     while (status == WEFT_OK) {
         sqlite3_stmt *next = NULL;
@@ -409,8 +416,8 @@ static enum weft_status settle_pass(struct writer *writer, const struct model *o
         status = statement_step(next, &found, "reading", writer->path, why);
         if (status != WEFT_OK || !found) break;
         struct weft_value name = statement_value(next, 0), at = statement_value(next, 1);
-        status = packed_copy(&table, (struct bytes){name.as.bytes, name.size});
-        if (status == WEFT_OK) status = packed_copy(&key, (struct bytes){at.as.bytes, at.size});
+        status = keep_place(&table, name.as.bytes, name.size, why);
+        if (status == WEFT_OK) status = keep_place(&key, at.as.bytes, at.size, why);
         sqlite3_reset(next);
         row->table = (struct bytes){table.data, table.size};
         row->model = models_find(writer->models, (const char *)table.data, table.size);

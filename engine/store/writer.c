@@ -280,8 +280,9 @@ enum weft_status writer_slot(struct writer *writer, const struct model *model,
     }
     sqlite3_stmt **statement = &table->slots[slot];
     if (*statement == NULL) {
-        char *sql = writer_sql(writer->db, model, slot);
-        if (sql == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        int code = SQLITE_OK;
+        char *sql = writer_sql(writer->db, model, slot, &code);
+        if (sql == NULL) return store_fail(writer->db, code, "preparing", model->name, why);
         enum weft_status status =
             statement_prepare(writer->db, statement, model->name, why, "%s", sql);
         sqlite3_free(sql);

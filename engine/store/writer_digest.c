@@ -154,7 +154,8 @@ enum weft_status digest_parked(struct writer *writer, const struct model *model,
     *version = 0;
     if (!writer->any_parked) return WEFT_OK;
     enum weft_status status = packed_key(&writer->key, model, writer->values);
-    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_PARKED_OF, &query, why);
+    if (status != WEFT_OK) return status_fail(why, status, 0, "no memory for a key");
+    status = writer_fixed(writer, FIXED_PARKED_OF, &query, why);
     if (status != WEFT_OK) return status;
     sqlite3_bind_int64(query, 1, owner);
     sqlite3_bind_int64(query, 2, model->id);

@@ -35,9 +35,8 @@ enum weft_status writer_park(struct writer *writer, const struct model *model, u
     sqlite3_stmt *park = NULL;
     enum weft_status status = packed_key(&writer->key, model, writer->values);
     if (status == WEFT_OK) status = packed_row(&writer->row, model, writer->values);
-    if (status == WEFT_OK) {
-        status = parked_bind(writer, FIXED_PARK, model, owner, version, &park, why);
-    }
+    if (status != WEFT_OK) return status_fail(why, status, 0, "no memory for a parked row");
+    status = parked_bind(writer, FIXED_PARK, model, owner, version, &park, why);
     if (status != WEFT_OK) return status;
     sqlite3_bind_blob64(park, 4, writer->key.data, writer->key.size, SQLITE_STATIC);
     sqlite3_bind_blob64(park, 5, writer->row.data, writer->row.size, SQLITE_STATIC);
@@ -54,9 +53,8 @@ enum weft_status writer_unpark_older(struct writer *writer, const struct model *
     CHECK(writer->recalled);
     sqlite3_stmt *statement = NULL;
     enum weft_status status = packed_key(&writer->key, model, writer->values);
-    if (status == WEFT_OK) {
-        status = parked_bind(writer, FIXED_PARKED_OBSOLETE, model, owner, version, &statement, why);
-    }
+    if (status != WEFT_OK) return status_fail(why, status, 0, "no memory for a key");
+    status = parked_bind(writer, FIXED_PARKED_OBSOLETE, model, owner, version, &statement, why);
     if (status != WEFT_OK) return status;
     sqlite3_bind_blob64(statement, 4, writer->key.data, writer->key.size, SQLITE_STATIC);
     return statement_run(statement, "parking a row of", model->name, why);
@@ -86,7 +84,7 @@ static enum weft_status parked_next(struct writer *writer, struct place *place, 
     status =
         packed_copy(&writer->row, (struct bytes){blob ? row.as.bytes : NULL, blob ? row.size : 0});
     sqlite3_reset(next);
-    return status;
+    return status == WEFT_OK ? WEFT_OK : status_fail(why, status, 0, "no memory for a parked row");
 }
 
 /* Tries one parked row. What cannot be read, or whose table is gone, stays as it is. */

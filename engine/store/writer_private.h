@@ -263,8 +263,9 @@ const char *writer_key_text(const struct writer *writer, const struct model *mod
 
 /* ---- writer_sql.c */
 
-/* The text of a slot, from sqlite3_malloc(); NULL when out of memory. */
-char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot);
+/* The text of a slot, from sqlite3_malloc(); NULL with SQLite's code of why there is none. */
+char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot, int *code);
+/* The same; NULL when out of memory. */
 char *writer_sql_set(sqlite3 *db, const struct model *model, uint32_t column);
 char *writer_sql_scan(sqlite3 *db, const struct model *model, uint32_t column);
 extern const char *const writer_fixed_sql[FIXED_COUNT];

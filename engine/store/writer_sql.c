@@ -135,17 +135,18 @@ static void append_update(sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendf(sql, " AND _weft_owner = ?1 AND _weft_version < ?%u", version);
 }
 
-/* ` AND (` whether one of the unique indexes would not let a row stand beside this one `)`. */
-static void append_conflicting(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+/* ` AND (` whether one of the unique indexes would not let a row stand beside this one `)`. Returns
+ * SQLite's code: SQLITE_OK, or why the indexes cannot be read. */
+static int append_conflicting(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_stmt *query = NULL;
     const char *before = " AND ((";
     static const char indexes[] =
         "SELECT l.seq, x.seqno, x.name, x.coll FROM pragma_index_list(?1) AS l, "
         "pragma_index_xinfo(l.name) AS x WHERE l.\"unique\" = 1 AND l.partial = 0 "
         "AND x.\"key\" = 1 ORDER BY l.seq, x.seqno";
-    if (sqlite3_prepare_v2(db, indexes, -1, &query, NULL) != SQLITE_OK) return;
+    int code = sqlite3_prepare_v2(db, indexes, -1, &query, NULL);
+    if (code != SQLITE_OK) return code;
     sqlite3_bind_text(query, 1, model->name, -1, SQLITE_STATIC);
-    int code = SQLITE_ROW;
     while ((code = sqlite3_step(query)) == SQLITE_ROW) {
         const char *name = (const char *)sqlite3_column_text(query, 2);
         const char *collation = (const char *)sqlite3_column_text(query, 3);
@@ -162,37 +163,40 @@ static void append_conflicting(sqlite3 *db, sqlite3_str *sql, const struct model
                             place((uint32_t)column));
     }
     sqlite3_finalize(query);
+    if (code != SQLITE_DONE) return code;
     /* Alone only: beside others it would keep SQLite from using their indexes. */
     sqlite3_str_appendall(sql, before[0] == ')' ? "))" : " AND false");
+    return SQLITE_OK;
 }
 
 /* Another owner's rows that are in the way of this one. */
-static void append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+static int append_foreign(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendf(sql, "SELECT 1 FROM main.\"%w\" WHERE _weft_owner IS NOT ?1", model->name);
-    append_conflicting(db, sql, model);
+    const int code = append_conflicting(db, sql, model);
     sqlite3_str_appendall(sql, " LIMIT 1");
+    return code;
 }
 
 /* Version and key of the owner's other rows that are in the way of this one. */
-static void append_replaced(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+static int append_replaced(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendall(sql, "SELECT _weft_version");
     for (uint32_t k = 0; k < model->key_count; k++)
         sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
     sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE _weft_owner IS ?1 AND NOT (", model->name);
     append_key(sql, model);
     sqlite3_str_appendall(sql, ")");
-    append_conflicting(db, sql, model);
+    return append_conflicting(db, sql, model);
 }
 
 /* Clock and key of other rows that are in the way of this one. */
-static void append_rivals(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
+static int append_rivals(sqlite3 *db, sqlite3_str *sql, const struct model *model) {
     sqlite3_str_appendall(sql, "SELECT _weft_clock");
     for (uint32_t k = 0; k < model->key_count; k++)
         sqlite3_str_appendf(sql, ",\"%w\"", model->columns[model->key[k]].name);
     sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE NOT (", model->name);
     append_key(sql, model);
     sqlite3_str_appendall(sql, ")");
-    append_conflicting(db, sql, model);
+    return append_conflicting(db, sql, model);
 }
 
 static void append_by_key(sqlite3_str *sql, const struct model *model, const char *what) {
@@ -201,8 +205,8 @@ static void append_by_key(sqlite3_str *sql, const struct model *model, const cha
 }
 
 /* The statements of shared tables. */
-static void append_shared(sqlite3 *db, sqlite3_str *sql, const struct model *model,
-                          enum writer_slot slot) {
+static int append_shared(sqlite3 *db, sqlite3_str *sql, const struct model *model,
+                         enum writer_slot slot) {
     switch (slot) {
     case SLOT_SHARED_LOOK:
         sqlite3_str_appendall(sql, "SELECT _weft_clock,");
@@ -219,19 +223,20 @@ static void append_shared(sqlite3 *db, sqlite3_str *sql, const struct model *mod
         append_by_key(sql, model, "DELETE");
         break;
     case SLOT_SHARED_RIVALS:
-        append_rivals(db, sql, model);
-        break;
+        return append_rivals(db, sql, model);
     default:
         break;
     }
+    return SQLITE_OK;
 }
 
-char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) {
+char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot, int *code) {
     CHECK(db != NULL && model != NULL);
     CHECK(slot < SLOT_COUNT);
     sqlite3_str *sql = sqlite3_str_new(db);
     bool many = slot == SLOT_OWN_MANY || slot == SLOT_REMOTE_MANY || slot == SLOT_INSERT_MANY;
     unsigned version = place(model->column_count);
+    *code = SQLITE_OK;
     switch (slot) {
     case SLOT_INSERT_MANY:
         append_insert(sql, model, "INSERT OR IGNORE", WRITER_ROWS_PER_STATEMENT);
@@ -258,7 +263,7 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
                             model->owner_model->columns[model->owner_model->key[0]].name);
         break;
     case SLOT_FOREIGN:
-        append_foreign(db, sql, model);
+        *code = append_foreign(db, sql, model);
         break;
     case SLOT_REPLACE_NEW:
         append_insert(sql, model, "INSERT OR REPLACE", 1);
@@ -277,19 +282,23 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot) 
                             model->name, model->name);
         break;
     case SLOT_REPLACED:
-        append_replaced(db, sql, model);
+        *code = append_replaced(db, sql, model);
         break;
     case SLOT_SHARED_LOOK:
     case SLOT_SHARED_INSERT:
     case SLOT_SHARED_UPDATE:
     case SLOT_SHARED_DELETE:
     case SLOT_SHARED_RIVALS:
-        append_shared(db, sql, model, slot);
+        *code = append_shared(db, sql, model, slot);
         break;
     case SLOT_COUNT:
         break;
     }
-    return sqlite3_str_finish(sql);
+    char *text = sqlite3_str_finish(sql);
+    if (text == NULL) *code = SQLITE_NOMEM;
+    if (*code == SQLITE_OK) return text;
+    sqlite3_free(text);
+    return NULL;
 }
 
 char *writer_sql_set(sqlite3 *db, const struct model *model, uint32_t column) {

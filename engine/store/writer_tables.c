@@ -159,7 +159,7 @@ enum weft_status writer_load_positions(struct writer *writer, struct vector *out
             status =
                 vector_advance(out, &stream, (uint64_t)sqlite3_column_int64(statement, 2), NULL);
             if (status != WEFT_OK)
-                status_fail(why, status, 0, "%s: too many positions", writer->path);
+                status_fail(why, status, 0, "%s: no memory for positions", writer->path);
         }
     }
     if (status != WEFT_OK) sqlite3_reset(writer->fixed[FIXED_POSITIONS]);
