@@ -62,7 +62,7 @@ static void command_make(const struct crew *crew, unsigned number, struct comman
     for (unsigned to = 0; to < crew->count; to++) {
         char address[PROXY_ADDRESS];
         if (to == number) continue;
-        memcpy(address, crew->sailors[to].listen, sizeof address);
+        memcpy(address, crew->sailors[to].dial, sizeof address);
         if (crew->proxy != NULL) proxy_address(crew->proxy, number, to, address);
         command_add(command, "--peer", "%s#%s", address, crew->sailors[to].device);
     }

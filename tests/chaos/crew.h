@@ -27,6 +27,7 @@
 struct sailor {
     char path[CREW_PATH];
     char listen[PROXY_ADDRESS]; /* where it listens */
+    char dial[PROXY_ADDRESS];   /* where others dial it, without a proxy */
     char source[PROXY_ADDRESS]; /* the address alone */
     char device[48];            /* its id, as a text */
     int space;                  /* the network namespace it lives in; -1: the director's */

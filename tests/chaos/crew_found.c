@@ -22,6 +22,7 @@ static void sailor_place(struct sailor *sailor, unsigned number) {
     snprintf(sailor->source, sizeof sailor->source, "127.%u.%u.%u",
              64 + 16 * number + (pid >> 16 & 15), pid >> 8 & 255, pid & 255);
     snprintf(sailor->listen, sizeof sailor->listen, "%s:%d", sailor->source, CREW_PORT);
+    memcpy(sailor->dial, sailor->listen, sizeof sailor->dial);
 }
 
 static weft_engine *come_in(struct sailor *sailor, weft_engine *founder) {
