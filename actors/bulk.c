@@ -95,8 +95,10 @@ static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
     CHECK(source != NULL); /* It is held, so it has its source. */
     source->sweeping = true;
     source->cursor = 0;
+    if (source->asked) source->withdraw = source->peer;
     source->asked = false;
     source->expected = STREAM_WITHDRAWN;
+    source->shunned = source->peer; /* What it gave was wrong. */
     if (!repair->whole) bulk_narrow_begin(bulk, source);
     bulk->sources_due = bulk->notes_due = true;
 }
@@ -135,6 +137,7 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
     for (uint32_t i = 0; i < bulk->source_count; i++) {
         struct source *source = &bulk->sources[i];
         if (source->withdraw == index) source->withdraw = BULK_NOBODY;
+        if (source->shunned == index) source->shunned = BULK_NOBODY;
         if (source->peer != index) continue;
         source->peer = BULK_NOBODY;
         source->asked = false;
@@ -256,6 +259,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
             bulk->serve_due = true;
         }
         bulk->notes_due = bulk->notes_due || now.mono_us >= bulk_source_due(bulk);
+        bulk_turn_away(bulk, now);
         break;
     }
     if (now.mono_us >= bulk->pause_us) {

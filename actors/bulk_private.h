@@ -14,6 +14,7 @@
 #define BULK_CACHE 8u    /* batches kept for other peers at the same place */
 #define BULK_SLICES 256u /* runs in one batch */
 #define BULK_NOBODY UINT32_MAX
+#define BULK_PATIENCE 10u /* doublings of the time for which a source is waited for */
 
 /* What a remote asked for: a stream, and how far it has been sent. */
 struct want {
@@ -58,6 +59,9 @@ struct source {
     uint32_t in_flight; /* batches on their way through clock and log */
     uint32_t withdraw;  /* a peer to be told that it is no longer asked; BULK_NOBODY */
     uint64_t retry_us;  /* not before */
+    uint64_t since_us;  /* when the peer was asked, or last gave something */
+    uint32_t patience;  /* so often was waited for longer in vain: doublings */
+    uint32_t shunned;   /* a peer that is asked only if nobody else can be; BULK_NOBODY */
 };
 
 struct cached {
@@ -116,11 +120,13 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
 
 struct source *bulk_source(struct bulk *bulk, const struct stream *stream);
 struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream);
+/* Turns away from who says that it holds more, and gives nothing. */
+void bulk_turn_away(struct bulk *bulk, struct instant now);
 /* Chooses where each stream comes from. */
 void bulk_choose(struct bulk *bulk);
 /* Says what has to be said to each peer that can be told: requests, positions, bytes dealt with. */
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out);
-/* When a source may be asked again. */
+/* When a source may be asked again, or has been waited for long enough. */
 uint64_t bulk_source_due(const struct bulk *bulk);
 
 /* ---- bulk_narrow.c ---- */

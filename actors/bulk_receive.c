@@ -236,7 +236,6 @@ void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *pack
     struct source *source = NULL;
     struct mail *mail = NULL;
     struct arena scratch;
-    (void)now;
     if (peer->live && peer->session == packed->session && peer->faulty &&
         packed->raw_bytes > LIMIT_BATCH_RAW) {
         done(bulk, peer, packed->session, packed->wire_bytes); /* Its end is under way. */
@@ -256,6 +255,8 @@ void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *pack
     }
     if (status == WEFT_OK && source != NULL) {
         source->expected = sent->upto;
+        source->since_us = now.mono_us;
+        source->patience = 0;
         source->in_flight++;
         peer->under_way++;
         board_add(bulk->board->batches_decoded, 1);

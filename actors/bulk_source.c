@@ -4,6 +4,10 @@
  *   else the source it has, while that holds more than this device does, or nobody does
  *   else the session whose remote holds most
  *
+ * What a remote says that it holds need not be true, nor what it sends. One that gives nothing for
+ * LIMIT_SOURCE_US (twice as long the next time), and one whose rows turned out not to be the
+ * owner's, is asked again only if nobody else holds more than this device does.
+ *
  * Each stream is asked of one peer at a time, so nothing travels twice. When the choice changes the
  * old source is told; when a stream is asked anew it is from the place that is committed, and only
  * after what was on its way has come home. Invariants
@@ -48,6 +52,7 @@ struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream) {
     *source = (struct source){.stream = *stream,
                               .peer = BULK_NOBODY,
                               .withdraw = BULK_NOBODY,
+                              .shunned = BULK_NOBODY,
                               .expected = STREAM_WITHDRAWN};
     bulk->sources_due = true;
     return source;
@@ -60,21 +65,48 @@ static uint32_t choose(const struct bulk *bulk, const struct source *source) {
     /* A sweep needs a source that holds what is held here, or it would bring back the dead. */
     uint64_t enough = source->sweeping ? position : position + 1;
     uint64_t best_held = 0;
-    uint32_t best = BULK_NOBODY;
+    uint32_t best = BULK_NOBODY, shunned = BULK_NOBODY;
     for (uint32_t p = 0; p < bulk->settings->peers; p++) {
         const struct bulk_peer *peer = &bulk->peers[p];
         if (!peer->live) continue;
         if (id_equal(&peer->device, &source->stream.owner)) return p;
         uint64_t held = vector_get(&peer->held, &source->stream);
         if (held < enough) continue;
+        if (p == source->shunned) shunned = p;
+        if (p == source->shunned) continue;
         if (p == source->peer) return p;
         if (best == BULK_NOBODY || held > best_held) {
             best_held = held;
             best = p;
         }
     }
+    if (best == BULK_NOBODY) best = shunned;
     bool stay = source->peer != BULK_NOBODY && bulk->peers[source->peer].live && !source->sweeping;
     return best == BULK_NOBODY && stay ? source->peer : best;
+}
+
+/* When the peer that a stream was asked of has been waited for long enough. */
+static uint64_t patience_ends(const struct bulk *bulk, const struct source *source) {
+    if (source->peer == BULK_NOBODY || !source->asked || source->in_flight != 0) return DUE_NEVER;
+    const struct bulk_peer *peer = &bulk->peers[source->peer];
+    /* Nothing more than is held here is due, as far as anybody has said. */
+    if (vector_get(&peer->held, &source->stream) <= source->expected) return DUE_NEVER;
+    return source->since_us + ((uint64_t)LIMIT_SOURCE_US << source->patience);
+}
+
+void bulk_turn_away(struct bulk *bulk, struct instant now) {
+    for (uint32_t i = 0; i < bulk->source_count; i++) {
+        struct source *source = &bulk->sources[i];
+        if (patience_ends(bulk, source) > now.mono_us) continue;
+        if (source->patience < BULK_PATIENCE) source->patience++;
+        source->shunned = source->peer;
+        source->since_us = now.mono_us;
+        if (choose(bulk, source) == source->peer) {
+            source->asked = false; /* There is nobody else: it is asked anew. */
+            source->expected = STREAM_WITHDRAWN;
+        }
+        bulk->sources_due = bulk->notes_due = true;
+    }
 }
 
 void bulk_choose(struct bulk *bulk) {
@@ -140,6 +172,7 @@ static void send_request(struct bulk *bulk, uint32_t index, struct instant now,
             place->sweep = source->sweeping;
             place->until = bulk_narrow_until(bulk, source);
             source->asked = true;
+            source->since_us = now.mono_us;
             source->expected = position;
             if (source->withdraw == index) source->withdraw = BULK_NOBODY; /* Chosen again. */
         }
@@ -213,6 +246,8 @@ uint64_t bulk_source_due(const struct bulk *bulk) {
     uint64_t due = DUE_NEVER;
     for (uint32_t i = 0; i < bulk->source_count; i++) {
         const struct source *source = &bulk->sources[i];
+        const uint64_t patience_us = patience_ends(bulk, source);
+        if (patience_us < due) due = patience_us;
         if (source->peer == BULK_NOBODY || source->asked || source->blocked) continue;
         if (bulk->peers[source->peer].notes == 0) continue; /* What it grants will remind us. */
         if (source->in_flight == 0 && source->retry_us != 0 && source->retry_us < due) {

@@ -28,8 +28,9 @@
 
 #define REPAIR_US 1000000u /* between two repairs of one stream; doubled each time */
 #define REPAIR_DOUBLINGS 10u
-#define REPAIR_NARROW 3u   /* so many sweeps are narrow; those after them leave nothing out */
-#define REPAIR_PATIENCE 5u /* so many of these pauses, for members that have not spoken yet */
+#define REPAIR_NARROW 3u       /* so many sweeps are narrow; those after them leave nothing out */
+#define UNSETTLED_US 10000000u /* for rows of the owner's next state, which must exist */
+#define REPAIR_PATIENCE 5u     /* so many of these pauses, for members that have not spoken yet */
 
 /* ---- what is compared ---- */
 
@@ -222,6 +223,17 @@ static void repair_shared(struct comparing *comparing, struct differing *differi
     look_again(comparing, differing);
 }
 
+/* Takes the stream again when that is due; one for a step. */
+static void sweep(struct comparing *comparing, struct differing *differing) {
+    if (comparing->now.mono_us >= differing->due_us && !comparing->swept &&
+        log_sweep_again(comparing->log, comparing->now, &differing->stream,
+                        differing->tries >= REPAIR_NARROW, comparing->out) == WEFT_OK) {
+        note_try(comparing, differing);
+        comparing->swept = true;
+    }
+    look_again(comparing, differing);
+}
+
 /* Takes in whether a member's digest and this device's are the same. */
 static void judge(struct comparing *comparing, const struct stream *stream, const char *table,
                   bool shared, bool same) {
@@ -239,20 +251,29 @@ static void judge(struct comparing *comparing, const struct stream *stream, cons
     if (differing == NULL) {
         differing = differing_add(member, stream, shared);
         if (differing == NULL) return;
-        tell(log, member, stream, table, shared, repair, comparing->out);
     }
+    if (!differing->told) tell(log, member, stream, table, shared, repair, comparing->out);
+    differing->told = true;
     if (shared) {
         repair_shared(comparing, differing, table);
         return;
     }
-    if (!repair) return;
-    if (comparing->now.mono_us >= differing->due_us && !comparing->swept &&
-        log_sweep_again(log, comparing->now, stream, differing->tries >= REPAIR_NARROW,
-                        comparing->out) == WEFT_OK) {
-        note_try(comparing, differing);
-        comparing->swept = true;
+    if (repair) sweep(comparing, differing);
+}
+
+/* The owner itself stands where this device does, and yet rows are said to be of a later state of
+ * its: somebody who passed them on was having its own repaired. Whether they are right cannot be
+ * seen, so they are taken anew. */
+static void unsettled(struct comparing *comparing, const struct stream *stream) {
+    struct member *member = comparing->member;
+    struct differing *differing = find_differing(member, stream, false);
+    if (!id_equal(&stream->owner, &member->device) || log_sweeps(comparing->log, stream)) return;
+    if (differing == NULL) {
+        differing = differing_add(member, stream, false);
+        if (differing == NULL) return;
+        differing->due_us = comparing->now.mono_us + UNSETTLED_US;
     }
-    look_again(comparing, differing);
+    sweep(comparing, differing);
 }
 
 static void compare_shared(struct comparing *comparing, const struct attest *attest,
@@ -281,9 +302,11 @@ static void compare_places(struct comparing *comparing, const struct attest *att
         if (model == NULL || !place.known) continue;
         const struct stream stream = {place.owner, model->id};
         const struct digest_found *mine = find_owned(digests, &stream);
-        if (mine == NULL || !mine->known || !mine->settled) continue;
-        if (mine->position != place.position) continue;
-        judge(comparing, &stream, model->name, false, mine->kept == place.digest);
+        if (mine == NULL || !mine->known || mine->position != place.position) continue;
+        if (mine->settled)
+            judge(comparing, &stream, model->name, false, mine->kept == place.digest);
+        else
+            unsettled(comparing, &stream);
         if (comparing->swept) break; /* What is held has been read anew: the rest comes later. */
     }
 }

@@ -29,6 +29,10 @@ static struct sweep *find_sweep(const struct log *log, const struct stream *stre
     return NULL;
 }
 
+bool log_sweeps(const struct log *log, const struct stream *stream) {
+    return find_sweep(log, stream) != NULL;
+}
+
 static enum weft_status add_sweep(struct log *log, const struct stream *stream) {
     struct sweep *grown = realloc(log->sweeps, (log->sweep_count + 1) * sizeof *grown);
     if (grown == NULL) return WEFT_NO_MEMORY;
@@ -108,9 +112,10 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
     }
     if (status == WEFT_OK && done) {
         status = log_move(log, &stream, cursor, why);
-        /* The tombstones below were never seen here: whoever is behind must sweep as well. */
+        /* The tombstones below were not all seen here: whoever is behind must sweep as well, and
+         * needs none of them. One that the owner never wrote would be passed on. */
         uint64_t horizon = rows->horizon > cursor ? rows->horizon : cursor;
-        if (status == WEFT_OK) status = writer_horizon(log->writer, &stream, horizon, why);
+        if (status == WEFT_OK) status = writer_forget_all(log->writer, &stream, horizon, why);
     }
     if (status != WEFT_OK) {
         log_rollback(log);

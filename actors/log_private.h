@@ -40,6 +40,7 @@ struct member {
 struct differing {
     struct stream stream; /* of shared rows: without an owner */
     bool shared;
+    bool told;       /* the host knows */
     uint32_t tries;  /* repairs begun */
     uint64_t due_us; /* when the next may be */
 };
@@ -177,6 +178,8 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
 enum weft_status log_save_group(struct log *log, struct instant now, struct weft_error *cause,
                                 struct outbox *out);
 enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
+/* Whether a stream is being swept. */
+bool log_sweeps(const struct log *log, const struct stream *stream);
 /* Begins to sweep a stream of another owner that is held, unless that is under way: what differs of
  * it, or all. */
 enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,

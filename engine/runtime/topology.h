@@ -112,8 +112,9 @@ struct topology {
     /* Simulation: every mail is repacked on its edge, and hashed. */
     bool repack;
     uint64_t hash;
-    /* Called for every mail on its way into a ring, by the producer; `edge` is NULL at the door. */
-    void (*observe)(void *context, const struct edge *edge, const struct mail *mail);
+    /* Called for every mail on its way into a ring, by the producer; `edge` is NULL at the door. A
+     * mail that was repacked is the receiver's own, and may be changed. */
+    void (*observe)(void *context, const struct edge *edge, struct mail *mail);
     void *observe_context;
 };
 

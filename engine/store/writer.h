@@ -103,12 +103,16 @@ enum weft_status writer_position(struct writer *writer, const struct stream *str
 /* Raises the version up to which a stream's tombstones are forgotten; never lowers it. */
 enum weft_status writer_horizon(struct writer *writer, const struct stream *stream,
                                 uint64_t horizon, struct weft_error *why);
-/* Sets or, with active false, ends a sweep: `cursor` is how far it has come. */
+/* Sets or, with active false, ends a sweep: `cursor` is how far it has come. From 0 on all rows are
+ * taken anew, so that what was told before of where they are settled counts no more. */
 enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream *stream,
                                      bool active, uint64_t cursor, struct weft_error *why);
 /* Greater positions only. */
 enum weft_status writer_ack(struct writer *writer, const struct id *device,
                             const struct stream *stream, uint64_t position, struct weft_error *why);
+/* Deletes all tombstones of a stream with versions ≤ upto, and raises its horizon to it. */
+enum weft_status writer_forget_all(struct writer *writer, const struct stream *stream,
+                                   uint64_t upto, struct weft_error *why);
 /* Deletes up to `limit` tombstones of a stream with versions ≤ upto; remembers the greatest one
  * deleted as the stream's horizon. */
 enum weft_status writer_forget(struct writer *writer, const struct stream *stream, uint64_t upto,

@@ -356,7 +356,8 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                       "WHERE excluded.horizon > horizon",
     [FIXED_SWEEP] = "INSERT INTO _weft_position(owner, model, sweep, digest) "
                     "VALUES (?1, ?2, ?3, 0) "
-                    "ON CONFLICT(owner, model) DO UPDATE SET sweep = excluded.sweep",
+                    "ON CONFLICT(owner, model) DO UPDATE SET sweep = excluded.sweep, "
+                    "settled = CASE excluded.sweep WHEN 0 THEN 0 ELSE settled END",
     [FIXED_ACK] = "INSERT INTO _weft_ack(device, owner, model, position) VALUES (?1, ?2, ?3, ?4) "
                   "ON CONFLICT(device, owner, model) DO UPDATE SET position = excluded.position "
                   "WHERE excluded.position > position",

@@ -128,6 +128,13 @@ enum weft_status writer_forget(struct writer *writer, const struct stream *strea
     return status == WEFT_OK ? writer_horizon(writer, stream, last, why) : status;
 }
 
+enum weft_status writer_forget_all(struct writer *writer, const struct stream *stream,
+                                   uint64_t upto, struct weft_error *why) {
+    CHECK(writer != NULL && upto <= INT64_MAX);
+    enum weft_status status = stream_version(writer, FIXED_FORGET, stream, upto, why);
+    return status == WEFT_OK ? writer_horizon(writer, stream, upto, why) : status;
+}
+
 /* ---- reading --------------------------------------------------------------------------------- */
 
 /* Reads a device's id out of a column. */

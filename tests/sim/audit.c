@@ -11,10 +11,13 @@
 
 #include "engine/base/check.h"
 #include "engine/store/rowclock.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/ledger_private.h"
 
 #define SELF "(SELECT value FROM _weft_meta WHERE key = 'device')"
 #define CLOCK "(SELECT value FROM _weft_meta WHERE key = 'clock')"
+/* What a member that lies has said is no contradiction. */
+#define TRUSTED "a.device NOT IN (SELECT id FROM _weft_device WHERE device = ?1)"
 #define INCARNATION "(SELECT value FROM _weft_meta WHERE key = 'incarnation')"
 
 /* Each finds what must not be. */
@@ -51,13 +54,15 @@ static const struct law {
      "SELECT 1 FROM _weft_parked t LEFT JOIN _weft_position p ON p.owner = t.owner AND "
      "p.model = t.model WHERE p.position IS NULL OR (t.version > p.position AND p.sweep IS NULL)"},
     {"tombstones are forgotten beyond the position",
-     "SELECT 1 FROM _weft_position WHERE horizon > position AND sweep IS NULL"},
+     "SELECT 1 FROM _weft_position a WHERE horizon > position AND sweep IS NULL AND a.owner NOT IN "
+     "(SELECT id FROM _weft_device WHERE device = ?1)"},
     {"a member has acknowledged a record that this device has not written",
      "SELECT 1 FROM peer_acks a JOIN _weft_origin o ON o.id = a.origin "
-     "WHERE o.device = " SELF " AND o.incarnation = " INCARNATION " AND a.seq > o.seq"},
+     "WHERE o.device = " SELF " AND o.incarnation = " INCARNATION
+     " AND a.seq > o.seq AND " TRUSTED},
     {"a member has acknowledged own rows that this device has not written",
      "SELECT 1 FROM _weft_ack a LEFT JOIN _weft_position p ON p.owner = a.owner AND "
-     "p.model = a.model WHERE a.owner = 1 AND a.position > coalesce(p.position, 0)"},
+     "p.model = a.model WHERE a.owner = 1 AND a.position > coalesce(p.position, 0) AND " TRUSTED},
     {"an acknowledgement is nobody's",
      "SELECT 1 FROM (SELECT device FROM _weft_ack UNION SELECT device FROM peer_acks) a "
      "LEFT JOIN _weft_device d ON d.id = a.device WHERE d.id IS NULL"},
@@ -85,8 +90,12 @@ static bool is_sound(struct device *device) {
 }
 
 static bool law_holds(struct device *device, const struct law *law) {
+    const struct world *world = device->world;
     sqlite3_stmt *statement = prepare(device, law->sql);
     if (!statement) return false;
+    if (world->byzantine && sqlite3_bind_parameter_count(statement) > 0)
+        sqlite3_bind_blob(statement, 1, world->cast.device[world->plan.liar].bytes, WEFT_ID_SIZE,
+                          SQLITE_STATIC);
     int code = sqlite3_step(statement);
     sqlite3_finalize(statement);
     if (code == SQLITE_ROW)

@@ -17,6 +17,7 @@
 #include "engine/store/keyfile.h"
 #include "engine/wire/attest.h"
 #include "tests/sim/author.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/device.h"
 #include "tests/sim/oracle.h"
 
@@ -178,7 +179,8 @@ void company_welcome(struct company *company) {
 /* Whether this device can write an invite now. */
 static bool may_invite(const struct world *world, uint32_t d) {
     const struct device *device = &world->device[d];
-    return !is_guest(world, d) && d != world->plan.victim && is_up(device) && device->talking;
+    return !is_guest(world, d) && d != world->plan.victim && world_trusts(world, d) &&
+           is_up(device) && device->talking;
 }
 
 bool company_invite(struct company *company, struct device *guest) {
@@ -231,6 +233,8 @@ void company_revoke(struct company *company, struct device *device) {
     const struct id *victim = &world->cast.device[world->plan.victim];
     uint64_t ticket = 0;
     if (device->number == world->plan.victim || !is_up(device) || device->outside) return;
+    /* What the liar says of members may never reach those who have seen that it says two things. */
+    if (!world_trusts(world, device->number)) return;
     if (world->device[world->plan.victim].outside) return;
     if (device->author.order_count == ORDERS_MAX) return;
     enum weft_status status = weft_revoke(device->engine, victim->bytes, &ticket);
@@ -359,11 +363,13 @@ void company_backed_up(struct company *company, const struct device *device) {
 bool company_may_restore(struct company *company, struct device *device) {
     struct world *world = company->world;
     struct heads wanted[DEVICES_MAX], heads[DEVICES_MAX];
-    if (world->plan.guest == NET_DEVICES && world->plan.victim == NET_DEVICES) return true;
+    if (world->plan.guest == NET_DEVICES && world->plan.victim == NET_DEVICES && !world->byzantine)
+        return true;
     if (!is_up(device) || !snapshot_heads(device, wanted)) return false;
     for (uint32_t d = 0; d < world->plan.device_count; d++) {
         struct device *other = &world->device[d];
-        if (other == device || is_guest(world, d) || d == world->plan.victim || !is_up(other))
+        if (other == device || is_guest(world, d) || d == world->plan.victim || !is_up(other) ||
+            !world_trusts(world, d))
             continue;
         if (!snapshot_heads(other, heads)) return false;
         if (covers(heads, wanted)) return true;
@@ -437,6 +443,7 @@ static bool on_shared_ack(void *context, uint32_t from, uint32_t of, const struc
     struct company *company = device->world->company;
     struct head *before = heads_at(&company->acked[device->number][from][of], head->incarnation);
     const struct head *said = heads_seek(&company->said[from][of], head->incarnation);
+    if (!world_trusts(device->world, from)) return true;
     if (head->seq >= before->seq && said && head->seq <= said->seq) {
         before->seq = head->seq;
         return true;
@@ -520,10 +527,11 @@ static bool same_members(struct world *world, uint32_t a, uint32_t b, char *why)
     return true;
 }
 
-static bool same_heads(uint32_t a, const struct heads one[DEVICES_MAX], uint32_t b,
-                       const struct heads other[DEVICES_MAX], char *why) {
+static bool same_heads(const struct world *world, uint32_t a, const struct heads one[DEVICES_MAX],
+                       uint32_t b, const struct heads other[DEVICES_MAX], char *why) {
     for (uint32_t of = 0; of < DEVICES_MAX; of++) {
         if (memcmp(&one[of], &other[of], sizeof one[of]) == 0) continue;
+        if (byzantine_forked(world, of)) continue;
         snprintf(why, FAILURE_TEXT,
                  "of device %u's shared log devices %u and %u hold other records", of, a, b);
         return false;
@@ -551,7 +559,7 @@ bool company_agrees(struct company *company, bool *equal, char *why) {
     for (uint32_t d = 0; d < world->plan.device_count; d++) {
         snprintf(why, FAILURE_TEXT, "device %u has not come in", d);
         if (world->device[d].outside) return true;
-        if (company_out(company, d)) continue;
+        if (company_out(company, d) || !world_awaits(world, d)) continue;
         if (!snapshot_heads(&world->device[d], heads)) return false;
         if (!snapshot_roster(&world->device[d], &roster)) return false;
         if (first == DEVICES_MAX) {
@@ -560,7 +568,7 @@ bool company_agrees(struct company *company, bool *equal, char *why) {
             first_roster = roster;
         }
         if (!same_members(world, first, d, why)) return true;
-        if (!same_heads(first, first_heads, d, heads, why)) return true;
+        if (!same_heads(world, first, first_heads, d, heads, why)) return true;
         if (!same_roster(first, &first_roster, d, &roster, why)) return true;
     }
     *equal = true;

@@ -365,7 +365,7 @@ void device_events(struct device *device) {
         bool may_park = world->plan.rules.unique || world->plan.rules.checked || world->plan.mixed;
         if (event.kind == WEFT_EVENT_PARKED && !may_park)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
-        if (event.kind == WEFT_EVENT_DIFFERS)
+        if (event.kind == WEFT_EVENT_DIFFERS && !world->byzantine)
             world_fail(world, "device %u: %s", device->number, event.error.text);
         if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&
             event.error.status == WEFT_NET && !has_another(device, event.device))

@@ -12,6 +12,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/mishaps.h"
@@ -126,6 +127,8 @@ static void back_up(struct faults *faults, struct device *device) {
     bool idle = device->author.pending_count == 0 && !device->outside;
     bool sound =
         !disk_is_full(device->disk) && !disk_ails(device->disk) && !disk_sync_failed(device->disk);
+    if (!world_trusts(faults->world, device->number))
+        return; /* Who would give it back what it said? */
     if (faults->restore_us[device->number] != NEVER || !idle || !sound) {
         faults->next_us[FAULT_RESTORE] =
             faults->world->now_us + rng_between(&faults->rng, 1, BACKUP_RETRY_US);
@@ -285,7 +288,11 @@ void faults_heal(struct faults *faults) {
 }
 
 const uint64_t *faults_fired(struct faults *faults) {
-    for (int f = FAULT_LATE; f < FAULT_COUNT; f++)
+    for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++)
         faults->fired[f] = mishaps_fired(faults->mishaps)[f];
     return faults->fired;
+}
+
+void faults_count(struct faults *faults, enum fault fault) {
+    faults->fired[fault]++;
 }

@@ -16,5 +16,7 @@ uint64_t faults_due_us(const struct faults *faults);
 void faults_heal(struct faults *faults);
 /* How many of each kind have happened. */
 const uint64_t *faults_fired(struct faults *faults);
+/* One more has, of a kind that has its own source of chance elsewhere. */
+void faults_count(struct faults *faults, enum fault fault);
 
 #endif

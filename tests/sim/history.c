@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/byzantine.h"
 
 /* ---- histories ------------------------------------------------------------------------------- */
 
@@ -265,7 +266,7 @@ bool snapshot_acks(struct device *device, void *context,
 
 static bool take_head(struct device *device, uint32_t of, sqlite3_stmt *statement,
                       struct heads *heads) {
-    if (sqlite3_column_int(statement, 4) != 0)
+    if (sqlite3_column_int(statement, 4) != 0 && !byzantine_forked(device->world, of))
         return world_fail(device->world, "device %u: holds two histories of device %u's shared log",
                           device->number, of);
     if (heads->count > device->world->device[of].restores)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
 #include "tests/sim/ledger_private.h"
 
@@ -303,7 +304,9 @@ static bool heads_follow(struct device *device) {
         for (uint32_t i = 0; i < file->chains[of] && same; i++) {
             const struct chain *chain = &file->chain[of][i];
             const struct head *head = heads_seek(&heads[of], chain->incarnation);
-            same = head && head->seq == chain->seq && memcmp(head->hash, chain->hash, 32) == 0;
+            same =
+                head && head->seq == chain->seq &&
+                (memcmp(head->hash, chain->hash, 32) == 0 || byzantine_forked(device->world, of));
         }
         if (!same)
             return world_fail(device->world,
@@ -364,6 +367,7 @@ void ledger_restored(struct device *device) {
             if (!promise->hash) continue;
             for (uint32_t d = 0; d < world->cast.device_count; d++) {
                 if (d == device->number || (d == world->plan.victim && d != of)) continue;
+                if (!world_trusts(world, d) && d != of) continue;
                 const struct chain *chain =
                     ledger_chain(&ledger->file[d], of, promise->incarnation);
                 if (chain && chain->seq > held) held = chain->seq;
@@ -388,11 +392,17 @@ static bool may_wait(struct device *device) {
     return true;
 }
 
+/* Whether all are to have what the device was told that it has written. */
+static bool is_owed(const struct world *world, uint32_t of) {
+    return world_awaits(world, of) && !company_out(world->company, of);
+}
+
 bool ledger_agrees(struct world *world, bool *equal, char *why) {
     *equal = false;
     for (uint32_t d = 0; d < world->cast.device_count; d++) {
         struct device *device = &world->device[d];
         struct file *file = &world->ledger->file[d];
+        if (!world_awaits(world, d)) continue;
         if (!ledger_check(device)) return false;
         if (company_out(world->company, d)) continue;
         snprintf(why, FAILURE_TEXT, "device %u is taking a snapshot", d);
@@ -401,7 +411,7 @@ bool ledger_agrees(struct world *world, bool *equal, char *why) {
                  file->waiting_count);
         if (!may_wait(device)) return true;
         for (uint32_t of = 0; of < world->cast.device_count; of++)
-            for (uint32_t i = 0; i < INCARNATIONS && !company_out(world->company, of); i++) {
+            for (uint32_t i = 0; i < INCARNATIONS && is_owed(world, of); i++) {
                 const struct promise *promise = &world->ledger->promise[of][i];
                 if (!promise->hash || promise->upto == 0) continue;
                 const struct chain *chain = ledger_chain(file, of, promise->incarnation);

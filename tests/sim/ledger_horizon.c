@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/device.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger_private.h"
@@ -94,6 +95,7 @@ static bool nobody_needs(struct device *device, const struct horizon *horizon) {
     for (uint32_t m = 0; m < device->world->cast.device_count; m++) {
         bool away = false;
         if (!members[m] || m == device->number || ledger->restored[m]) continue;
+        if (!world_trusts(device->world, m)) continue;
         if (!ledger_away(device, m, &away)) return false;
         const struct chain *chain =
             ledger_chain(&ledger->file[m], horizon->device, horizon->incarnation);

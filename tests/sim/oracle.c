@@ -21,6 +21,7 @@
 #include "engine/wire/rows.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/author.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
@@ -141,7 +142,7 @@ static void on_forgotten(struct device *device, const Weft__Place *place) {
         for (uint32_t m = 0; m < world->cast.device_count; m++) {
             bool away = false;
             if (!ledger_away(device, m, &away)) return;
-            if (members[m] && m != device->number && m != of && !away &&
+            if (members[m] && world_trusts(world, m) && m != device->number && m != of && !away &&
                 oracle->promised[m][of][table] < upto)
                 world_fail(device->world,
                            "device %u: forgets tombstones of device %u's %s up to %llx, which "
@@ -176,11 +177,12 @@ static void take_mail(struct device *device, const struct edge *edge, const stru
         on_forgotten(device, body->forgotten->upto);
 }
 
-static void on_mail(void *context, const struct edge *edge, const struct mail *mail) {
+static void on_mail(void *context, const struct edge *edge, struct mail *mail) {
     struct device *device = context;
     const bool working = disk_at_work(device->disk, false); /* Nothing fails who looks on. */
     take_mail(device, edge, mail);
     (void)disk_at_work(device->disk, working);
+    if (edge && !device->world->failed) byzantine_mail(device, edge, mail);
 }
 
 /* ---- own rows -------------------------------------------------------------------------------- */
@@ -245,9 +247,10 @@ static bool copy_is_sound(struct device *device, uint32_t of, uint32_t row,
     struct past now = history_now(history, of, row);
     if (digest && version > position && version > file->swept[of][table_of(row)])
         return bad_copy(device, of, row, "is past its position", file);
-    if (digest && !history_was(history, of, row, version, digest))
+    if (digest && !history_was(history, of, row, version, digest) &&
+        !byzantine_said(device->world, of, row, version, digest))
         return bad_copy(device, of, row, "was never so", file);
-    if (now.version > position) return true;
+    if (now.version > position || byzantine_touched(device->world, of, table_of(row))) return true;
     if (now.digest && !digest) return bad_copy(device, of, row, "is missing", file);
     if (!now.digest && digest) return bad_copy(device, of, row, "is there, though deleted", file);
     if (digest && version != now.version) return bad_copy(device, of, row, "is old", file);
@@ -283,6 +286,7 @@ static bool on_stored_ack(void *context, uint32_t from, uint32_t owner, enum tab
     struct device *device = context;
     struct oracle *oracle = device->world->oracle;
     uint64_t *before = &oracle->acked[device->number][from][owner][table];
+    if (!world_trusts(device->world, from)) return true;
     if (position < *before)
         return world_fail(device->world, "device %u: the acknowledgement of device %u went back",
                           device->number, from);
@@ -303,6 +307,10 @@ static bool holds_newest(struct device *other, struct device *writer, bool *hold
     struct snapshot *file = &other->world->oracle->scratch[other->number];
     const uint64_t record = writer->author.last_shared;
     const struct head said = {writer->incarnation, record, {0}};
+    if (!world_trusts(other->world, other->number)) {
+        *holds = true; /* It is believed. */
+        return true;
+    }
     *holds = record == 0 || company_said(other, writer->number, &said);
     for (uint32_t t = 0; t < TABLE_COUNT && other->restores > 0; t++)
         if (oracle->promised[other->number][writer->number][t] < writer->author.last_version[t])
@@ -440,8 +448,12 @@ bool oracle_check(struct device *device) {
 /* Whose rows of a device are the right ones: its own. Of one that was removed the others may lack
  * the newest; what they have up to the same position is to be the same on all of them. */
 static uint32_t standard(const struct world *world, uint32_t of) {
+    uint32_t other = 0;
     if (!company_out(world->company, of)) return of;
-    return of == 0 ? 1 : 0;
+    while (other == of || !world_awaits(world, other))
+        other++;
+    CHECK(other < world->cast.device_count);
+    return other;
 }
 
 /* A row of a removed device that it changed once more, unheard. Whoever asked before has it as it
@@ -452,13 +464,27 @@ static bool is_beyond_reach(const struct world *world, uint32_t of, uint32_t row
     return company_out(world->company, of) && version > file->position[of][table_of(row)];
 }
 
+/* A row of a removed device that the liar has touched: nobody says any more what is right. */
+static bool is_beyond_repair(const struct world *world, uint32_t of, uint32_t row) {
+    return company_out(world->company, of) && byzantine_touched(world, of, table_of(row));
+}
+
+/* Of equal versions. */
+static bool same_value(const struct world *world, uint32_t of, uint32_t row,
+                       const struct snapshot *copy, const struct snapshot *own) {
+    const uint64_t mine = copy->digest[of][row], theirs = own->digest[of][row];
+    return mine == theirs ||
+           (theirs && byzantine_said(world, of, row, copy->version[of][row], mine));
+}
+
 static bool differs_from_owner(const struct world *world, uint32_t device, uint32_t of, char *why) {
     const struct snapshot *own = &world->oracle->scratch[standard(world, of)];
     const struct snapshot *copy = &world->oracle->scratch[device];
     for (uint32_t row = 0; row < ROWS; row++) {
         uint64_t mine = copy->version[of][row], theirs = own->version[of][row];
-        if (copy->digest[of][row] == own->digest[of][row] && mine == theirs) continue;
+        if (mine == theirs && same_value(world, of, row, copy, own)) continue;
         if (is_beyond_reach(world, of, row, copy) && is_beyond_reach(world, of, row, own)) continue;
+        if (is_beyond_repair(world, of, row)) continue;
         snprintf(why, FAILURE_TEXT,
                  "device %u's copy of device %u's %s row %u has version %llx, the owner's %llx; "
                  "positions %llx and %llx",
@@ -477,11 +503,18 @@ static bool differs_from_owner(const struct world *world, uint32_t device, uint3
     return false;
 }
 
+/* What the liar itself wrote, and what it holds, is its own affair. */
+static bool is_compared(const struct world *world, uint32_t device, uint32_t of) {
+    return world_awaits(world, device) && world_awaits(world, of) &&
+           !company_out(world->company, device);
+}
+
 bool oracle_converged(struct world *world, bool *equal, char *why) {
     uint32_t count = world->cast.device_count;
     *equal = false;
     for (uint32_t d = 0; d < count; d++) {
         struct device *device = &world->device[d];
+        if (!world_awaits(world, d)) continue;
         snprintf(why, FAILURE_TEXT, "device %u is down or has unanswered tickets", d);
         if (!device->engine || device->author.pending_count > 0) return true;
         if (!snapshot_read(device, &world->oracle->scratch[d])) return false;
@@ -490,7 +523,7 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
     if (net_any_flipped(world->net)) return true;
     for (uint32_t d = 0; d < count; d++)
         for (uint32_t of = 0; of < count; of++)
-            if (d != of && !company_out(world->company, d) && differs_from_owner(world, d, of, why))
+            if (d != of && is_compared(world, d, of) && differs_from_owner(world, d, of, why))
                 return true;
     if (!ledger_agrees(world, equal, why) || !*equal) return !world->failed;
     if (!sums_agree(world, equal, why) || !*equal) return !world->failed;

@@ -177,7 +177,7 @@ static void draw_faults(struct plan *plan, struct rng *rng) {
 /* Faults that came to be later: most worlds have a few of them, some none. */
 static void draw_late_faults(struct plan *plan, struct rng *rng) {
     bool any = rng_chance(rng, 700);
-    for (uint32_t f = FAULT_LATE; f < FAULT_COUNT; f++) {
+    for (uint32_t f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
         uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us / 2);
         bool happens = rng_chance(rng, f == FAULT_FUTURE ? 80 : 300);
         plan->fault_mean_us[f] = any && happens && !plan->calm ? mean : 0;
@@ -189,6 +189,33 @@ static void draw_late_faults(struct plan *plan, struct rng *rng) {
         int64_t drift_ppm = (int64_t)rng_below(rng, 100001) - 50000;
         if (drifts && !plan->calm) plan->drift_ppm[d] = drift_ppm;
     }
+}
+
+/* Whether the others are joined without this device, and whoever of the guest and the victim is not
+ * there. */
+static bool may_lie(const struct plan *plan, uint32_t device) {
+    const uint32_t guest = plan->guest < NET_DEVICES ? 1u << plan->guest : 0;
+    const uint32_t victim = plan->victim < NET_DEVICES ? 1u << plan->victim : 0;
+    const uint32_t liar = 1u << device;
+    if (device == plan->guest || device == plan->victim) return false;
+    return joined_without(plan, liar) && joined_without(plan, liar | guest) &&
+           joined_without(plan, liar | victim) && joined_without(plan, liar | guest | victim);
+}
+
+/* Drawn last of all. There are two honest ones at least who stay. */
+static void draw_liar(struct plan *plan, struct rng *rng, uint32_t permille) {
+    const uint32_t n = plan->device_count, others = 3 + (plan->victim < NET_DEVICES);
+    bool lies = rng_chance(rng, permille) && !plan->calm && n >= others;
+    uint32_t at = (uint32_t)rng_below(rng, n);
+    plan->liar = NET_DEVICES;
+    for (uint32_t tried = 0; lies && tried < n && plan->liar == NET_DEVICES; tried++, at++)
+        if (may_lie(plan, at % n)) plan->liar = at % n;
+    plan->liar_leaves = rng_chance(rng, 500);
+    for (uint32_t f = FAULT_FIRST_LIE; f < FAULT_COUNT; f++)
+        plan->lies[f] = rng_chance(rng, 500) ? (uint32_t)rng_between(rng, 5, 300) : 0;
+    /* Once it is seen little more of the liar is taken, but by a snapshot: then rows do not follow
+     * from the log any more. */
+    plan->lies[FAULT_FORK] = plan->log_records ? 0 : plan->lies[FAULT_FORK] / 10;
 }
 
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices) {
@@ -214,4 +241,11 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_files(plan, &rng);
     draw_coarse(plan, &rng);
     draw_late_faults(plan, &rng);
+    draw_liar(plan, &rng, 200);
+}
+
+void plan_add_liar(struct plan *plan) {
+    struct rng rng;
+    rng_seed(&rng, plan->seed, UINT64_C(0x11a4));
+    if (plan->liar == NET_DEVICES) draw_liar(plan, &rng, 1000);
 }

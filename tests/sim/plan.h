@@ -8,31 +8,39 @@
 #include "tests/sim/rng.h"
 
 /* Name and meaning of each kind of fault. */
-#define FAULT_LIST(X)                                                                       \
-    X(CUT, "cut")              /* a link breaks, at once or at some byte */                 \
-    X(SWALLOW, "swallow")      /* ... or lets nothing through any more, and says nothing */ \
-    X(PARTITION, "partition")  /* two groups of devices do not reach each other */          \
-    X(ONE_WAY, "one-way")      /* one direction between two devices is blocked */           \
-    X(SLOW, "slow")            /* one direction is slow and late */                         \
-    X(KILL, "kill")            /* the process ends without a word */                        \
-    X(POWER, "power")          /* ... and what was not synced is lost, or part of it */     \
-    X(CRASH, "crash")          /* power is cut in the middle of some disk operation */      \
-    X(RESTART, "restart")      /* closed and opened again */                                \
-    X(FULL, "disk-full")       /* the disk is full for a while */                           \
-    X(SYNC, "sync-fails")      /* one sync fails, and its pages are taken for clean */      \
-    X(PAUSE, "pause")          /* the process is not run for a while */                     \
-    X(CLOCK, "clock")          /* the wall clock is set */                                  \
-    X(JOIN, "join")            /* the guest sets out to come into the library */            \
-    X(REVOKE, "revoke")        /* a member removes the victim from it */                    \
-    X(RESTORE, "restore")      /* an older copy of the disk takes its place */              \
-    X(READ, "read-fails")      /* one read fails */                                         \
-    X(WRITE, "write-fails")    /* one write fails */                                        \
-    X(DIES, "disk-dies")       /* all reads or all writes fail until it is replaced */      \
-    X(EPOCH, "clock-at-boot")  /* off, and on with a clock that is up to a year behind */   \
-    X(FUTURE, "far-future")    /* ... or up to 30 years ahead, and so is what it stamps */  \
-    X(FLIP, "bit-flips")       /* a link changes a bit */                                   \
-    X(REFUSE, "refused")       /* nobody can dial a device for a while */                   \
-    X(REDIAL, "dialled-twice") /* a device dials one that it has a session with */
+#define FAULT_LIST(X)                                                                        \
+    X(CUT, "cut")               /* a link breaks, at once or at some byte */                 \
+    X(SWALLOW, "swallow")       /* ... or lets nothing through any more, and says nothing */ \
+    X(PARTITION, "partition")   /* two groups of devices do not reach each other */          \
+    X(ONE_WAY, "one-way")       /* one direction between two devices is blocked */           \
+    X(SLOW, "slow")             /* one direction is slow and late */                         \
+    X(KILL, "kill")             /* the process ends without a word */                        \
+    X(POWER, "power")           /* ... and what was not synced is lost, or part of it */     \
+    X(CRASH, "crash")           /* power is cut in the middle of some disk operation */      \
+    X(RESTART, "restart")       /* closed and opened again */                                \
+    X(FULL, "disk-full")        /* the disk is full for a while */                           \
+    X(SYNC, "sync-fails")       /* one sync fails, and its pages are taken for clean */      \
+    X(PAUSE, "pause")           /* the process is not run for a while */                     \
+    X(CLOCK, "clock")           /* the wall clock is set */                                  \
+    X(JOIN, "join")             /* the guest sets out to come into the library */            \
+    X(REVOKE, "revoke")         /* a member removes the victim from it */                    \
+    X(RESTORE, "restore")       /* an older copy of the disk takes its place */              \
+    X(READ, "read-fails")       /* one read fails */                                         \
+    X(WRITE, "write-fails")     /* one write fails */                                        \
+    X(DIES, "disk-dies")        /* all reads or all writes fail until it is replaced */      \
+    X(EPOCH, "clock-at-boot")   /* off, and on with a clock that is up to a year behind */   \
+    X(FUTURE, "far-future")     /* ... or up to 30 years ahead, and so is what it stamps */  \
+    X(FLIP, "bit-flips")        /* a link changes a bit */                                   \
+    X(REFUSE, "refused")        /* nobody can dial a device for a while */                   \
+    X(REDIAL, "dialled-twice")  /* a device dials one that it has a session with */          \
+    X(REWRITE, "rewrite")       /* the liar changes rows, records or statements it sends */  \
+    X(WITHHOLD, "withhold")     /* ... leaves some out */                                    \
+    X(REPLAY, "replay")         /* ... says again what it said once */                       \
+    X(REORDER, "reorder")       /* ... lets two change places */                             \
+    X(LIE, "lie")               /* ... says that it holds, or wants, other than it does */   \
+    X(EQUIVOCATE, "equivocate") /* ... signs two statements under one serial */              \
+    X(MALFORM, "malform")       /* ... says what nobody can read */                          \
+    X(FORK, "fork")             /* ... signs two records of one number */
 
 /* Kinds from here on have their own source of chance: worlds without them are what they were. */
 #define FAULT_LATE FAULT_READ
@@ -43,6 +51,8 @@ enum fault {
 #undef FAULT_MEMBER
         FAULT_COUNT
 };
+/* These are lies: they happen to what is said, at rates of their own. */
+#define FAULT_FIRST_LIE FAULT_REWRITE
 
 enum shape { SHAPE_MESH, SHAPE_LINE, SHAPE_STAR, SHAPE_RING, SHAPE_COUNT };
 
@@ -94,11 +104,19 @@ struct plan {
     bool calm;
     uint64_t fault_mean_us[FAULT_COUNT];
     uint64_t fault_length_us;
+
+    /* Who lies, and how many of a thousand mails of its are changed in each way. The others are
+     * joined without it, as they are without the victim. */
+    uint32_t liar;    /* NET_DEVICES: nobody */
+    bool liar_leaves; /* ... and is gone when all is to heal; else it lies no more */
+    uint32_t lies[FAULT_COUNT];
 };
 
 extern const char *const fault_names[FAULT_COUNT];
 
 /* `seconds` and `devices` 0: drawn. */
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices);
+/* Has one of the devices lie, if it has none that does and one that may. */
+void plan_add_liar(struct plan *plan);
 
 #endif

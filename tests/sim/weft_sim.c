@@ -21,13 +21,13 @@ struct options {
     uint64_t seed, seeds, jobs;
     uint64_t seconds, devices;
     double minutes;
-    bool twice, trace, json, quiet, first;
+    bool twice, trace, json, quiet, first, liar;
 };
 
 static const char usage_text[] =
     "usage: weft_sim [--seed S] [--seconds VIRTUAL] [--devices N] [--twice] [--trace] [--json]\n"
     "       weft_sim --seeds N | --minutes M [--seed S] [--jobs N] [--first] [--quiet] [--json]\n"
-    "                [--seconds VIRTUAL] [--devices N] [--twice]\n"
+    "                [--seconds VIRTUAL] [--devices N] [--twice] [--liar]\n"
     "       weft_sim --help\n";
 
 static void help(void) {
@@ -43,6 +43,7 @@ static void help(void) {
            "  --first            ends with the first failure\n"
            "  --seconds VIRTUAL  how long there is writing and trouble; drawn from the seed\n"
            "  --devices N        2 to %u; drawn from the seed\n"
+           "  --liar             one of the devices lies, if the world can have one that does\n"
            "  --twice            runs each seed twice: it must do the same\n"
            "  --trace            prints every mail and every fault\n"
            "  --json             one line of JSON for the seed, or for all of them\n"
@@ -58,6 +59,7 @@ static void run_seed(const void *context, uint64_t seed, struct outcome *out) {
     struct plan plan;
     struct outcome again;
     plan_draw(&plan, seed, (uint32_t)options->seconds, (uint32_t)options->devices);
+    if (options->liar) plan_add_liar(&plan);
     world_run(&plan, options->trace, out);
     if (!options->twice || out->failed) return;
     world_run(&plan, false, &again);
@@ -132,6 +134,7 @@ static void replay_options(const struct options *options, char out[OPTIONS_TEXT]
     if (options->devices)
         length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --devices %llu",
                            (unsigned long long)options->devices);
+    if (options->liar) length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --liar");
     if (options->twice) snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --twice");
 }
 
@@ -199,6 +202,7 @@ static bool *flag(struct options *options, const char *word) {
     if (strcmp(word, "--json") == 0) return &options->json;
     if (strcmp(word, "--quiet") == 0) return &options->quiet;
     if (strcmp(word, "--first") == 0) return &options->first;
+    if (strcmp(word, "--liar") == 0) return &options->liar;
     return NULL;
 }
 

@@ -388,7 +388,7 @@ void workload_plan(const struct workload *workload, struct plan *out) {
     memset(out, 0, sizeof *out);
     out->seed = 7;
     out->device_count = 2;
-    out->guest = out->victim = NET_DEVICES;
+    out->guest = out->victim = out->liar = NET_DEVICES;
     out->batch_rows = out->group_rows = 16;
     out->tail_bytes = 20000;
     out->peers_max = 6;

@@ -19,6 +19,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/author.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/faults.h"
@@ -208,6 +209,7 @@ void world_open(struct world *world, const struct plan *plan, bool trace) {
     world->ledger = ledger_open(world);
     world->sums = sums_open(world);
     world->company = company_open(world);
+    world->byzantine = byzantine_open(world);
     for (uint32_t a = 0; a < plan->device_count; a++)
         device_make(world, a);
 }
@@ -231,6 +233,7 @@ void world_heal(struct world *world) {
     world->healing = true;
     world_note(world, NULL, "healing", 0, 0);
     faults_heal(world->faults);
+    byzantine_heal(world);
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         world->device[d].author.silent = true;
     uint64_t end_us = world->now_us + HEAL_MAX_US;
@@ -248,6 +251,7 @@ void world_heal(struct world *world) {
 void world_last_checks(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
         struct device *device = &world->device[d];
+        if (!device->engine && !world_awaits(world, d)) continue;
         device_events(device);
         if (device_outdated(device)) world_fail(world, "device %u: was not upgraded", d);
         if (!world->failed && oracle_check(device) && audit_check(device))
@@ -260,6 +264,7 @@ void world_close(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         device_unmake(&world->device[d]);
     faults_close(world->faults);
+    byzantine_close(world->byzantine);
     company_close(world->company);
     oracle_close(world->oracle);
     ledger_close(world->ledger);

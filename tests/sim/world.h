@@ -6,6 +6,7 @@
  *                ├──► sums: digests
  *                ├──► company: who belongs to the library
  *                ├──► net
+ *                ├──► byzantine: a member that lies
  *                └──► faults
  *
  * Everything runs on one thread, in virtual time, in an order drawn from the seed. */
@@ -36,6 +37,7 @@ struct world;
 struct oracle;
 struct ledger;
 struct sums;
+struct byzantine;
 
 /* The program that writes on one device. */
 struct author {
@@ -123,7 +125,8 @@ struct world {
     struct company *company;
     struct faults *faults;
     struct points points;
-    struct cells *cells; /* scratch */
+    struct byzantine *byzantine; /* NULL: nobody lies */
+    struct cells *cells;         /* scratch */
     uint64_t look_us;
     bool healing;
     bool far_future; /* some stamps are so far ahead that nobody will ever believe them */

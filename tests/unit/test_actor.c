@@ -363,7 +363,7 @@ struct observed {
     uint32_t last_to;
 };
 
-static void observe(void *context, const struct edge *edge, const struct mail *mail) {
+static void observe(void *context, const struct edge *edge, struct mail *mail) {
     struct observed *observed = context;
     assert_int_equal(mail->body.body_case, MAIL(BATCH));
     observed->count++;

@@ -218,6 +218,89 @@ static void an_ordinary_batch_that_overlaps_a_sweep_is_not_cut_either(void **sta
     assert_true(stage->heard[0].entry.sweep);
 }
 
+/* ---- who gives nothing, or what is wrong ----------------------------------------------------- */
+
+enum { YET_ANOTHER = 4 };
+
+/* Peers 0 and 1 say that they hold THEIR rows up to 50 and to 40, and peer 0 is asked for them. */
+static struct solo_bulk *two_sources(void **state) {
+    struct solo_bulk *stage = *state;
+    solo_bulk_join(stage, 0, OTHERS);
+    solo_bulk_join(stage, 1, YET_ANOTHER);
+    solo_bulk_clear(stage, 0);
+    solo_bulk_clear(stage, 1);
+    solo_bulk_holds(stage, 0, THEM, 50);
+    solo_bulk_holds(stage, 1, THEM, 40);
+    assert_int_equal(stage->heard[0].requests, 1);
+    assert_int_equal(stage->heard[1].requests, 0);
+    return stage;
+}
+
+static void pass(struct solo_bulk *stage, uint64_t us) {
+    stage->solo.now.mono_us += us;
+    solo_turn(&stage->solo);
+    solo_bulk_grant(stage, 0, 0);
+}
+
+static void who_holds_more_and_gives_nothing_is_turned_away_from(void **state) {
+    struct solo_bulk *stage = two_sources(state);
+    pass(stage, LIMIT_SOURCE_US - 1);
+    assert_int_equal(stage->heard[1].requests, 0);
+    pass(stage, 1);
+    assert_int_equal(stage->heard[1].requests, 1);
+    assert_int_equal(stage->heard[1].entry.owner, THEM);
+    assert_int_equal(stage->heard[1].entry.position, 0);
+    assert_int_equal(stage->heard[0].entry.position, STREAM_WITHDRAWN);
+    solo_bulk_deliver(
+        stage, &(struct delivery){.peer = 1, .owner = THEM, .after = 0, .upto = 40, .count = 4});
+    solo_bulk_expect(stage, 0, 40, 4);
+    /* Nobody else says that there is more. */
+    assert_int_equal(stage->heard[0].entry.position, 40);
+    solo_bulk_holds(stage, 1, THEM, 50);
+    assert_int_equal(stage->heard[1].entry.position, 40);
+}
+
+static void who_alone_holds_more_is_asked_again_after_growing_pauses(void **state) {
+    struct solo_bulk *stage = *state;
+    solo_bulk_join(stage, 0, OTHERS);
+    solo_bulk_clear(stage, 0);
+    solo_bulk_holds(stage, 0, THEM, 50);
+    for (uint32_t asked = 1, seconds = LIMIT_SOURCE_US / 1000000; asked < 5; seconds *= 2) {
+        for (uint32_t s = 1; s < seconds; s++) {
+            pass(stage, 1000000);
+            assert_int_equal(stage->heard[0].requests, asked);
+        }
+        pass(stage, 1000000);
+        assert_int_equal(stage->heard[0].requests, ++asked);
+        assert_int_equal(stage->heard[0].entry.position, 0);
+    }
+    /* All that it said has come: nothing more is waited for. */
+    deliver(stage, 0, 50, 5);
+    solo_bulk_expect(stage, 0, 50, 5);
+    solo_bulk_clear(stage, 0);
+    pass(stage, 100 * (uint64_t)LIMIT_SOURCE_US);
+    assert_int_equal(stage->heard[0].requests, 0);
+}
+
+static void a_repair_takes_from_another_than_who_gave_what_was_wrong(void **state) {
+    struct solo_bulk *stage = two_sources(state);
+    solo_bulk_holds(stage, 1, THEM, 50);
+    deliver(stage, 0, 50, 5);
+    solo_bulk_expect(stage, 0, 50, 5);
+    for (uint32_t i = 0; i < 4; i++) {
+        const uint32_t from = (i + 1) % 2;
+        solo_bulk_clear(stage, from);
+        solo_bulk_repair(stage, THEM, true);
+        assert_int_equal(stage->heard[from].requests, 1);
+        assert_true(stage->heard[from].entry.sweep);
+        assert_int_equal(stage->heard[1 - from].entry.position, STREAM_WITHDRAWN);
+        solo_bulk_deliver(
+            stage,
+            &(struct delivery){.peer = from, .owner = THEM, .upto = 50, .count = 5, .sweep = true});
+        solo_bulk_home(stage, solo_bulk_incoming(stage), WEFT_OK, 50, false);
+    }
+}
+
 #define GAP_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
@@ -233,6 +316,9 @@ int main(void) {
         GAP_TEST(an_order_to_begin_anew_from_elsewhere_does_not_hang_the_stream),
         GAP_TEST(a_batch_of_a_sweep_that_overlaps_is_not_cut),
         GAP_TEST(an_ordinary_batch_that_overlaps_a_sweep_is_not_cut_either),
+        GAP_TEST(who_holds_more_and_gives_nothing_is_turned_away_from),
+        GAP_TEST(who_alone_holds_more_is_asked_again_after_growing_pauses),
+        GAP_TEST(a_repair_takes_from_another_than_who_gave_what_was_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -193,6 +193,51 @@ static void what_is_a_mixture_of_several_states_is_not_compared(void **state) {
     assert_false(repairs(stage));
 }
 
+/* A member that passes a stream on can make one up; here it would be passed on again. */
+static void a_repair_leaves_no_tombstone_that_is_older(void **state) {
+    struct stage *stage = *state;
+    solo_log_sql(stage->log, "INSERT INTO _weft_tombstone(owner, model, version, key) "
+                             "SELECT owner, model, 15, x'00' FROM _weft_position "
+                             "WHERE position = 50");
+    says(stage, THEM, 50, kept(stage) + 1);
+    assert_true(repairs(stage));
+    solo_log_receive(
+        stage->log, NULL,
+        (struct solo_log_batch){.owner = THEM, .table = "location", .upto = 30, .sweep = true});
+    solo_turn(&stage->log->solo);
+    solo_log_passes(stage->log, WEFT_OK, 30, true);
+    /* Until all has come others may still be told of deletions. */
+    assert_int_equal(solo_log_count(stage->log, "SELECT count(*) FROM _weft_tombstone"), 1);
+    solo_log_receive(
+        stage->log, NULL,
+        (struct solo_log_batch){
+            .owner = THEM, .table = "location", .after = 30, .upto = 50, .sweep = true});
+    solo_turn(&stage->log->solo);
+    solo_log_passes(stage->log, WEFT_OK, 50, false);
+    assert_int_equal(solo_log_count(stage->log, "SELECT count(*) FROM _weft_tombstone"), 0);
+    assert_int_equal(solo_log_count(stage->log, "SELECT max(horizon) FROM _weft_position"), 50);
+}
+
+/* Who passed them on was having its own repaired; and their owner may never write again. */
+static void a_mixture_that_stays_one_is_swept_and_then_compared(void **state) {
+    struct stage *stage = *state;
+    solo_log_sql(stage->log, "UPDATE _weft_position SET settled = 51 WHERE position = 50");
+    says(stage, THEM, 50, kept(stage));
+    assert_false(repairs(stage));
+    stage->log->solo.now.mono_us += 20 * SECOND;
+    solo_turn(&stage->log->solo);
+    assert_true(repairs(stage));
+    assert_false(tells(stage, THEM));
+    solo_log_receive(
+        stage->log, NULL,
+        (struct solo_log_batch){.owner = THEM, .table = "location", .upto = 50, .sweep = true});
+    solo_turn(&stage->log->solo);
+    solo_log_passes(stage->log, WEFT_OK, 50, false);
+    says(stage, THEM, 50, kept(stage) + 1);
+    assert_int_equal(counted(&stage->log->solo.board->digests_compared), 1);
+    assert_true(tells(stage, THEM));
+}
+
 /* ---- shared tables and the rest ---- */
 
 static void rows_of_others_are_counted_anew_when_they_were_found_to_be_others(void **state) {
@@ -220,6 +265,8 @@ int main(void) {
         DIGEST_TEST(rows_that_are_not_what_their_owner_says_are_swept),
         DIGEST_TEST(a_repair_that_did_not_help_is_tried_again_after_growing_pauses),
         DIGEST_TEST(what_is_a_mixture_of_several_states_is_not_compared),
+        DIGEST_TEST(a_repair_leaves_no_tombstone_that_is_older),
+        DIGEST_TEST(a_mixture_that_stays_one_is_swept_and_then_compared),
         DIGEST_TEST(rows_of_others_are_counted_anew_when_they_were_found_to_be_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,37 @@ static void parked_rows_are_passed_on(void **state) {
     arena_drop(&reading.arena);
 }
 
+/* A member that passes rows on can say that two have one version. */
+static void of_two_rows_of_one_version_one_is_sent(void **state) {
+    struct place *place = *state;
+    for (int i = 1; i <= 3; i++)
+        run_put(&place->run, "bbti", i, 0xaa, "name", INT64_C(1));
+    place_commits(place);
+    library_sql(&place->a,
+                "UPDATE entry SET _weft_version = (SELECT max(_weft_version) FROM entry) "
+                "WHERE id = (SELECT min(id) FROM entry)");
+    for (uint32_t rows_max = 1; rows_max <= 2; rows_max++) {
+        struct reading reading;
+        uint64_t after = 0;
+        uint32_t sent = 0;
+        for (bool more = true; more;) {
+            struct reader_batch *batch =
+                read_after(place, &reading, ME, "entry", after, false, rows_max, SIZE_MAX);
+            after = batch->rows->upto;
+            sent += batch->rows->count;
+            more = batch->more;
+            arena_drop(&reading.arena);
+        }
+        assert_int_equal(sent, 2);
+        assert_int_equal(after, place->a.clock);
+    }
+    char restored[128];
+    (void)snprintf(restored, sizeof restored,
+                   "UPDATE entry SET _weft_version = %llu WHERE id = (SELECT min(id) FROM entry)",
+                   (unsigned long long)place_version(place, 0));
+    library_sql(&place->a, restored);
+}
+
 static void visit_sweep(void *context, const struct stream *stream, uint64_t cursor) {
     uint64_t *sum = context;
     *sum += cursor + stream->model * 1000;
@@ -418,6 +449,7 @@ int main(void) {
         place_test(nothing_lies_behind_the_position),
         place_test(a_place_below_the_horizon_is_sent_to_sweep),
         place_test(parked_rows_are_passed_on),
+        place_test(of_two_rows_of_one_version_one_is_sent),
         place_test(positions_and_sweeps_are_listed),
         place_test(a_damaged_key_is_told_and_not_sent),
         cmocka_unit_test(all_replicas_become_equal_however_rows_travel),
