@@ -242,6 +242,7 @@ static void submit_transaction(struct device *device) {
     struct world *world = device->world;
     weft_tx *tx = NULL;
     enum weft_status status = weft_begin(device->engine, &tx);
+    if (status == WEFT_BUSY) point_reach(world, POINT_DOOR_FULL);
     if (status == WEFT_BUSY) return;
     if (status != WEFT_OK) {
         world_fail(world, "device %u: weft_begin: %s", device->number, weft_status_name(status));
@@ -262,7 +263,9 @@ static void submit_transaction(struct device *device) {
         return;
     }
     weft_abort(tx);
-    if (status != WEFT_BUSY)
+    if (status == WEFT_BUSY)
+        point_reach(world, POINT_DOOR_FULL);
+    else
         world_fail(world, "device %u: weft_commit: %s", device->number, weft_status_name(status));
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/ambush.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/mirror.h"
@@ -80,6 +81,7 @@ void device_kill(struct device *device, enum disk_survival survival, bool silent
     CHECK(device->engine != NULL);
     world_note(world, device, silent ? "power cut" : "killed",
                engine_topology(device->engine)->hash, survival);
+    points_ending(device, false);
     if (!disk_is_down(device->disk)) disk_crash(device->disk, survival);
     oracle_detach(device);
     net_end(world->net, device->number, silent);
@@ -93,6 +95,7 @@ void device_close(struct device *device, uint64_t up_us) {
     CHECK(device->engine != NULL);
     if (!author_poll(device)) return;
     world_note(world, device, "closed", engine_topology(device->engine)->hash, 0);
+    points_ending(device, true);
     oracle_detach(device);
     (void)disk_at_work(device->disk, true);
     weft_close(device->engine);
@@ -238,6 +241,7 @@ static void open_failed(struct device *device, const struct weft_error *why) {
     bool unsynced = disk_sync_failed(device->disk);
     bool ails = why->status == WEFT_IO && disk_io_failed(device->disk);
     world_note(world, device, "did not open", (uint64_t)-why->status, down);
+    points_not_opened(device, why->status);
     net_end(world->net, device->number, false);
     vault_crash(device->vault);
     device->up_us = world->now_us + 500000;
@@ -261,11 +265,13 @@ void device_start(struct device *device) {
     device->boot_us = world->now_us;
     net_boot(world->net, device->number);
     pace_turn(device);
+    ambush_opening(device);
     if (open_version(device, &why) != WEFT_OK) {
         open_failed(device, &why);
         return;
     }
     world_note(world, device, "opened", 0, 0);
+    points_opened(device);
     device->lives++;
     if (!identify(device)) return;
     if (world->keyring) {
@@ -358,6 +364,7 @@ void device_events(struct device *device) {
     struct weft_event event;
     while (device->engine && weft_next_event(device->engine, &event)) {
         world_note(world, device, "event", event.kind, event.count);
+        points_event(device, &event);
         if (event.kind == WEFT_EVENT_RESTORED && !device->moved)
             world_fail(world, "device %u: says that it was restored, and was not", device->number);
         if (event.kind == WEFT_EVENT_RESTORED) device->tells = false;

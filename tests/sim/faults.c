@@ -108,6 +108,22 @@ static enum disk_survival draw_survival(struct faults *faults) {
     return rng_chance(&faults->rng, 400) ? DISK_KEEP_SYNCED : DISK_KEEP_SOME;
 }
 
+/* One draw after the other: in the arguments of one call their order would be the compiler's. */
+static void kill_process(struct faults *faults, struct device *device) {
+    uint64_t up_us = draw_end(faults);
+    device_kill(device, DISK_KEEP_ALL, rng_chance(&faults->rng, 200), up_us);
+}
+
+static void cut_power(struct faults *faults, struct device *device) {
+    uint64_t up_us = draw_end(faults);
+    device_kill(device, draw_survival(faults), true, up_us);
+}
+
+static void arm_crash(struct faults *faults, struct device *device) {
+    enum disk_survival survival = draw_survival(faults);
+    disk_crash_after(device->disk, rng_between(&faults->rng, 1, 60), survival);
+}
+
 static void fill_disk(struct faults *faults, struct device *device) {
     if (disk_is_full(device->disk)) return;
     disk_set_full(device->disk, true);
@@ -116,9 +132,11 @@ static void fill_disk(struct faults *faults, struct device *device) {
 }
 
 static void set_clock(struct faults *faults, struct device *device) {
+    const int64_t before_ms = device->wall_offset_ms;
     device->wall_offset_ms = (int64_t)rng_below(&faults->rng, 30001) - 15000;
     if (faults->world->plan.far_clocks && rng_chance(&faults->rng, 600))
         device->wall_offset_ms += (int64_t)rng_between(&faults->rng, 30000, 120000);
+    points_clock(device, before_ms, device->wall_offset_ms);
 }
 
 /* A backup now, and its return later. What it must not lack is on the disk by then: a device's own
@@ -159,14 +177,14 @@ static void restore(struct faults *faults, struct device *device) {
 static void strike(struct faults *faults, enum fault fault, struct device *device) {
     switch (fault) {
     case FAULT_KILL:
-        device_kill(device, DISK_KEEP_ALL, rng_chance(&faults->rng, 200), draw_end(faults));
+        kill_process(faults, device);
         break;
     case FAULT_POWER:
-        device_kill(device, draw_survival(faults), true, draw_end(faults));
+        cut_power(faults, device);
         break;
     case FAULT_CRASH:
         device->down_us = draw_end(faults) - faults->world->now_us;
-        disk_crash_after(device->disk, rng_between(&faults->rng, 1, 60), draw_survival(faults));
+        arm_crash(faults, device);
         break;
     case FAULT_SYNC:
         device->down_us = draw_end(faults) - faults->world->now_us;
@@ -238,8 +256,7 @@ static void end_lasting(struct faults *faults, uint64_t now_us) {
         if (faults->restore_us[a] <= now_us) restore(faults, &world->device[a]);
         if (faults->power_us[a] > now_us || world->failed) continue;
         faults->power_us[a] = NEVER;
-        if (world->device[a].engine)
-            device_kill(&world->device[a], draw_survival(faults), true, draw_end(faults));
+        if (world->device[a].engine) cut_power(faults, &world->device[a]);
     }
 }
 

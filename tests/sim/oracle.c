@@ -19,6 +19,7 @@
 
 #include "engine/base/check.h"
 #include "engine/wire/rows.h"
+#include "tests/sim/ambush.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/author.h"
 #include "tests/sim/byzantine.h"
@@ -159,6 +160,8 @@ static void take_mail(struct device *device, const struct edge *edge, const stru
     if (!edge || device->world->failed) return;
     company_mail(device, edge, body);
     pace_mail(device, edge, body);
+    points_mail(device, edge, body);
+    ambush_mail(device, edge, body);
     if (edge->from == ACTOR_LOG && edge->to == ACTOR_BULK &&
         body->body_case == WEFT__MAIL__BODY_COMMIT)
         on_committed(device, body->commit);
@@ -343,6 +346,7 @@ static bool replication_is_true(struct device *device) {
     for (uint32_t n = 1; n < count; n++) {
         struct weft_error why;
         enum weft_status status = weft_wait(device->engine, ticket, WEFT_REPLICATED, n, 0, &why);
+        if (status == WEFT_OK) point_reach(world, POINT_REPLICATED);
         if (status == WEFT_OK && holding < n)
             return world_fail(world, "device %u: ticket %llu is said to be on %u devices, not %u",
                               device->number, (unsigned long long)ticket, n, holding);
@@ -358,6 +362,7 @@ static bool everywhere_is_true(struct device *device) {
     bool members[DEVICES_MAX];
     if (ticket == 0) return true;
     if (weft_wait(device->engine, ticket, WEFT_EVERYWHERE, 0, 0, &why) != WEFT_OK) return true;
+    point_reach(world, POINT_EVERYWHERE);
     if (!snapshot_members(device, members)) return false;
     for (uint32_t d = 0; d < world->cast.device_count; d++) {
         bool holds = true;

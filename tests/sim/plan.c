@@ -95,11 +95,12 @@ static void draw_network(struct plan *plan, struct rng *rng) {
     plan->window = rng_chance(rng, 300) ? (uint32_t)rng_between(rng, 200, 8000) : 262144;
     plan->partial = rng_chance(rng, 500) ? (uint32_t)rng_between(rng, 1, 300) : 0;
     for (uint32_t a = 0; a < plan->device_count; a++)
-        for (uint32_t b = 0; b < plan->device_count; b++)
-            plan->route[a][b] = (struct net_route){
-                .latency_us = rng_between(rng, latency / 2, latency),
-                .jitter_us = rng_below(rng, latency),
-                .bytes_per_s = rng_chance(rng, 200) ? rng_between(rng, 20000, 1000000) : 0};
+        for (uint32_t b = 0; b < plan->device_count; b++) {
+            struct net_route *route = &plan->route[a][b];
+            route->latency_us = rng_between(rng, latency / 2, latency);
+            route->jitter_us = rng_below(rng, latency);
+            route->bytes_per_s = rng_chance(rng, 200) ? rng_between(rng, 20000, 1000000) : 0;
+        }
 }
 
 static void draw_machines(struct plan *plan, struct rng *rng) {
@@ -164,6 +165,15 @@ static void draw_coarse(struct plan *plan, struct rng *rng) {
     plan->wall_step_ms = rng_chance(rng, 150) ? rng_between(rng, 50, 3000) : 1;
 }
 
+/* Drawn last, as above. Snapshots are rare, and over at once unless they come in small pieces. */
+static void draw_ambush(struct plan *plan, struct rng *rng) {
+    bool lies = rng_chance(rng, plan->patience_ms ? 800 : 400);
+    uint32_t often = (uint32_t)rng_between(rng, 50, 1000);
+    uint32_t chunk_bytes = (uint32_t)rng_between(rng, 1, 300);
+    plan->ambush = lies && !plan->calm ? often : 0;
+    if (plan->patience_ms && rng_chance(rng, 700)) plan->chunk_bytes = chunk_bytes;
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_LATE; f++) {
@@ -200,6 +210,28 @@ static bool may_lie(const struct plan *plan, uint32_t device) {
     if (device == plan->guest || device == plan->victim) return false;
     return joined_without(plan, liar) && joined_without(plan, liar | guest) &&
            joined_without(plan, liar | victim) && joined_without(plan, liar | guest | victim);
+}
+
+void plan_mend_company(struct plan *plan) {
+    const uint32_t n = plan->device_count;
+    const uint64_t *mean = plan->fault_mean_us;
+    uint32_t without = 0;
+    if (plan->guest >= n || plan->guest == 0 || !mean[FAULT_JOIN] ||
+        !joined_without(plan, 1u << plan->guest))
+        plan->guest = NET_DEVICES;
+    if (plan->guest < NET_DEVICES) without = 1u << plan->guest;
+    if (plan->victim >= n || n < 3 || !mean[FAULT_REVOKE] || plan->victim == plan->guest ||
+        !joined_without(plan, 1u << plan->victim) ||
+        !joined_without(plan, without | 1u << plan->victim))
+        plan->victim = NET_DEVICES;
+    if (plan->guest == NET_DEVICES) plan->fault_mean_us[FAULT_JOIN] = 0;
+    if (plan->victim == NET_DEVICES) plan->fault_mean_us[FAULT_REVOKE] = 0;
+    const bool lies = plan->liar < n && n >= 3u + (plan->victim < NET_DEVICES) && !plan->calm &&
+                      may_lie(plan, plan->liar);
+    if (!lies) plan->liar = NET_DEVICES;
+    for (uint32_t f = FAULT_FIRST_LIE; f < FAULT_COUNT && !lies; f++)
+        plan->lies[f] = 0;
+    if (plan->log_records) plan->lies[FAULT_FORK] = 0; /* As it is drawn. */
 }
 
 /* Drawn last of all. There are two honest ones at least who stay. */
@@ -242,6 +274,7 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_coarse(plan, &rng);
     draw_late_faults(plan, &rng);
     draw_liar(plan, &rng, 200);
+    draw_ambush(plan, &rng);
 }
 
 void plan_add_liar(struct plan *plan) {

@@ -99,6 +99,7 @@ struct plan {
     struct commons_rules rules;
     uint32_t shared, shared_hot, shared_deletes, shared_sets;
     bool far_clocks; /* they are set so far ahead that others do not believe them */
+    uint32_t ambush; /* permille of moments worth it at which something strikes; 0: none */
 
     /* Mean time between two faults of a kind; 0: it never happens. Calm: no kind ever does. */
     bool calm;
@@ -118,5 +119,8 @@ extern const char *const fault_names[FAULT_COUNT];
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices);
 /* Has one of the devices lie, if it has none that does and one that may. */
 void plan_add_liar(struct plan *plan);
+/* After something was changed: who cannot be guest, victim or liar is not, and the faults that need
+ * one do not happen without. */
+void plan_mend_company(struct plan *plan);
 
 #endif

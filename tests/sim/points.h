@@ -1,33 +1,14 @@
 /* Points: states that worlds must reach sometimes. A simulator that never reaches one does not test
  * what comes after it, however many seeds it runs. (FoundationDB calls them code probes, Antithesis
- * sometimes assertions.) */
+ * sometimes assertions.) The engine knows nothing of them: they are told from mails, events, the
+ * board's counters, files, and from what goes wrong at the same time. */
 #ifndef SIM_POINTS_H
 #define SIM_POINTS_H
 
-#include <stdint.h>
-
-/* Name and meaning of each. */
-#define POINT_LIST(X)                                                     \
-    /* Shared rows, as the ledger sees them. */                           \
-    X(RECORD, "record", "a transaction with a record")                    \
-    X(SILENT, "silent", "a transaction that changed nothing")             \
-    X(NOT_FOUND, "not-found", "one refused: no such row")                 \
-    X(CONSTRAINT, "constraint", "one refused: a constraint of the table") \
-    X(DENIED, "denied", "one refused: not a member")                      \
-    X(UNANSWERED, "unanswered", "one found on a disk after a crash")      \
-    X(BEATEN, "beaten", "something said that changed nothing")            \
-    X(QUARANTINED, "quarantined", "a record that had to wait")            \
-    X(RELEASED, "released", "a record whose time came")                   \
-    X(BEHIND, "behind", "a row that stands behind another")               \
-    X(REFUSED, "refused", "a row that a CHECK keeps out")                 \
-    X(LOST, "lost", "a record that went with its disk")                   \
-    X(EXTRA, "extra", "a row of which a column is missing")               \
-    X(UPGRADED, "upgraded", "a file that the newer version takes")        \
-    X(FORGOTTEN, "forgotten", "a horizon that rose")                      \
-    X(SNAPSHOT, "snapshot", "a horizon that rose by a snapshot")          \
-    X(AWAY, "away", "a horizon that rose past a member that is away")     \
-    /* Faults that struck. */                                             \
-    X(IO_ERROR, "io-error", "a read or write that failed")
+#include "engine/runtime/topology.h"
+#include "engine/weft.h"
+#include "tests/sim/net.h"
+#include "tests/sim/points_list.h"
 
 enum point {
 #define POINT_MEMBER(name, text, meaning) POINT_##name,
@@ -38,9 +19,52 @@ enum point {
 extern const char *const point_names[POINT_COUNT];
 extern const char *const point_meanings[POINT_COUNT];
 
-/* How often each was reached in one world. */
-struct points {
-    uint64_t reached[POINT_COUNT];
+struct device;
+struct world;
+
+#define POINT_SLOTS (2u * NET_DEVICES)
+#define POINT_MODELS 32u
+
+/* What one life of a device has come to. */
+struct points_life {
+    struct {
+        uint32_t with; /* the device on the other side, from 1; 0: no session */
+        uint32_t batches;
+    } slot[POINT_SLOTS];
+    uint64_t position[NET_DEVICES][POINT_MODELS];
+    uint32_t group; /* transactions since the last commit of the file */
+    bool taking, asked, sweeping, waiting;
+    bool deletions; /* what is being forgotten are deletions of shared rows */
 };
+
+struct points {
+    uint64_t reached[POINT_COUNT]; /* so often */
+    struct points_life life[NET_DEVICES];
+    /* Who sends this device batches with more behind them, until the last has come. */
+    struct {
+        bool on, more;
+        uint32_t under_way;
+    } backfill[NET_DEVICES][NET_DEVICES];
+    uint32_t removers[NET_DEVICES]; /* who has removed it; bits */
+    bool was_taking[NET_DEVICES];   /* its last life ended within a snapshot */
+    bool called_away[NET_DEVICES];
+};
+
+void point_reach(struct world *world, enum point point);
+
+/* A device's engine was opened; could not be, as its disk was full or went down; will end now,
+ * `well` or not. */
+void points_opened(struct device *device);
+void points_not_opened(struct device *device, enum weft_status status);
+void points_ending(struct device *device, bool well);
+/* With which device the peer actor has a session; DEVICES_MAX or more: none. */
+uint32_t points_session(const struct device *device, uint32_t actor);
+/* A mail of a device that is up (points_mail.c). */
+void points_mail(struct device *device, const struct edge *edge, const Weft__Mail *body);
+void points_event(struct device *device, const struct weft_event *event);
+/* A device's wall clock was set. */
+void points_clock(struct device *device, int64_t before_ms, int64_t now_ms);
+/* The world is over. */
+void points_end(struct world *world);
 
 #endif

@@ -13,53 +13,77 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/crew.h"
+#include "tests/sim/knob.h"
+#include "tests/sim/shrink.h"
+#include "tests/sim/trial.h"
 #include "tests/sim/world.h"
 
-#define OPTIONS_TEXT 256u
+#define OPTIONS_TEXT 4096u
+#define SETS_MAX 128u
+#define CHANCES 3u
+#define TRIAL_SECONDS 60u
 
 struct options {
     uint64_t seed, seeds, jobs;
     uint64_t seconds, devices;
     double minutes;
-    bool twice, trace, json, quiet, first, liar;
+    bool twice, trace, json, quiet, first, liar, plan, shrink;
+    const char *sets[SETS_MAX]; /* "name=value" */
+    uint32_t set_count;
 };
 
 static const char usage_text[] =
     "usage: weft_sim [--seed S] [--seconds VIRTUAL] [--devices N] [--twice] [--trace] [--json]\n"
     "       weft_sim --seeds N | --minutes M [--seed S] [--jobs N] [--first] [--quiet] [--json]\n"
     "                [--seconds VIRTUAL] [--devices N] [--twice] [--liar]\n"
+    "       weft_sim --seed S [--set NAME=VALUE]... --shrink | --plan | ...\n"
     "       weft_sim --help\n";
 
 static void help(void) {
-    printf("%s\n"
-           "Runs whole engines in virtual time, over simulated links and disks on which what may\n"
-           "go wrong goes wrong, and holds all they do against what must be true. A seed decides\n"
-           "everything: the same seed runs the same again.\n\n"
-           "  --seed S           this one, or the first of several; 1\n"
-           "  --seeds N          so many seeds, S and those after it, on all cores\n"
-           "  --minutes M        seeds from S on until the time is up; with --seeds whichever\n"
-           "                     comes first\n"
-           "  --jobs N           processes at a time; as many as there are cores\n"
-           "  --first            ends with the first failure\n"
-           "  --seconds VIRTUAL  how long there is writing and trouble; drawn from the seed\n"
-           "  --devices N        2 to %u; drawn from the seed\n"
-           "  --liar             one of the devices lies, if the world can have one that does\n"
-           "  --twice            runs each seed twice: it must do the same\n"
-           "  --trace            prints every mail and every fault\n"
-           "  --json             one line of JSON for the seed, or for all of them\n"
-           "  --quiet            no line that shows how far it is\n\n"
-           "Exit status: 0 all is well, 1 a seed failed, 2 the command line is wrong.\n",
-           usage_text, DEVICES_MAX);
+    printf(
+        "%s\n"
+        "Runs whole engines in virtual time, over simulated links and disks on which what may\n"
+        "go wrong goes wrong, and holds all they do against what must be true. A seed decides\n"
+        "everything: the same seed runs the same again.\n\n"
+        "  --seed S           this one, or the first of several; 1\n"
+        "  --seeds N          so many seeds, S and those after it, on all cores\n"
+        "  --minutes M        seeds from S on until the time is up; with --seeds whichever\n"
+        "                     comes first\n"
+        "  --jobs N           processes at a time; as many as there are cores\n"
+        "  --first            ends with the first failure\n"
+        "  --seconds VIRTUAL  how long there is writing and trouble; drawn from the seed\n"
+        "  --devices N        2 to %u; drawn from the seed\n"
+        "  --liar             one of the devices lies, if the world can have one that does\n"
+        "  --twice            runs each seed twice: it must do the same\n"
+        "  --trace            prints every mail and every fault\n"
+        "  --json             one line of JSON for the seed, or for all of them\n"
+        "  --set NAME=VALUE   turns a knob of the plan: --set crash=0 --set run_ms=4200\n"
+        "  --plan             prints all knobs of the seed and what they mean, and runs nothing\n"
+        "  --shrink           takes from a seed that fails what it does not need to fail\n"
+        "  --quiet            no line that shows how far it is\n\n"
+        "Exit status: 0 all is well, 1 a seed failed, 2 the command line is wrong.\n",
+        usage_text, DEVICES_MAX);
 }
 
 /* ---- one seed -------------------------------------------------------------------------------- */
+
+static void make_plan(const struct options *options, uint64_t seed, struct plan *plan) {
+    char why[KNOB_TEXT * 2];
+    plan_draw(plan, seed, (uint32_t)options->seconds, (uint32_t)options->devices);
+    if (options->liar) plan_add_liar(plan);
+    for (uint32_t i = 0; i < options->set_count; i++) {
+        if (knobs_read(plan, options->sets[i], why)) continue;
+        fprintf(stderr, "weft_sim: --set %s: %s\n", options->sets[i], why);
+        exit(2);
+    }
+    if (options->set_count > 0) knobs_mend(plan);
+}
 
 static void run_seed(const void *context, uint64_t seed, struct outcome *out) {
     const struct options *options = context;
     struct plan plan;
     struct outcome again;
-    plan_draw(&plan, seed, (uint32_t)options->seconds, (uint32_t)options->devices);
-    if (options->liar) plan_add_liar(&plan);
+    make_plan(options, seed, &plan);
     world_run(&plan, options->trace, out);
     if (!options->twice || out->failed) return;
     world_run(&plan, false, &again);
@@ -134,8 +158,11 @@ static void replay_options(const struct options *options, char out[OPTIONS_TEXT]
     if (options->devices)
         length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --devices %llu",
                            (unsigned long long)options->devices);
+    if (options->twice) length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --twice");
     if (options->liar) length += snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --liar");
-    if (options->twice) snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --twice");
+    for (uint32_t i = 0; i < options->set_count && (size_t)length < OPTIONS_TEXT; i++)
+        length +=
+            snprintf(out + length, OPTIONS_TEXT - (size_t)length, " --set %s", options->sets[i]);
 }
 
 static void print_beginning(const struct options *options) {
@@ -175,6 +202,65 @@ static int run_many(const struct options *options) {
     return failed ? 1 : 0;
 }
 
+/* ---- plans ----------------------------------------------------------------------------------- */
+
+static int print_plan(const struct options *options) {
+    struct plan plan;
+    make_plan(options, options->seed, &plan);
+    knobs_describe(&plan, stdout);
+    knobs_print(&plan, stdout);
+    return 0;
+}
+
+struct shrinking {
+    char checker[TRIAL_CHECKER]; /* that must find it again; "": whichever does */
+    char text[FAILURE_TEXT];
+    bool tells;
+};
+
+static bool still_fails(void *context, const struct plan *plan, uint64_t *virtual_us) {
+    struct shrinking *shrinking = context;
+    struct trial trial;
+    trial_run(plan, TRIAL_SECONDS, &trial);
+    *virtual_us = trial.virtual_us;
+    if (!trial.failed) return false;
+    if (shrinking->checker[0] && strcmp(shrinking->checker, trial.checker) != 0) return false;
+    memcpy(shrinking->checker, trial.checker, sizeof shrinking->checker);
+    memcpy(shrinking->text, trial.text, sizeof shrinking->text);
+    return true;
+}
+
+static void tell_smaller(void *context, const struct plan *plan, uint32_t runs) {
+    const struct shrinking *shrinking = context;
+    if (!shrinking->tells) return;
+    fprintf(stderr, "after %u runs: ", runs);
+    knobs_describe(plan, stderr);
+}
+
+static int shrink_one(const struct options *options) {
+    struct shrinking shrinking = {.tells = !options->quiet};
+    struct shrink shrink = {
+        .fails = still_fails, .smaller = tell_smaller, .context = &shrinking, .chances = CHANCES};
+    struct plan drawn, plan;
+    plan_draw(&drawn, options->seed, (uint32_t)options->seconds, (uint32_t)options->devices);
+    make_plan(options, options->seed, &plan);
+    printf("seed %llu: ", (unsigned long long)options->seed);
+    knobs_describe(&plan, stdout);
+    if (!shrink_plan(&shrink, &plan)) {
+        printf("it does not fail\n");
+        return 0;
+    }
+    printf("after %u runs: ", shrink.runs);
+    knobs_describe(&plan, stdout);
+    printf("FAILED seed %llu %s\n  replay: ./dev sim --seed %llu",
+           (unsigned long long)options->seed, shrinking.text, (unsigned long long)options->seed);
+    if (options->seconds) printf(" --seconds %llu", (unsigned long long)options->seconds);
+    if (options->devices) printf(" --devices %llu", (unsigned long long)options->devices);
+    knobs_print_changes(&drawn, &plan, stdout);
+    printf(" --trace\n");
+    return 1;
+}
+
 /* ---- the command line ------------------------------------------------------------------------ */
 
 static int usage(const char *what) {
@@ -203,6 +289,8 @@ static bool *flag(struct options *options, const char *word) {
     if (strcmp(word, "--quiet") == 0) return &options->quiet;
     if (strcmp(word, "--first") == 0) return &options->first;
     if (strcmp(word, "--liar") == 0) return &options->liar;
+    if (strcmp(word, "--plan") == 0) return &options->plan;
+    if (strcmp(word, "--shrink") == 0) return &options->shrink;
     return NULL;
 }
 
@@ -222,6 +310,12 @@ static int read_options(int count, char **words, struct options *options) {
         uint64_t *to_read = number(options, word);
         if (to_set) {
             *to_set = true;
+            continue;
+        }
+        if (strcmp(word, "--set") == 0) {
+            if (!value || options->set_count == SETS_MAX) return usage(word);
+            options->sets[options->set_count++] = value;
+            i++;
             continue;
         }
         bool good = to_read
@@ -247,5 +341,7 @@ int main(int count, char **words) {
     if (code) return code;
     /* A trace must be whole even if its world aborts. */
     if (options.trace) setvbuf(stdout, NULL, _IOLBF, 0);
+    if (options.plan) return print_plan(&options);
+    if (options.shrink) return shrink_one(&options);
     return options.seeds || options.minutes > 0 ? run_many(&options) : run_one(&options);
 }

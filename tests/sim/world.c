@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/ambush.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/author.h"
 #include "tests/sim/byzantine.h"
@@ -143,6 +144,7 @@ static uint64_t devices_due_us(const struct world *world) {
 static uint64_t next_event_us(const struct world *world) {
     uint64_t due = least(net_due(world->net), faults_due_us(world->faults));
     due = least(due, company_due_us(world->company));
+    due = least(due, ambush_due_us(world->ambush));
     return least(least(due, world->look_us), devices_due_us(world));
 }
 
@@ -165,6 +167,7 @@ void world_run_until(struct world *world, uint64_t until_us) {
     while (world->now_us < until_us && !world->failed) {
         net_advance(world->net, world->now_us);
         faults_turn(world->faults);
+        if (!world->failed) ambush_turn(world->ambush);
         if (!world->failed) company_turn(world->company);
         if (!world->failed) boot_due(world);
         if (!world->failed) authors_turn(world);
@@ -220,6 +223,7 @@ bool world_begin(struct world *world) {
     world->keyring = keyring_open(&world->cast);
     world->begin_us = world->look_us = world->now_us;
     world->faults = faults_open(world);
+    world->ambush = ambush_open(world);
     net_set_partial(world->net, plan->partial);
     for (uint32_t a = 0; a < plan->device_count; a++)
         for (uint32_t b = 0; b < plan->device_count; b++)
@@ -234,6 +238,7 @@ void world_heal(struct world *world) {
     world_note(world, NULL, "healing", 0, 0);
     faults_heal(world->faults);
     byzantine_heal(world);
+    ambush_heal(world->ambush);
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         world->device[d].author.silent = true;
     uint64_t end_us = world->now_us + HEAL_MAX_US;
@@ -265,6 +270,7 @@ void world_close(struct world *world) {
         device_unmake(&world->device[d]);
     faults_close(world->faults);
     byzantine_close(world->byzantine);
+    ambush_close(world->ambush);
     company_close(world->company);
     oracle_close(world->oracle);
     ledger_close(world->ledger);
@@ -299,6 +305,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->rows = oracle_rows(world->oracle);
     for (uint32_t d = 0; d < plan->device_count; d++)
         count_disk(world, world->device[d].disk);
+    points_end(world);
     memcpy(out->points, world->points.reached, sizeof out->points);
     if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
     world_close(world);

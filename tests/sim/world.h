@@ -7,7 +7,7 @@
  *                ├──► company: who belongs to the library
  *                ├──► net
  *                ├──► byzantine: a member that lies
- *                └──► faults
+ *                └──► faults, ambush
  *
  * Everything runs on one thread, in virtual time, in an order drawn from the seed. */
 #ifndef SIM_WORLD_H
@@ -34,6 +34,7 @@
 #define INCARNATIONS 3u /* of one device; each restored disk begins another */
 
 struct world;
+struct ambush;
 struct oracle;
 struct ledger;
 struct sums;
@@ -124,6 +125,7 @@ struct world {
     struct sums *sums;
     struct company *company;
     struct faults *faults;
+    struct ambush *ambush;
     struct points points;
     struct byzantine *byzantine; /* NULL: nobody lies */
     struct cells *cells;         /* scratch */
