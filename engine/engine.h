@@ -25,6 +25,9 @@ struct engine_ports {
 
 enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
                              weft_engine **out, struct weft_error *why);
+/* What weft_close() does, of an engine that is not NULL; false: it has given up waiting for the
+ * farewells, or a disk fault kept the last of what was known from being stored. */
+bool engine_close(weft_engine *engine);
 /* As a power cut: nothing is said, flushed or committed; memory is freed. */
 void engine_kill(weft_engine *engine);
 /* Calls the hooks of a WEFT_THREADS_NONE engine for all that waits, as weft_step() does. */

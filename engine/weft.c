@@ -367,8 +367,7 @@ static void stop_and_wait(struct weft_engine *engine, struct edge *edge, const b
     }
 }
 
-void weft_close(weft_engine *engine) {
-    if (engine == NULL) return;
+bool engine_close(weft_engine *engine) {
     CHECK(!hooks_within(&engine->hooks)); /* It would wait for itself. */
     atomic_store(&engine->closing, true);
     hooks_halt(&engine->hooks);
@@ -376,8 +375,14 @@ void weft_close(weft_engine *engine) {
     (void)host_pump(engine);
     stop_and_wait(engine, engine->to_listener, &engine->listener_stopped, GOODBYE_MS);
     stop_and_wait(engine, engine->to_clock, &engine->log_stopped, -1);
+    const bool stopped = engine->listener_stopped && engine->log_stopped;
     (void)pthread_mutex_unlock(&engine->lock);
     engine_kill(engine);
+    return stopped;
+}
+
+void weft_close(weft_engine *engine) {
+    if (engine != NULL) (void)engine_close(engine);
 }
 
 /* ---- ids ---- */

@@ -61,9 +61,19 @@ const struct commons_shape commons_shapes[COMMONS_COUNT] = {
     "  object_id BLOB, tag_id BLOB, added_at INTEGER, reason TEXT,\n"                           \
     "  PRIMARY KEY (object_id, tag_id) ) WITHOUT ROWID;\n"
 
+/* Rows of others that a table does not take wait beside it; the newer version takes them. */
+#define PICKY_WHEN                                         \
+    "WHEN NEW.total IS NULL AND NEW.device_id <> "         \
+    "(SELECT value FROM _weft_meta WHERE key = 'device') " \
+    "BEGIN SELECT RAISE(ABORT, 'a sample without a total'); END;\n"
+#define PICKY_PUT "CREATE TRIGGER IF NOT EXISTS picky_put BEFORE INSERT ON sample " PICKY_WHEN
+#define PICKY_SET "CREATE TRIGGER IF NOT EXISTS picky_set BEFORE UPDATE ON sample " PICKY_WHEN
+#define UNPICKY "DROP TRIGGER IF EXISTS picky_put;\nDROP TRIGGER IF EXISTS picky_set;\n"
+
 #define OLD(unique, check) TABLES_OWNED("") TAG_BEGIN unique TAG_MIDDLE check REST
+#define PICKY(unique, check) OLD(unique, check) PICKY_PUT PICKY_SET
 #define NEW(unique, check)                                                \
-    TABLES_OWNED(ENTRY_NEW)                                               \
+    UNPICKY TABLES_OWNED(ENTRY_NEW)                                       \
     TAG_BEGIN unique TAG_MIDDLE TAG_NEW check REST TABLES_OWNED_NEW       \
         "CREATE TABLE IF NOT EXISTS album ( -- @shared(create: atomic)\n" \
         "  id BLOB PRIMARY KEY, title TEXT, cover BLOB );\n"
@@ -75,9 +85,10 @@ const struct commons_shape commons_shapes[COMMONS_COUNT] = {
     schema("", ""), schema("", TAG_CHECK), schema(" UNIQUE", ""), schema(" UNIQUE", TAG_CHECK)
 
 const char *commons_schema(const struct commons_rules *rules, enum version version, bool upgrade) {
-    static const char *const schemas[3][4] = {{FOUR(OLD)}, {FOUR(NEW)}, {FOUR(UPGRADED)}};
+    static const char *const schemas[4][4] = {
+        {FOUR(OLD)}, {FOUR(PICKY)}, {FOUR(NEW)}, {FOUR(UPGRADED)}};
     CHECK(version == VERSION_NEW || !upgrade);
-    const uint32_t which = version == VERSION_OLD ? 0 : upgrade ? 2 : 1;
+    const uint32_t which = version == VERSION_OLD ? rules->picky : upgrade ? 3 : 2;
     return schemas[which][rules->unique * 2 + rules->checked];
 }
 

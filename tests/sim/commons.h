@@ -21,6 +21,7 @@ enum commons_table { COMMONS_TAG, COMMONS_OBJECT, COMMONS_LINK, COMMONS_ALBUM, C
 struct commons_rules {
     bool unique;  /* no two tags of one name */
     bool checked; /* no note without a color */
+    bool picky;   /* the older version takes no sample of others that has no total */
 };
 
 struct commons_shape {

@@ -491,12 +491,27 @@ static bool kept_apart(struct device *device, const struct snapshot *file,
     return true;
 }
 
+/* The library's key is made anew with a removal, which is the only time: not for who is removed. */
+static bool knows_no_key(struct device *device) {
+    sqlite3_stmt *query = NULL;
+    static const char sql[] = "SELECT 1 FROM _weft_key WHERE epoch > 1";
+    if (sqlite3_prepare_v2(device->db, sql, -1, &query, NULL) != SQLITE_OK)
+        return world_fail(device->world, "device %u: %s", device->number,
+                          sqlite3_errmsg(device->db));
+    const int code = sqlite3_step(query);
+    sqlite3_finalize(query);
+    if (code == SQLITE_DONE) return true;
+    return world_fail(device->world, "device %u: has a library key that was made without it (%d)",
+                      device->number, code);
+}
+
 bool company_check(struct device *device, const struct snapshot *file) {
     struct world *world = device->world;
     const struct company *company = world->company;
     struct heads heads[DEVICES_MAX];
     bool members[DEVICES_MAX];
     if (!snapshot_heads(device, heads) || !snapshot_members(device, members)) return false;
+    if (device->number == world->plan.victim && !knows_no_key(device)) return false;
     if (company->knows[device->number] && members[world->plan.victim])
         return world_fail(world, "device %u: has forgotten that device %u was removed",
                           device->number, world->plan.victim);

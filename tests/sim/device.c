@@ -97,9 +97,13 @@ void device_close(struct device *device, uint64_t up_us) {
     world_note(world, device, "closed", engine_topology(device->engine)->hash, 0);
     points_ending(device, true);
     oracle_detach(device);
+    const bool dead = device_dead(device);
     (void)disk_at_work(device->disk, true);
-    weft_close(device->engine);
+    const bool stopped = engine_close(device->engine);
     (void)disk_at_work(device->disk, false);
+    if (!stopped && !dead && !disk_is_down(device->disk) && !disk_sync_failed(device->disk) &&
+        !disk_io_failed(device->disk))
+        world_fail(world, "device %u: closing it does not come to its end", device->number);
     net_end(world->net, device->number, false);
     device->closed_well = !disk_is_down(device->disk) && !disk_sync_failed(device->disk) &&
                           !disk_io_failed(device->disk);
@@ -370,6 +374,9 @@ void device_events(struct device *device) {
         if (event.kind == WEFT_EVENT_RESTORED) device->tells = false;
         if (event.kind == WEFT_EVENT_JOINING) company_asked(world->company, device, &event);
         bool may_park = world->plan.rules.unique || world->plan.rules.checked || world->plan.mixed;
+        if (event.kind == WEFT_EVENT_FAULT && event.error.status == WEFT_CONSTRAINT)
+            world_fail(world, "device %u: a row that its table does not take holds up others: %s",
+                       device->number, event.error.text);
         if (event.kind == WEFT_EVENT_PARKED && !may_park)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
         if (event.kind == WEFT_EVENT_DIFFERS && !world->byzantine)

@@ -157,6 +157,15 @@ static void back_up(struct faults *faults, struct device *device) {
     faults->restore_us[device->number] = draw_end(faults);
 }
 
+/* Who has put a backup back once may do it again: the same one, that knows nothing of the first
+ * time. */
+static void restore_again(struct faults *faults, struct device *device) {
+    if (device->restores == INCARNATIONS - 1 || rng_chance(&faults->rng, 500)) return;
+    disk_back_up(device->disk); /* As it has just been put back. */
+    device->author.shared_only = true;
+    faults->restore_us[device->number] = draw_end(faults) + device->up_us - faults->world->now_us;
+}
+
 static void restore(struct faults *faults, struct device *device) {
     struct company *company = faults->world->company;
     bool revokes = faults->world->plan.victim < NET_DEVICES &&
@@ -171,6 +180,7 @@ static void restore(struct faults *faults, struct device *device) {
     if (!company_may_restore(company, device)) return;
     faults->fired[FAULT_RESTORE]++;
     device_restore(device, draw_end(faults));
+    restore_again(faults, device);
 }
 
 /* Faults of one device that is up. */

@@ -44,6 +44,13 @@ bool history_was(const struct history *history, uint32_t device, uint32_t row, u
     return false;
 }
 
+bool history_had(const struct history *history, uint32_t device, uint32_t row, uint64_t version) {
+    const struct row_history *of = &history->row[device][row];
+    for (uint32_t i = of->count; i-- > 0;)
+        if (of->past[i].version == version) return true;
+    return false;
+}
+
 void history_free(struct history *history) {
     for (uint32_t d = 0; d < DEVICES_MAX; d++)
         for (uint32_t row = 0; row < ROWS; row++)
@@ -63,7 +70,8 @@ enum query {
     QUERY_ROSTER_MEMBERS,
     QUERY_ROSTER_PINS,
     QUERY_ROSTER_KEYS,
-    QUERY_INCARNATION
+    QUERY_INCARNATION,
+    QUERY_WAITING
 };
 
 static bool broken(struct device *device, const char *doing) {
@@ -120,7 +128,10 @@ bool snapshot_begin(struct device *device) {
            prepare(device, QUERY_ROSTER_KEYS,
                    "SELECT epoch, psk_id FROM _weft_key ORDER BY epoch, psk_id") &&
            prepare(device, QUERY_INCARNATION,
-                   "SELECT value FROM _weft_meta WHERE key = 'incarnation'");
+                   "SELECT value FROM _weft_meta WHERE key = 'incarnation'") &&
+           prepare(device, QUERY_WAITING,
+                   "SELECT d.device, m.name, p.version FROM _weft_parked p "
+                   "JOIN _weft_device d ON d.id = p.owner JOIN _weft_model m ON m.id = p.model");
 }
 
 void snapshot_end(struct device *device) {
@@ -209,6 +220,19 @@ static bool read_rows(struct device *device, struct snapshot *out) {
     return query_done(device, buried, code, "reading tombstones");
 }
 
+static bool read_waiting(struct device *device, struct snapshot *out) {
+    sqlite3_stmt *statement = device->query[QUERY_WAITING];
+    int code;
+    while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
+        CHECK(out->beside_count < BESIDE_MAX);
+        struct beside *beside = &out->beside[out->beside_count++];
+        if (!column_device(device, statement, 0, &beside->owner)) break;
+        if (!column_table(device, statement, 1, &beside->table)) break;
+        beside->version = (uint64_t)sqlite3_column_int64(statement, 2);
+    }
+    return query_done(device, statement, code, "reading rows that wait");
+}
+
 bool snapshot_positions(struct device *device, struct snapshot *out) {
     sqlite3_stmt *statement = device->query[QUERY_POSITIONS];
     int code;
@@ -241,7 +265,8 @@ bool snapshot_read(struct device *device, struct snapshot *out) {
     memset(out, 0, sizeof *out);
     if (sqlite3_exec(device->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return broken(device, "beginning to read");
-    bool good = read_rows(device, out) && snapshot_positions(device, out);
+    bool good =
+        read_rows(device, out) && read_waiting(device, out) && snapshot_positions(device, out);
     if (sqlite3_exec(device->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK && good)
         return broken(device, "ending to read");
     return good;

@@ -29,7 +29,18 @@ struct past history_now(const struct history *history, uint32_t device, uint32_t
 /* Whether the row ever was this. */
 bool history_was(const struct history *history, uint32_t device, uint32_t row, uint64_t version,
                  uint64_t digest);
+/* Whether the row ever had this version. */
+bool history_had(const struct history *history, uint32_t device, uint32_t row, uint64_t version);
 void history_free(struct history *history);
+
+#define BESIDE_MAX (DEVICES_MAX * SAMPLES)
+
+/* A row that waits beside its table. */
+struct beside {
+    uint32_t owner;
+    enum table table;
+    uint64_t version;
+};
 
 /* What one device's file holds. */
 struct snapshot {
@@ -38,6 +49,8 @@ struct snapshot {
     uint64_t position[DEVICES_MAX][TABLE_COUNT];
     uint64_t swept[DEVICES_MAX][TABLE_COUNT]; /* how far a sweep has come; 0: none */
     uint64_t buried[TABLE_COUNT];             /* the newest own tombstone */
+    uint32_t beside_count;
+    struct beside beside[BESIDE_MAX]; /* that the table does not take */
 };
 
 /* Reads all of it, through the device's own connection of the oracle. */

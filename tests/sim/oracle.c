@@ -242,6 +242,36 @@ static bool bad_copy(struct device *device, uint32_t of, uint32_t row, const cha
                       (unsigned long long)now.version, now.digest ? "" : " (deleted)");
 }
 
+/* The version of a row that waits, as its table does not take it, the oldest if there are several;
+ * 0: none does. */
+static uint64_t version_waiting(const struct history *history, uint32_t of, uint32_t row,
+                                const struct snapshot *file) {
+    uint64_t oldest = 0;
+    for (uint32_t i = 0; i < file->beside_count; i++) {
+        const struct beside *beside = &file->beside[i];
+        if (beside->owner != of || beside->table != table_of(row)) continue;
+        if (oldest != 0 && beside->version >= oldest) continue;
+        if (history_had(history, of, row, beside->version)) oldest = beside->version;
+    }
+    return oldest;
+}
+
+/* A row that waits is the newest, and what its table shows meanwhile is older. */
+static bool waiting_is_sound(struct device *device, uint32_t of, uint32_t row, uint64_t waits,
+                             const struct snapshot *file) {
+    uint64_t position = file->position[of][table_of(row)];
+    struct past now = history_now(&device->world->oracle->history, of, row);
+    if (device->version == VERSION_NEW || !device->world->plan.rules.picky)
+        return bad_copy(device, of, row, "waits, and nothing keeps it out", file);
+    if (waits > position && waits > file->swept[of][table_of(row)])
+        return bad_copy(device, of, row, "waits beyond its position", file);
+    if (file->digest[of][row] && file->version[of][row] >= waits)
+        return bad_copy(device, of, row, "waits though a newer one is there", file);
+    if (now.version <= position && waits != now.version)
+        return bad_copy(device, of, row, "waits, and is old", file);
+    return true;
+}
+
 static bool copy_is_sound(struct device *device, uint32_t of, uint32_t row,
                           const struct snapshot *file) {
     const struct history *history = &device->world->oracle->history;
@@ -253,7 +283,10 @@ static bool copy_is_sound(struct device *device, uint32_t of, uint32_t row,
     if (digest && !history_was(history, of, row, version, digest) &&
         !byzantine_said(device->world, of, row, version, digest))
         return bad_copy(device, of, row, "was never so", file);
-    if (now.version > position || byzantine_touched(device->world, of, table_of(row))) return true;
+    if (byzantine_touched(device->world, of, table_of(row))) return true;
+    uint64_t waits = version_waiting(history, of, row, file);
+    if (waits) return waiting_is_sound(device, of, row, waits, file);
+    if (now.version > position) return true;
     if (now.digest && !digest) return bad_copy(device, of, row, "is missing", file);
     if (!now.digest && digest) return bad_copy(device, of, row, "is there, though deleted", file);
     if (digest && version != now.version) return bad_copy(device, of, row, "is old", file);

@@ -174,6 +174,32 @@ static void draw_ambush(struct plan *plan, struct rng *rng) {
     if (plan->patience_ms && rng_chance(rng, 700)) plan->chunk_bytes = chunk_bytes;
 }
 
+/* Members fall away so long that what they lack is forgotten, again and again, and come back to a
+ * snapshot that takes a while, since it is sent row by row; everybody goes on writing the same rows
+ * meanwhile, for `run_us` at least. Two would not do: one that is alone forgets nothing. */
+static void draw_absences(struct plan *plan, struct rng *rng, uint64_t run_us) {
+    if (!rng_chance(rng, 300) || plan->calm || plan->device_count < 3) return;
+    plan->log_records = (uint32_t)rng_between(rng, 1, 6);
+    plan->chunk_bytes = (uint32_t)rng_between(rng, 1, 300);
+    plan->batch_rows = 1 + plan->chunk_bytes % 4;
+    plan->patience_ms = rng_between(rng, 2000, 5000);
+    plan->fault_length_us = rng_between(rng, plan->patience_ms, 2 * plan->patience_ms) * 1000;
+    plan->fault_mean_us[FAULT_PARTITION] = rng_between(rng, 4, 12) * SECOND_US;
+    plan->shared = (uint32_t)rng_between(rng, 300, 800);
+    plan->deletes = (uint32_t)rng_between(rng, 150, 400);
+    if (plan->run_us < run_us) plan->run_us = run_us;
+    for (uint32_t a = 0; a < plan->device_count; a++) {
+        plan->step_mean_us[a] = rng_between(rng, 100000, 600000);
+        for (uint32_t b = 0; b < plan->device_count; b++)
+            plan->route[a][b] = (struct net_route){.latency_us = rng_between(rng, 5000, 80000)};
+    }
+    if (!rng_chance(rng, 300)) return;
+    /* Or nobody is away, and disks are set back to before what all hold now, deletions as well. */
+    plan->patience_ms = 0;
+    plan->fault_length_us = rng_between(rng, 8, 16) * SECOND_US;
+    plan->fault_mean_us[FAULT_RESTORE] = rng_between(rng, 4, 10) * SECOND_US;
+}
+
 static void draw_faults(struct plan *plan, struct rng *rng) {
     plan->calm = rng_chance(rng, 50);
     for (uint32_t f = 0; f < FAULT_LATE; f++) {
@@ -273,8 +299,10 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_files(plan, &rng);
     draw_coarse(plan, &rng);
     draw_late_faults(plan, &rng);
+    draw_absences(plan, &rng, seconds ? 0 : 40 * SECOND_US);
     draw_liar(plan, &rng, 200);
     draw_ambush(plan, &rng);
+    plan->rules.picky = plan->mixed && seed % 2 == 0;
 }
 
 void plan_add_liar(struct plan *plan) {

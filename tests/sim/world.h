@@ -26,7 +26,7 @@
 #include "tests/sim/vault.h"
 
 #define DEVICES_MAX 5u
-#define QUERY_COUNT (TABLE_COUNT + 10)
+#define QUERY_COUNT (TABLE_COUNT + 11)
 #define PENDING_MAX 10u
 #define TURNED_MAX 20u
 #define FAILURE_TEXT 1024u
