@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/absence.h"
 #include "tests/sim/ambush.h"
 #include "tests/sim/audit.h"
 #include "tests/sim/author.h"
@@ -292,6 +293,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     world_open(world, plan, trace);
     if (world_begin(world)) world_run_until(world, world->begin_us + plan->run_us);
     if (!world->failed) world_heal(world);
+    if (!world->failed) absence_run(world);
     if (!world->failed) world_last_checks(world);
     if (trace) print_turns(world);
     memset(out, 0, sizeof *out);
