@@ -45,9 +45,11 @@ void chaos_open(struct chaos *chaos, unsigned devices, uint64_t seed, unsigned f
 
 static void device_dies(struct chaos *chaos, unsigned number) {
     struct chaos_device *device = &chaos->devices[number];
+    /* A promise that was given too early is still untrue right behind it. */
+    if (rng_chance(&device->rng, 600)) crew_await_word(&chaos->crew, number);
     crew_kill(&chaos->crew, number);
     device->due_ms = tell_now_ms() + death_ms(&device->rng);
-    if (!rng_chance(&device->rng, 300)) return;
+    if (!rng_chance(&device->rng, 700)) return;
     crew_inspect(&chaos->crew, number);
     chaos->inspections++;
 }

@@ -5,10 +5,10 @@
 #include "tests/chaos/tell.h"
 
 static const char *state_of(const struct sailor *sailor) {
-    return sailor->pid == 0   ? "dead"
+    return sailor->verified   ? "equal"
+           : sailor->pid == 0 ? "dead"
            : sailor->stopped  ? "stopped"
            : !sailor->ready   ? "opens"
-           : sailor->verified ? "equal"
            : sailor->quiet    ? "quiet"
                               : "writes";
 }

@@ -20,6 +20,7 @@
 extern char **environ;
 
 #define CREW_ARGUMENTS 64u
+#define CREW_WORD_MS 50
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
@@ -165,6 +166,17 @@ static void hear_all(struct crew *crew) {
         while (crew->sailors[i].pid > 0 && poll(&watched, 1, 0) > 0) {
             if (!hear(crew, i)) break; /* crew_hear() says so. */
         }
+    }
+}
+
+void crew_await_word(struct crew *crew, unsigned number) {
+    struct pollfd watched = {crew->sailors[number].from, POLLIN, 0};
+    int wait_ms = 0;
+    for (;;) {
+        const bool more = poll(&watched, 1, wait_ms) > 0;
+        if (more && !hear(crew, number)) return; /* crew_hear() says so. */
+        if (wait_ms > 0) return;
+        if (!more) wait_ms = CREW_WORD_MS;
     }
 }
 

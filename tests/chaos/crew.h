@@ -62,6 +62,8 @@ void crew_close(struct crew *crew);
 
 void crew_start(struct crew *crew, unsigned number);
 void crew_kill(struct crew *crew, unsigned number);
+/* Waits for its next word, a short while at most, so that what follows comes right behind it. */
+void crew_await_word(struct crew *crew, unsigned number);
 /* SIGSTOP and SIGCONT. */
 void crew_stop(struct crew *crew, unsigned number, bool stop);
 /* Hears all who are alive until `until_ms`, or until somebody has spoken. */

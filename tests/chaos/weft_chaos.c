@@ -140,6 +140,7 @@ int main(int count, char **arguments) {
         chaos_show(&chaos, "faults");
         show_ms = tell_now_ms() + CHAOS_SHOW_MS;
     }
+    if (terminal) printf("\033[J"); /* What is said from here on stands below no table. */
     chaos_end(&chaos);
     if (terminal) {
         chaos_show(&chaos, "all equal");
