@@ -274,6 +274,7 @@ static void draw_liar(struct plan *plan, struct rng *rng, uint32_t permille) {
     /* Once it is seen little more of the liar is taken, but by a snapshot: then rows do not follow
      * from the log any more. */
     plan->lies[FAULT_FORK] = plan->log_records ? 0 : plan->lies[FAULT_FORK] / 10;
+    if (plan->liar == NET_DEVICES) memset(plan->lies, 0, sizeof plan->lies);
 }
 
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices) {

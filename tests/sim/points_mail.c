@@ -170,6 +170,7 @@ static void on_records(struct device *device, const Weft__Records *records) {
     bool good = records->status == WEFT_OK, full = records->status == WEFT_DISK_FULL;
     reach_if(device, POINT_FULL_RECORDS, full);
     reach_if(device, POINT_RECORDS_LATE, !good && !full);
+    if (good && records->chunk) life_of(device)->taking = !records->chunk->finish;
     reach_if(device, POINT_CHUNK_UNITED, good && records->chunk && records->chunk->unite);
 }
 

@@ -48,6 +48,7 @@ static bool turn(struct shrink *shrink, struct plan *plan, const struct knob *kn
 static bool without_faults(struct shrink *shrink, struct plan *plan) {
     struct plan candidate = *plan;
     memset(candidate.fault_mean_us, 0, sizeof candidate.fault_mean_us);
+    candidate.liar = NET_DEVICES;
     return take(shrink, plan, candidate, NULL);
 }
 

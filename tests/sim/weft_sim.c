@@ -179,10 +179,12 @@ static int run_many(const struct options *options) {
     struct tally *tally = tally_open();
     char replay[OPTIONS_TEXT];
     replay_options(options, replay);
+    uint64_t jobs = options->jobs ? options->jobs : crew_jobs();
+    if (options->seeds > 0 && jobs > options->seeds) jobs = options->seeds;
     struct crew crew = {.seed = options->seed,
                         .seeds = options->seeds ? options->seeds : UINT64_MAX,
                         .seconds = options->minutes * 60,
-                        .jobs = options->jobs ? (uint32_t)options->jobs : crew_jobs(),
+                        .jobs = (uint32_t)jobs,
                         .first = options->first,
                         .display = {.line = !options->json && !options->quiet,
                                     .failures = !options->json,
@@ -243,6 +245,7 @@ static int shrink_one(const struct options *options) {
         .fails = still_fails, .smaller = tell_smaller, .context = &shrinking, .chances = CHANCES};
     struct plan drawn, plan;
     plan_draw(&drawn, options->seed, (uint32_t)options->seconds, (uint32_t)options->devices);
+    if (options->liar) plan_add_liar(&drawn);
     make_plan(options, options->seed, &plan);
     printf("seed %llu: ", (unsigned long long)options->seed);
     knobs_describe(&plan, stdout);
@@ -256,6 +259,7 @@ static int shrink_one(const struct options *options) {
            (unsigned long long)options->seed, shrinking.text, (unsigned long long)options->seed);
     if (options->seconds) printf(" --seconds %llu", (unsigned long long)options->seconds);
     if (options->devices) printf(" --devices %llu", (unsigned long long)options->devices);
+    if (options->liar) printf(" --liar");
     knobs_print_changes(&drawn, &plan, stdout);
     printf(" --trace\n");
     return 1;
