@@ -98,7 +98,9 @@ static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
     if (source->asked) source->withdraw = source->peer;
     source->asked = false;
     source->expected = STREAM_WITHDRAWN;
-    source->shunned = source->peer; /* What it gave was wrong. */
+    /* What it gave was wrong. Each is asked twice in turn: a row that is newer here than it ever
+     * was goes with the first sweep, and comes with the second (actors/log_digest.c). */
+    if (source->repairs++ % 2 == 0) source->shunned = source->peer;
     if (!repair->whole) bulk_narrow_begin(bulk, source);
     bulk->sources_due = bulk->notes_due = true;
 }

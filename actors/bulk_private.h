@@ -61,6 +61,7 @@ struct source {
     uint64_t retry_us;  /* not before */
     uint64_t since_us;  /* when the peer was asked, or last gave something */
     uint32_t patience;  /* so often was waited for longer in vain: doublings */
+    uint32_t repairs;   /* sweeps begun as rows were wrong */
     uint32_t shunned;   /* a peer that is asked only if nobody else can be; BULK_NOBODY */
 };
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/byzantine.h"
 #include "tests/sim/device.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/trace.h"
@@ -416,6 +417,9 @@ static bool answered(struct device *device, const struct step *step, enum weft_s
     enum weft_status wanted = model_apply(&after, step);
     if (step->shared_count > 0 && step->judged && wanted == WEFT_OK && status != WEFT_OK)
         return true;
+    if (step->shared_count > 0 && status == WEFT_CORRUPT && wanted == WEFT_OK &&
+        byzantine_forked(device->world, device->number))
+        return true; /* It has come to hear of its own fork. */
     author->model = after;
     if (wanted != status)
         return world_fail(device->world, "device %u: ticket %llu was answered %s (%s), not %s",

@@ -16,6 +16,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/device.h"
 #include "tests/sim/faults.h"
+#include "tests/sim/ledger.h"
 
 /* ---- what the others are held to ------------------------------------------------------------- */
 
@@ -73,6 +74,9 @@ void byzantine_close(struct byzantine *byzantine) {
 
 void byzantine_heal(struct world *world) {
     if (!world->byzantine || !world->plan.liar_leaves) return;
+    /* Half of its snapshot would stay with who began it, and perhaps nobody else has the rest. */
+    for (uint32_t d = 0; d < world->plan.device_count; d++)
+        if (ledger_taking(&world->device[d])) return;
     struct device *device = &world->device[world->plan.liar];
     if (device->engine) device_kill(device, DISK_KEEP_ALL, true, UINT64_MAX);
     device->up_us = UINT64_MAX;

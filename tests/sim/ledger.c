@@ -143,6 +143,10 @@ bool ledger_shows(const struct device *device, uint32_t row) {
     return stands[row] == STAND_SHOWN;
 }
 
+bool ledger_taking(const struct device *device) {
+    return device->world->ledger->file[device->number].taking;
+}
+
 /* Finds the pending step whose record was peeked at, not before `*from`. */
 static bool recognise(struct device *device, uint32_t *from) {
     struct author *author = &device->author;

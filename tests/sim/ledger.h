@@ -35,5 +35,7 @@ bool ledger_away(struct device *device, uint32_t of, bool *away);
 bool ledger_agrees(struct world *world, bool *equal, char *why);
 /* Whether the device's file shows the row, as far as it has been read. */
 bool ledger_shows(const struct device *device, uint32_t row);
+/* Whether the device was taking a snapshot when its file was read last. */
+bool ledger_taking(const struct device *device);
 
 #endif

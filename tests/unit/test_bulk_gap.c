@@ -282,13 +282,14 @@ static void who_alone_holds_more_is_asked_again_after_growing_pauses(void **stat
     assert_int_equal(stage->heard[0].requests, 0);
 }
 
-static void a_repair_takes_from_another_than_who_gave_what_was_wrong(void **state) {
+static void repairs_take_from_each_who_may_have_what_is_right_twice_in_turn(void **state) {
     struct solo_bulk *stage = two_sources(state);
     solo_bulk_holds(stage, 1, THEM, 50);
     deliver(stage, 0, 50, 5);
     solo_bulk_expect(stage, 0, 50, 5);
-    for (uint32_t i = 0; i < 4; i++) {
-        const uint32_t from = (i + 1) % 2;
+    static const uint32_t sources[] = {1, 1, 0, 0, 1, 1};
+    for (uint32_t i = 0; i < 6; i++) {
+        const uint32_t from = sources[i];
         solo_bulk_clear(stage, from);
         solo_bulk_repair(stage, THEM, true);
         assert_int_equal(stage->heard[from].requests, 1);
@@ -318,7 +319,7 @@ int main(void) {
         GAP_TEST(an_ordinary_batch_that_overlaps_a_sweep_is_not_cut_either),
         GAP_TEST(who_holds_more_and_gives_nothing_is_turned_away_from),
         GAP_TEST(who_alone_holds_more_is_asked_again_after_growing_pauses),
-        GAP_TEST(a_repair_takes_from_another_than_who_gave_what_was_wrong),
+        GAP_TEST(repairs_take_from_each_who_may_have_what_is_right_twice_in_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
