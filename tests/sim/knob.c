@@ -50,6 +50,7 @@ static const struct knob fixed[] = {
     ONE("far_clocks", far_clocks, 1, true, 0, "clocks are set further ahead than is believed"),
     ONE("log_records", log_records, 1, true, 0, "records that stay; 0: all"),
     ONE("patience_ms", patience_ms, 1, true, 0, "after which the silent are away; 0: never"),
+    ONE("picky", rules.picky, 1, true, 0, "the older version takes not all rows of others"),
     ONE("unique", rules.unique, 1, true, 0, "a UNIQUE constraint on a shared table"),
     ONE("checked", rules.checked, 1, true, 0, "a CHECK constraint on a shared table"),
     ONE("batch_rows", batch_rows, 1, true, 0, "most rows in a batch; 0: as built"),
@@ -184,6 +185,7 @@ void knobs_mend(struct plan *plan) {
     /* Stamps that are not believed must be looked for where clocks are far off. */
     if (plan->fault_mean_us[FAULT_EPOCH] || plan->fault_mean_us[FAULT_FUTURE])
         plan->far_clocks = true;
+    plan->rules.picky = plan->rules.picky && plan->mixed;
     if (plan->ops_max == 0) plan->ops_max = 1;
     if (plan->turn_us == 0) plan->turn_us = 1;
     if (plan->wall_step_ms == 0) plan->wall_step_ms = 1;

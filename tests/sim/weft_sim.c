@@ -6,6 +6,7 @@
  * Deliberately not here: anything about worlds; how many are run at once (crew.c), and what came of
  * them (tally.c). */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -220,9 +221,18 @@ struct shrinking {
     bool tells;
 };
 
+/* Ctrl-C: what there is by then is printed. */
+static volatile sig_atomic_t interrupted;
+
+static void interrupt(int signal) {
+    (void)signal;
+    interrupted = 1;
+}
+
 static bool still_fails(void *context, const struct plan *plan, uint64_t *virtual_us) {
     struct shrinking *shrinking = context;
     struct trial trial;
+    if (interrupted) return false;
     trial_run(plan, TRIAL_SECONDS, &trial);
     *virtual_us = trial.virtual_us;
     if (!trial.failed) return false;
@@ -241,12 +251,14 @@ static void tell_smaller(void *context, const struct plan *plan, uint32_t runs) 
 
 static int shrink_one(const struct options *options) {
     struct shrinking shrinking = {.tells = !options->quiet};
+    const struct sigaction on_interrupt = {.sa_handler = interrupt};
     struct shrink shrink = {
         .fails = still_fails, .smaller = tell_smaller, .context = &shrinking, .chances = CHANCES};
     struct plan drawn, plan;
     plan_draw(&drawn, options->seed, (uint32_t)options->seconds, (uint32_t)options->devices);
     if (options->liar) plan_add_liar(&drawn);
     make_plan(options, options->seed, &plan);
+    CHECK(sigaction(SIGINT, &on_interrupt, NULL) == 0);
     printf("seed %llu: ", (unsigned long long)options->seed);
     knobs_describe(&plan, stdout);
     if (!shrink_plan(&shrink, &plan)) {
