@@ -233,10 +233,28 @@ static void tell_stopped(struct listener *listener, struct outbox *out) {
     outbox_send(out, ACTOR_HOST, &mail);
 }
 
+/* A dial to a device may rest for long while another session with it stands: that one has ended,
+ * and who opened it may not find back. One is woken: if there are more, they lead to the same
+ * device. */
+static void wake_dial(struct listener *listener, const struct id *device, struct outbox *out) {
+    for (uint32_t i = 0; i < listener->settings->peers; i++) {
+        const struct slot *slot = &listener->slots[i];
+        if (slot->stands && id_equal(&slot->device, device)) return;
+    }
+    for (uint32_t i = 0; i < listener->settings->peers; i++) {
+        const struct slot *slot = &listener->slots[i];
+        if (!slot->dials || slot->aim != AIM_DEVICE || !id_equal(&slot->target, device)) continue;
+        listener_aim(listener, i, true, out);
+        return;
+    }
+}
+
 static void on_vacated(struct listener *listener, const Weft__Vacated *vacated,
                        struct outbox *out) {
     CHECK(vacated->peer < listener->settings->peers);
     struct slot *slot = &listener->slots[vacated->peer];
+    const bool stood = slot->stands, dials = slot->dials;
+    const struct id device = slot->device;
     slot->stands = false;
     mail_drop(&slot->held_mail);
     slot->held = NULL;
@@ -244,6 +262,7 @@ static void on_vacated(struct listener *listener, const Weft__Vacated *vacated,
     if (slot->dials && listener->stopping == 0) {
         listener_aim(listener, vacated->peer, false, out);
     }
+    if (stood && !dials && listener->stopping == 0) wake_dial(listener, &device, out);
     if (listener->stopping > 1 && vacated->slot_free) {
         listener->stopping--;
         tell_stopped(listener, out);

@@ -499,8 +499,7 @@ int node_run(const struct node_orders *orders) {
     node_open(node);
     report_kind(LEDGER_READY, 0);
     int said;
-    while ((said = listen_to_director((int)orders->pause_ms)) == -1 || said == 'd') {
-        if (said == 'd') dial_all(node);
+    while ((said = listen_to_director((int)orders->pause_ms)) == -1) {
         write_some(node);
         follow_some(node);
         hear_events(node);

@@ -1,8 +1,7 @@
 /* A node: a process that opens a library, listens and dials, and does nothing but write and report
  * what it was promised, until it is killed or told to stop. weft_node.c is its program.
  *
- *      standard input     'd': dial all again, as a host does that hears of another network
- *                         'q': write no more; LEDGER_QUIET when all is on every device
+ *      standard input     'q': write no more; LEDGER_QUIET when all is on every device
  *                         'v': read everything; LEDGER_VERIFIED when all devices hold the same
  *                         end of it: close
  *      standard output    struct ledger_record, one after the other */

@@ -54,8 +54,34 @@ static void all_members_are_tried_with_the_newest_key_before_one_is_with_an_olde
     assert_int_equal(dials_until(stage, SOLO_HIGHEST, 1), 3);
 }
 
+/* Its own dial rests for long, as the other side has dialled too: if that one has lost the way,
+ * nobody else dials. */
+static void the_end_of_a_session_that_the_other_opened_wakes_a_dial_that_rests(void **state) {
+    struct solo_listener *stage = *state;
+    solo_listener_roster(stage, SOLO_ALL);
+    solo_listener_connect(stage, HERE, SOLO_HIGHER);
+    assert_true(solo_listener_dial(stage, 0).now);
+    (void)solo_listener_member(stage, SOLO_HIGHER, "10.0.0.1");
+    solo_listener_claim(stage, 1, SOLO_HIGHER, false);
+    assert_int_equal(solo_listener_ruling(stage, 1), 's');
+    solo_listener_vacate(stage, 0, false);
+    assert_false(solo_listener_dial(stage, 0).now);
+    solo_listener_vacate(stage, 1, true);
+    const struct solo_dial dial = solo_listener_dial(stage, 0);
+    assert_true(dial.some && dial.now);
+    assert_int_equal(dial.device, SOLO_HIGHER);
+    /* One that was dialled from here is dialled again by itself, after a pause. */
+    solo_listener_claim(stage, 0, SOLO_HIGHER, true);
+    assert_int_equal(solo_listener_ruling(stage, 0), 's');
+    solo_listener_vacate(stage, 0, false);
+    const struct solo_dial again = solo_listener_dial(stage, 0);
+    assert_true(again.some && !again.now);
+    assert_false(solo_listener_dial(stage, 0).some);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        listener_test(the_end_of_a_session_that_the_other_opened_wakes_a_dial_that_rests),
         listener_test(every_member_is_tried_with_every_key),
         listener_test(all_members_are_tried_with_the_newest_key_before_one_is_with_an_older),
     };

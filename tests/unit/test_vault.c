@@ -444,8 +444,8 @@ static bool stamp_elsewhere(struct scene *scene, const char *machine, uint8_t ou
     if (child == 0) {
         uint8_t found[32];
         const bool placed = unshare(CLONE_NEWNS) == 0 &&
-                            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-                            mount(machine, "/etc/machine-id", NULL, MS_BIND, NULL) == 0;
+                            mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0 &&
+                            mount(machine, "/etc/machine-id", "none", MS_BIND, NULL) == 0;
         if (!placed) _exit(1);
         if (stamp(scene, found) != WEFT_OK) _exit(2);
         _exit(write(ends[1], found, sizeof found) == sizeof found ? 0 : 3);
