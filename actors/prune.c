@@ -32,9 +32,13 @@ static enum weft_status prune_start(void *self, const struct actor_seed *seed,
     return WEFT_OK;
 }
 
+static bool same_id(const ProtobufCBinaryData *a, const ProtobufCBinaryData *b) {
+    CHECK(a->len == WEFT_ID_SIZE && b->len == WEFT_ID_SIZE);
+    return memcmp(a->data, b->data, WEFT_ID_SIZE) == 0;
+}
+
 static bool same_stream(const Weft__Place *a, const Weft__Place *b) {
-    return a->model == b->model && a->owner.len == b->owner.len &&
-           memcmp(a->owner.data, b->owner.data, a->owner.len) == 0;
+    return a->model == b->model && same_id(&a->owner, &b->owner);
 }
 
 /* The position that every member has reached in the stream of `oldest`; UINT64_MAX without members.
@@ -44,10 +48,7 @@ static uint64_t held_by_all(const Weft__Surveyed *surveyed, const Weft__Place *o
     for (size_t m = 0; m < surveyed->n_members; m++) {
         const Weft__SurveyedMember *member = surveyed->members[m];
         uint64_t held = 0;
-        if (member->device.len == oldest->owner.len &&
-            memcmp(member->device.data, oldest->owner.data, oldest->owner.len) == 0) {
-            continue;
-        }
+        if (same_id(&member->device, &oldest->owner)) continue;
         for (size_t a = 0; a < member->n_acks; a++) {
             if (same_stream(member->acks[a], oldest)) held = member->acks[a]->position;
         }
@@ -134,29 +135,22 @@ static void call_away(const Weft__Surveyed *surveyed, struct outbox *out) {
 static void prune_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct prune *prune = self;
     const Weft__Mail *body = &(*in)->body;
-    switch (body->body_case) {
-    case WEFT__MAIL__BODY_TICK:
-        if (prune->state == PRUNE_RESTING && now.mono_us >= prune->next_us) {
-            struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEY, NULL);
-            prune->state = PRUNE_SURVEYING;
-            outbox_send(out, ACTOR_CLOCK, &mail);
-        }
-        break;
-    case WEFT__MAIL__BODY_SURVEYED:
+    if (body->body_case == WEFT__MAIL__BODY_TICK) {
+        CHECK(prune->state == PRUNE_RESTING && now.mono_us >= prune->next_us);
+        struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SURVEY, NULL);
+        prune->state = PRUNE_SURVEYING;
+        outbox_send(out, ACTOR_CLOCK, &mail);
+    } else if (body->body_case == WEFT__MAIL__BODY_SURVEYED) {
         CHECK(prune->state == PRUNE_SURVEYING);
         prune->surveyed = *in;
         *in = NULL;
         prune->at = 0;
         call_away(prune->surveyed->body.surveyed, out);
         prune_next(prune, now, out);
-        break;
-    case WEFT__MAIL__BODY_FORGOTTEN:
-        CHECK(prune->state == PRUNE_FORGETTING);
+    } else {
+        CHECK(body->body_case == WEFT__MAIL__BODY_FORGOTTEN && prune->state == PRUNE_FORGETTING);
         if (!body->forgotten->more) prune->at++;
         prune_next(prune, now, out);
-        break;
-    default:
-        break;
     }
 }
 

@@ -509,9 +509,8 @@ static enum weft_status drafts_read(struct compiler *compiler) {
         if (status == WEFT_OK && row) status = draft_begin(compiler, query);
     }
     sqlite3_finalize(query);
-    for (uint32_t i = 0; i < compiler->count && status == WEFT_OK; i++) {
+    for (uint32_t i = 0; i < compiler->count && status == WEFT_OK; i++)
         status = draft_columns(compiler, &compiler->drafts[i]);
-    }
     for (uint32_t i = 0; i < compiler->count && status == WEFT_OK; i++) {
         struct draft *draft = &compiler->drafts[i];
         if (draft->model.kind == MODEL_OWNED) status = draft_owner(compiler, draft);
@@ -526,11 +525,10 @@ static enum weft_status drafts_number(struct compiler *compiler, uint32_t *highe
         compiler->db, &insert, "_weft_model", compiler->why,
         "INSERT INTO _weft_model(id, name) SELECT ifnull(max(id), 0) + 1, ?1 FROM _weft_model "
         "WHERE true ON CONFLICT(name) DO NOTHING");
-    if (status == WEFT_OK) {
+    if (status == WEFT_OK)
         status = statement_prepare(compiler->db, &query, "_weft_model", compiler->why,
                                    "SELECT max(id), max(CASE WHEN name = ?1 THEN id END) "
                                    "FROM _weft_model");
-    }
     *highest = 0;
     for (uint32_t i = 0; i < compiler->count && status == WEFT_OK; i++) {
         struct model *model = &compiler->order[i]->model;
@@ -541,10 +539,15 @@ static enum weft_status drafts_number(struct compiler *compiler, uint32_t *highe
         if (status == WEFT_OK) status = ask_step(compiler, model->name, query, &row);
         if (status != WEFT_OK) break;
         CHECK(row);
-        *highest = (uint32_t)sqlite3_column_int(query, 0);
-        model->id = (uint32_t)sqlite3_column_int(query, 1);
+        const int most = sqlite3_column_int(query, 0), id = sqlite3_column_int(query, 1);
         sqlite3_reset(query);
-        if (*highest > LIMIT_MODELS) {
+        *highest = (uint32_t)most;
+        model->id = (uint32_t)id;
+        if (id < 1) {
+            status = status_fail(compiler->why, WEFT_CORRUPT, 0,
+                                 "table \"%s\": _weft_model numbers it %d; restore the file",
+                                 model->name, id);
+        } else if (most > (int)LIMIT_MODELS) {
             status =
                 status_fail(compiler->why, WEFT_LIMIT, 0,
                             "table \"%s\": this library has had %u synced tables, which is all "

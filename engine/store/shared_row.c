@@ -86,9 +86,15 @@ static enum weft_status recall(struct writer *writer, struct shared_work *work,
         status = statement_step(origins, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) break;
         struct record_origin origin = {.incarnation = (uint64_t)sqlite3_column_int64(origins, 2)};
-        if (shared_column(origins, 1, origin.device.bytes, sizeof origin.device.bytes)) {
-            status = origin_keep(work, &origin, (uint32_t)sqlite3_column_int64(origins, 0), why);
-        }
+        const int64_t number = sqlite3_column_int64(origins, 0);
+        if (!shared_column(origins, 1, origin.device.bytes, sizeof origin.device.bytes)) continue;
+        if (number >= 1 && number <= UINT32_MAX)
+            status = origin_keep(work, &origin, (uint32_t)number, why);
+        else
+            status = status_fail(why, WEFT_CORRUPT, 0,
+                                 "%s: an origin has the number %lld, which cannot be; restore the "
+                                 "file from a copy",
+                                 writer->path, (long long)number);
         if (status != WEFT_OK) sqlite3_reset(origins);
     }
     work->recalled = status == WEFT_OK;

@@ -395,6 +395,13 @@ static enum weft_status keep_place(struct packed *place, const void *bytes, size
     return status == WEFT_OK ? WEFT_OK : status_fail(why, status, 0, "no memory for a key");
 }
 
+static enum weft_status fail_corrupt(const struct writer *writer, struct weft_error *why) {
+    return status_fail(
+        why, WEFT_CORRUPT, 0,
+        "%s: a row in the shadow has no table or no key; restore the file from a copy",
+        writer->path);
+}
+
 /* One pass over the shadow; `*placed`: a row has come into its table. */
 static enum weft_status settle_pass(struct writer *writer, const struct model *only, bool *placed,
                                     struct shared_row_tally *tally, struct weft_error *why) {
@@ -416,6 +423,11 @@ static enum weft_status settle_pass(struct writer *writer, const struct model *o
         status = statement_step(next, &found, "reading", writer->path, why);
         if (status != WEFT_OK || !found) break;
         struct weft_value name = statement_value(next, 0), at = statement_value(next, 1);
+        if (name.type != WEFT_TEXT || at.type != WEFT_BLOB) {
+            status = fail_corrupt(writer, why);
+            sqlite3_reset(next);
+            break;
+        }
         status = keep_place(&table, name.as.bytes, name.size, why);
         if (status == WEFT_OK) status = keep_place(&key, at.as.bytes, at.size, why);
         sqlite3_reset(next);

@@ -386,6 +386,9 @@ static enum weft_status take(struct snapshot_walk *walk, struct snapshot_found *
     const struct weft_value name = statement_value(walk->rows, 0);
     const struct weft_value key = statement_value(walk->rows, 1);
     found->table = bytes_of(&name);
+    /* Else the walk, which goes on behind them, would come here again. */
+    if (name.type != WEFT_TEXT || key.type != WEFT_BLOB)
+        return fail_corrupt(walk, found->table, why);
     found->model = shared_model(walk, found->table);
     if (packed_copy(&walk->key, bytes_of(&key)) != WEFT_OK) return no_memory(walk, why);
     return take_shadow(walk, walk->rows, 2, bytes_of(&key), found, why);

@@ -24,8 +24,15 @@ static enum weft_status device_ask(struct writer *writer, enum writer_fixed fixe
     if (fixed == FIXED_DEVICE_ADD) sqlite3_bind_int64(statement, 2, LIMIT_MEMBERS);
     status = statement_step(statement, &row, "reading", writer->path, why);
     if (status != WEFT_OK || !row) return status;
-    *number = (uint32_t)sqlite3_column_int64(statement, 0);
-    CHECK(*number > 0);
+    const int64_t stored = sqlite3_column_int64(statement, 0);
+    if (stored < 1 || stored > UINT32_MAX) {
+        sqlite3_reset(statement);
+        return status_fail(why, WEFT_CORRUPT, 0,
+                           "%s: a device has the number %lld, which cannot be; restore the file "
+                           "from a copy",
+                           writer->path, (long long)stored);
+    }
+    *number = (uint32_t)stored;
     return statement_run(statement, "reading", writer->path, why);
 }
 

@@ -65,9 +65,24 @@ struct place {
     uint64_t version;
 };
 
+static enum weft_status fail_corrupt(const struct writer *writer, struct weft_error *why) {
+    return status_fail(why, WEFT_CORRUPT, 0,
+                       "%s: rows that could not be shown are not kept as they should be; restore "
+                       "the file from a copy",
+                       writer->path);
+}
+
+/* Whether a walk has moved on: what is no number would lead it in a circle. */
+static bool is_behind(const struct place *place, const struct place *last) {
+    if (place->owner != last->owner) return place->owner > last->owner;
+    if (place->model != last->model) return place->model > last->model;
+    return (int64_t)place->version > (int64_t)last->version;
+}
+
 /* Moves to the next parked row and takes a copy of it. */
 static enum weft_status parked_next(struct writer *writer, struct place *place, bool *found,
                                     struct weft_error *why) {
+    const struct place last = *place;
     sqlite3_stmt *next = NULL;
     enum weft_status status = writer_fixed(writer, FIXED_PARKED_NEXT, &next, why);
     if (status != WEFT_OK) return status;
@@ -79,6 +94,10 @@ static enum weft_status parked_next(struct writer *writer, struct place *place, 
     place->owner = (uint32_t)sqlite3_column_int64(next, 0);
     place->model = (uint32_t)sqlite3_column_int64(next, 1);
     place->version = (uint64_t)sqlite3_column_int64(next, 2);
+    if (!is_behind(place, &last) || place->owner == 0 || (int64_t)place->version <= 0) {
+        sqlite3_reset(next);
+        return fail_corrupt(writer, why);
+    }
     struct weft_value row = statement_value(next, 3);
     bool blob = row.type == WEFT_BLOB;
     status =

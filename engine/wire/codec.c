@@ -284,8 +284,7 @@ static enum weft_status unpacker_begin(struct unpacker *unpacker, uint32_t colum
     struct arena *arena = unpacker->arena;
     const size_t count = unpacker->count, row = sizeof(uint64_t) + 1;
     const size_t fixed = count * row * (1 + (size_t)column_count);
-    if (fixed > unpacker->budget)
-        return cursor_fail(&unpacker->cursor, WEFT_LIMIT, "the rows unfold to more than 16 MiB");
+    CHECK(fixed <= unpacker->budget); /* By LIMIT_ROWS and LIMIT_COLUMNS. */
     unpacker->budget -= fixed;
     Weft__Rows *rows = arena_take(arena, sizeof *rows);
     Weft__Column *columns = arena_take(arena, column_count * sizeof *columns);

@@ -48,7 +48,7 @@ function read_source(path,    line, number, depth, at, rest, c) {
   file_branches++
   if (field[4] != "-" && field[4] + 0 > 0) taken++
   else if (missing != "") {
-    side = field[3] == 0 ? "true" : "false"
+    side = field[3] % 2 == 0 ? "true" : "false"
     note[field[1]] = note[field[1]] " " (field[2] + 1) ":" side
   }
   if (missing == "") print

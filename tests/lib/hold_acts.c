@@ -12,6 +12,7 @@
 
 #include "engine/store/quarantine.h"
 #include "engine/store/shared_row.h"
+#include "engine/wire/snapshot.h"
 #include "tests/lib/hold.h"
 
 #define ALL INT64_MAX
@@ -376,6 +377,11 @@ static enum weft_status act_horizon(struct hold *hold) {
     return settle(hold, status);
 }
 
+static void see_greatest(void *context, const struct shared_head *head) {
+    uint64_t *seen = context;
+    if (head->seq > *seen) *seen = head->seq;
+}
+
 /* A snapshot's end: Bob's head stands behind what was here. */
 static void prepare_raise(struct hold *hold) {
     hold_signs(hold, 0, HOLD_BOB, 5, "tag ~@41 name=bob");
@@ -386,7 +392,11 @@ static enum weft_status act_raise(struct hold *hold) {
     struct weft_error *why = &library->why;
     uint8_t proof[RECORD_PROOF];
     record_prove(&hold->records[0], proof);
-    enum weft_status status = writer_begin(library->writer, why);
+    /* Whoever raises a head knows that the record lies beyond it. */
+    uint64_t seen = 0, place = 0;
+    enum weft_status status = shared_reader_heads(hold->shared, &seen, see_greatest, &place, why);
+    if (status != WEFT_OK || seen >= hold->records[0].seq) return status;
+    status = writer_begin(library->writer, why);
     if (status != WEFT_OK) return status;
     DO(horizon_release(library->writer, &hold->records[0], why));
     DO(horizon_raise(library->writer, &hold->records[0], (struct bytes){proof, sizeof proof}, why));
@@ -416,9 +426,11 @@ static enum weft_status read_stream(struct hold *hold, const struct stream *stre
     uint64_t sum = 0;
     const struct reader_visit visit = {&sum, see_hash};
     enum weft_status status = WEFT_OK;
-    for (uint64_t after = 0; status == WEFT_OK && batch.more; after = batch.rows->upto)
+    for (uint64_t after = 0; status == WEFT_OK && batch.more;) {
         status =
             reader_after(library->reader, stream, after, true, 3, 1000, &hold->given, &batch, why);
+        if (status == WEFT_OK) after = batch.rows->upto;
+    }
     DO(reader_between(library->reader, stream, 1, 5000, false, 3, 1000, &hold->given, &batch, why));
     DO(reader_hashes(library->reader, stream, 0, 5, 100, &visit, &place, why));
     return status;
@@ -498,8 +510,11 @@ static enum weft_status act_take(struct hold *hold) {
     }
     while (status == WEFT_OK && more)
         status = snapshot_forget(library->writer, 2, &more, why);
-    for (uint32_t b = 0; b < hold->chunk.body_count; b++)
+    for (uint32_t b = 0; b < hold->chunk.body_count; b++) {
+        uint64_t newest = 0;
+        if (!snapshot_sound(hold->chunk.bodies[b], &newest)) continue; /* As whoever takes it. */
         DO(snapshot_merge(library->writer, taker, hold->chunk.bodies[b], &tally, why));
+    }
     for (more = true; status == WEFT_OK && more;)
         status = snapshot_sweep(library->writer, taker, 3, &more, &tally, why);
     snapshot_taker_free(taker);

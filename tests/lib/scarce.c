@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/arena.h"
+
 #define PLACES 4096u
 
 static struct {
@@ -84,7 +86,7 @@ static bool counts(const void *from, const char *sql) {
     while (scarce.seen[at].times > 0 && scarce.seen[at].place != place)
         at = (at + 1) % PLACES;
     scarce.seen[at].place = place;
-    return ++scarce.seen[at].times <= (scarce.kind == SCARCE_HEAP ? 12 : 1);
+    return ++scarce.seen[at].times <= (scarce.kind == SCARCE_SQLITE ? 1 : 12);
 }
 
 static void enter(const void *from, const char *sql) {
@@ -204,8 +206,8 @@ void __wrap_sqlite3_str_appendf(sqlite3_str *text, const char *format, ...) {
 
 /* ---- weft's own allocations ------------------------------------------------------------------ */
 
-static bool refuses(const void *from) {
-    if (!scarce.armed || scarce.kind != SCARCE_HEAP || scarce.within > 0) return false;
+static bool refuses(enum scarce_kind kind, const void *from) {
+    if (!scarce.armed || scarce.kind != kind || scarce.within > 0) return false;
     if (!counts(from, NULL) || ++scarce.call < scarce.chosen) return false;
     scarce.armed = false;
     scarce.struck = scarce.call;
@@ -224,21 +226,47 @@ char *__real_strdup(const char *text);
 char *__wrap_strdup(const char *text);
 
 void *__wrap_malloc(size_t size) {
-    return refuses(__builtin_return_address(0)) ? NULL : __real_malloc(size);
+    return refuses(SCARCE_HEAP, __builtin_return_address(0)) ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t count, size_t size) {
-    return refuses(__builtin_return_address(0)) ? NULL : __real_calloc(count, size);
+    return refuses(SCARCE_HEAP, __builtin_return_address(0)) ? NULL : __real_calloc(count, size);
 }
 
 void *__wrap_realloc(void *old, size_t size) {
-    return refuses(__builtin_return_address(0)) ? NULL : __real_realloc(old, size);
+    return refuses(SCARCE_HEAP, __builtin_return_address(0)) ? NULL : __real_realloc(old, size);
 }
 
 void *__wrap_aligned_alloc(size_t alignment, size_t size) {
-    return refuses(__builtin_return_address(0)) ? NULL : __real_aligned_alloc(alignment, size);
+    return refuses(SCARCE_HEAP, __builtin_return_address(0))
+               ? NULL
+               : __real_aligned_alloc(alignment, size);
 }
 
 char *__wrap_strdup(const char *text) {
-    return refuses(__builtin_return_address(0)) ? NULL : __real_strdup(text);
+    return refuses(SCARCE_HEAP, __builtin_return_address(0)) ? NULL : __real_strdup(text);
+}
+
+/* ---- arenas ---------------------------------------------------------------------------------- */
+
+void *__real_arena_take(struct arena *arena, size_t size);
+void *__wrap_arena_take(struct arena *arena, size_t size);
+void *__real_arena_zero(struct arena *arena, size_t size);
+void *__wrap_arena_zero(struct arena *arena, size_t size);
+void *__real_arena_grow(struct arena *arena, void *block, size_t old_size, size_t new_size);
+void *__wrap_arena_grow(struct arena *arena, void *block, size_t old_size, size_t new_size);
+
+void *__wrap_arena_take(struct arena *arena, size_t size) {
+    if (refuses(SCARCE_ARENA, __builtin_return_address(0))) return NULL;
+    return __real_arena_take(arena, size);
+}
+
+void *__wrap_arena_zero(struct arena *arena, size_t size) {
+    if (refuses(SCARCE_ARENA, __builtin_return_address(0))) return NULL;
+    return __real_arena_zero(arena, size);
+}
+
+void *__wrap_arena_grow(struct arena *arena, void *block, size_t old_size, size_t new_size) {
+    if (refuses(SCARCE_ARENA, __builtin_return_address(0))) return NULL;
+    return __real_arena_grow(arena, block, old_size, new_size);
 }

@@ -19,7 +19,8 @@
 
 enum scarce_kind {
     SCARCE_SQLITE, /* a call of SQLite */
-    SCARCE_HEAP    /* an allocation of weft's, but not SQLite's */
+    SCARCE_HEAP,   /* an allocation of weft's, but not SQLite's */
+    SCARCE_ARENA   /* a block of an arena, taken or grown */
 };
 
 /* From the `call`th call on (1: the next), until one has failed. */

@@ -67,6 +67,17 @@ static void codec_refuses_every_truncation_and_extension(void **state) {
     }
 }
 
+static void codec_refuses_a_batch_larger_than_a_message(void **state) {
+    (void)state;
+    struct drawn_bench bench;
+    drawn_begin(&bench, 1);
+    const size_t size = LIMIT_MESSAGE_RAW + 1;
+    uint8_t *bytes = arena_zero(&bench.arena, size);
+    assert_int_equal(judge(&bench, bytes, size, DRAWN_AFTER + 1, 1), WEFT_LIMIT);
+    assert_int_equal(judge(&bench, bytes, size - 1, DRAWN_AFTER + 1, 1), WEFT_PROTOCOL);
+    drawn_end(&bench);
+}
+
 static void codec_survives_every_change_of_one_byte(void **state) {
     (void)state;
     uint32_t refused = 0;
@@ -220,6 +231,7 @@ static void codec_says_when_memory_ends(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(codec_refuses_every_truncation_and_extension),
+        cmocka_unit_test(codec_refuses_a_batch_larger_than_a_message),
         cmocka_unit_test(codec_survives_every_change_of_one_byte),
         cmocka_unit_test(codec_survives_chance),
         cmocka_unit_test(codec_refuses_versions_outside_of_the_interval),

@@ -357,10 +357,20 @@ static void every_sequence_of_four_ops_gives_what_their_set_says(void **state) {
     }
 }
 
+/* The stamp of what never was has no origin that matters. */
+static void stamps_of_nothing_are_equal(void **state) {
+    (void)state;
+    const struct stamp one = {0, 1}, two = {0, 2}, some = {1, 1};
+    assert_int_equal(stamp_compare(&one, &two, &order), 0);
+    assert_true(stamp_compare(&one, &some, &order) < 0);
+    assert_true(stamp_compare(&some, &two, &order) > 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_order_repetition_and_partition_of_a_history_gives_the_same_rows),
         cmocka_unit_test(every_sequence_of_four_ops_gives_what_their_set_says),
+        cmocka_unit_test(stamps_of_nothing_are_equal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

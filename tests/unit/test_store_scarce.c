@@ -151,11 +151,16 @@ static void an_allocation_that_fails_fails_the_act(void **state) {
     sweep_acts(*state, SCARCE_HEAP, 0, 1);
 }
 
+static void a_block_of_an_arena_that_fails_fails_the_act(void **state) {
+    sweep_acts(*state, SCARCE_ARENA, 0, 1);
+}
+
 static void opening_fails_and_is_done_again(void **state) {
     struct trial trial = {.hold = *state, .schema = hold_schema};
     disk_back_up(trial.hold->disk);
     sweep(&trial, SCARCE_SQLITE, 2);
     sweep(&trial, SCARCE_HEAP, 1);
+    sweep(&trial, SCARCE_ARENA, 1);
 }
 
 static void a_newer_version_takes_the_file_or_fails(void **state) {
@@ -163,6 +168,7 @@ static void a_newer_version_takes_the_file_or_fails(void **state) {
     disk_back_up(trial.hold->disk);
     sweep(&trial, SCARCE_SQLITE, 3);
     sweep(&trial, SCARCE_HEAP, 1);
+    sweep(&trial, SCARCE_ARENA, 1);
 }
 
 static void founding_fails_and_is_done_again(void **state) {
@@ -172,6 +178,7 @@ static void founding_fails_and_is_done_again(void **state) {
     hold->disk = empty_disk();
     sweep(&trial, SCARCE_SQLITE, 3);
     sweep(&trial, SCARCE_HEAP, 1);
+    sweep(&trial, SCARCE_ARENA, 1);
     disk_close(hold->disk);
     hold->disk = full;
 }
@@ -183,6 +190,7 @@ int main(void) {
         SCARCE_TEST(a_call_of_sqlite_that_fails_fails_the_act_2),
         SCARCE_TEST(a_call_of_sqlite_that_fails_fails_the_act_3),
         SCARCE_TEST(an_allocation_that_fails_fails_the_act),
+        SCARCE_TEST(a_block_of_an_arena_that_fails_fails_the_act),
         SCARCE_TEST(opening_fails_and_is_done_again),
         SCARCE_TEST(a_newer_version_takes_the_file_or_fails),
         SCARCE_TEST(founding_fails_and_is_done_again),

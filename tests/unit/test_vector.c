@@ -263,6 +263,23 @@ static void vector_min_counts_a_missing_entry_as_zero(void **state) {
     vector_free(&b);
 }
 
+static void vector_min_is_the_least_wherever_it_stands(void **state) {
+    (void)state;
+    struct vector vectors[3];
+    const struct vector *of[3];
+    const struct stream stream = stream_at(1);
+    for (uint32_t turn = 0; turn < 3; turn++) {
+        for (uint32_t i = 0; i < 3; i++) {
+            vector_init(&vectors[i]);
+            assert_int_equal(vector_set(&vectors[i], &stream, 5 + (i + turn) % 3), WEFT_OK);
+            of[i] = &vectors[i];
+        }
+        assert_int_equal(vector_min(of, 3, &stream), 5);
+        for (uint32_t i = 0; i < 3; i++)
+            vector_free(&vectors[i]);
+    }
+}
+
 static void vector_is_full_at_the_limit_and_stays_as_it_was(void **state) {
     (void)state;
     struct vector vector;
@@ -306,6 +323,7 @@ int main(void) {
         cmocka_unit_test(vector_compare_agrees_with_comparing_each_position),
         cmocka_unit_test(vector_compare_takes_zero_and_absence_for_the_same),
         cmocka_unit_test(vector_min_counts_a_missing_entry_as_zero),
+        cmocka_unit_test(vector_min_is_the_least_wherever_it_stands),
         cmocka_unit_test(vector_is_full_at_the_limit_and_stays_as_it_was),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
