@@ -62,8 +62,10 @@ struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream) {
 
 static uint32_t choose(const struct bulk *bulk, const struct source *source) {
     uint64_t position = vector_get(&bulk->heads, &source->stream);
-    /* A sweep needs a source that holds what is held here, or it would bring back the dead. */
-    uint64_t enough = source->sweeping ? position : position + 1;
+    /* A sweep needs a source that holds what is held here, or it would bring back the dead; and
+     * more than it has come to: two that sweep could wait for each other. */
+    uint64_t enough = position + 1;
+    if (source->sweeping) enough = source->cursor < position ? position : source->cursor + 1;
     uint64_t best_held = 0;
     uint32_t best = BULK_NOBODY, shunned = BULK_NOBODY;
     for (uint32_t p = 0; p < bulk->settings->peers; p++) {
