@@ -106,7 +106,7 @@ static enum weft_status gather(struct forgetting *forgetting, struct deleted_pla
                         place->key.size, SQLITE_TRANSIENT);
     sqlite3_bind_int64(next, 4, (int64_t)most);
     sqlite3_bind_int64(next, 5, limit);
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         status = statement_step(next, &row, "reading", writer->path, forgetting->why);
         if (status != WEFT_OK || !row) break;
         tally->looked++;
@@ -148,8 +148,8 @@ enum weft_status deleted_forget(struct writer *writer, struct deleted_place *pla
     const uint8_t *at = forgetting.list.data, *end = at == NULL ? at : at + forgetting.list.size;
     while (status == WEFT_OK && at < end) {
         struct weft_value table, key;
-        const bool read = packed_read_value(&at, end, &table) && packed_read_value(&at, end, &key);
-        CHECK(read);
+        CHECK(packed_read_value(&at, end, &table));
+        CHECK(packed_read_value(&at, end, &key));
         status = drop(&forgetting, &table, &key);
         tally->forgotten += status == WEFT_OK;
     }

@@ -77,7 +77,7 @@ static enum weft_status find_cut(struct writer *writer, const struct shared_stor
     sqlite3_bind_int64(next, 2, (int64_t)stored->pruned);
     sqlite3_bind_int64(next, 3, (int64_t)(seq < stored->seq ? seq : stored->seq));
     sqlite3_bind_int64(next, 4, limit);
-    while (row && status == WEFT_OK) {
+    while (status == WEFT_OK) {
         status = statement_step(next, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) break;
         const int64_t at = sqlite3_column_int64(next, 2);
@@ -209,7 +209,7 @@ enum weft_status horizon_load_heard(struct writer *writer, void *context,
                                     struct weft_error *why) {
     sqlite3_stmt *load = NULL;
     enum weft_status status = writer_fixed(writer, FIXED_LOAD_HEARD, &load, why);
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         struct id device;
         status = statement_step(load, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) break;
