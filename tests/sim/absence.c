@@ -68,14 +68,18 @@ static int64_t ask(struct device *device, const char *sql) {
     return number;
 }
 
+static int64_t newest_place(struct device *device) {
+    return ask(device, "SELECT ifnull(max(place), 0) FROM shared_changes");
+}
+
 /* All records that may go have gone, but for so many as stay, and a part of that which is not worth
- * a commit. */
-static void log_is_small(struct device *device) {
+ * a commit. `newest`: as it was two surveys ago. Those after it are of members who have fallen
+ * silent, or come back, while all rest. */
+static void log_is_small(struct device *device, int64_t newest) {
     struct world *world = device->world;
     const int64_t stay = world->plan.log_records;
     const int64_t oldest =
         ask(device, "SELECT ifnull(min(place), 0) FROM shared_changes WHERE keep = 0");
-    const int64_t newest = ask(device, "SELECT ifnull(max(place), 0) FROM shared_changes");
     if (world->failed || oldest == 0 || newest - stay < oldest + stay / 4) return;
     /* What waits for its time stays, and all behind it. */
     if (ask(device, "SELECT count(*) FROM _weft_quarantine") != 0) return;
@@ -105,6 +109,7 @@ static void let_write(struct world *world, bool writes) {
 void absence_run(struct world *world) {
     const struct plan *plan = &world->plan;
     const uint32_t goes = plan->patience_ms ? choose(world) : DEVICES_MAX;
+    int64_t newest[DEVICES_MAX] = {0};
     if (plan->log_records == 0 || plan->liar < NET_DEVICES) return; /* A liar holds nothing. */
     if (goes < DEVICES_MAX) {
         world_note(world, &world->device[goes], "goes", 0, 0);
@@ -114,10 +119,13 @@ void absence_run(struct world *world) {
                                    2 * LIMIT_PRUNE_US);
     }
     let_write(world, false);
-    if (!world->failed) world_run_until(world, world->now_us + SURVEYS * LIMIT_PRUNE_US);
+    if (!world->failed) world_run_until(world, world->now_us + (SURVEYS - 2) * LIMIT_PRUNE_US);
+    for (uint32_t d = 0; d < plan->device_count && !world->failed; d++)
+        if (is_there(world, d)) newest[d] = newest_place(&world->device[d]);
+    if (!world->failed) world_run_until(world, world->now_us + 2 * LIMIT_PRUNE_US);
     for (uint32_t d = 0; d < plan->device_count && !world->failed; d++)
         if (is_there(world, d)) {
-            log_is_small(&world->device[d]);
+            log_is_small(&world->device[d], newest[d]);
             if (!world->failed) deletions_are_gone(&world->device[d]);
         }
     if (goes == DEVICES_MAX || world->failed) return;
