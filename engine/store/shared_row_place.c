@@ -345,8 +345,10 @@ static enum weft_status place(struct writer *writer, struct shared_row *row, boo
     char reason[SHARED_REASON] = "";
     enum shadow_kind kind = SHADOW_PARKED;
     enum weft_status status = WEFT_OK;
-    if (newest(&row->clock) == 0)
-        return shadow_drop(writer, row, why); /* Nothing is known of it. */
+    if (newest(&row->clock) == 0) { /* Nothing is known of it any more. */
+        if (!row->bare) status = leave_table(writer, row, why);
+        return status == WEFT_OK ? shadow_drop(writer, row, why) : status;
+    }
     if (row->bare && !strict) return keep_beside(writer, row, tally, why);
     if (!merge_visible(&row->clock, &writer->shared->order)) {
         status = leave_table(writer, row, why);

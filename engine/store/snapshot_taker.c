@@ -208,42 +208,12 @@ static void fill_change(const struct merging *merging, struct merge_change *out,
     }
 }
 
-/* Removes a row of which nothing is said any more. */
-static enum weft_status erase(struct writer *writer, struct shared_row *row,
-                              struct weft_error *why) {
-    sqlite3_stmt *statement = NULL;
-    enum weft_status status = WEFT_OK;
-    if (row->in_table) {
-        status = writer_slot(writer, row->model, SLOT_SHARED_DELETE, &statement, why);
-        for (uint32_t k = 0; k < row->key_count && status == WEFT_OK; k++)
-            statement_bind(statement, 2 + (int)row->model->key[k], &row->key[k]);
-        if (status == WEFT_OK)
-            status = statement_run(statement, "deleting from", row->model->name, why);
-        writer_table(writer, row->model)->freed = true;
-        row->in_table = false;
-    }
-    if (status != WEFT_OK || row->kind == SHADOW_NONE) return status;
-    status = writer_fixed(writer, FIXED_SHADOW_DROP, &statement, why);
-    if (status != WEFT_OK) return status;
-    const struct bytes key = {row->packed_key.data, row->packed_key.size};
-    sqlite3_bind_text(statement, 1, (const char *)row->table.data, (int)row->table.size,
-                      SQLITE_STATIC);
-    sqlite3_bind_blob64(statement, 2, key.data, key.size, SQLITE_STATIC);
-    row->kind = SHADOW_NONE;
-    return statement_run(statement, "writing", writer->path, why);
-}
-
 enum weft_status snapshot_settle(struct writer *writer, struct shared_row *row,
                                  struct shared_row_tally *tally, struct weft_error *why) {
-    bool empty = row->clock.created.hlc == 0 && row->clock.deleted.hlc == 0;
-    for (uint32_t f = 0; f < row->clock.field_count; f++)
-        empty = empty && row->clock.fields[f].hlc == 0;
     tally->written++;
     row->touched = true; /* Its age may be another, or what a unique index has of it. */
     if (row->model != NULL) tally->models |= UINT64_C(1) << (row->model->id - 1);
-    if (!empty) return shared_row_place(writer, row, false, tally, why);
-    const enum weft_status status = erase(writer, row, why);
-    return status == WEFT_OK ? digest_move_shared(writer, row, why) : status;
+    return shared_row_place(writer, row, false, tally, why);
 }
 
 static enum weft_status mark_seen(const struct merging *merging) {

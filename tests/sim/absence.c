@@ -8,13 +8,17 @@
  * that comes back must come to hold (world_heal()). */
 #include "tests/sim/absence.h"
 
+#include <stdio.h>
+
 #include "engine/base/limits.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
 #include "tests/sim/ledger_private.h"
 
-#define SURVEYS 4u /* that the others make after the last write: acknowledgements come meanwhile */
+#define SURVEYS \
+    8u /* that the others may make after the last write: acknowledgements come meanwhile */
+#define WHY_MAX 128u
 
 /* Whether a device is in the library, and there. */
 static bool is_there(const struct world *world, uint32_t d) {
@@ -68,37 +72,49 @@ static int64_t ask(struct device *device, const char *sql) {
     return number;
 }
 
-static int64_t newest_place(struct device *device) {
-    return ask(device, "SELECT ifnull(max(place), 0) FROM shared_changes");
-}
-
 /* All records that may go have gone, but for so many as stay, and a part of that which is not worth
- * a commit. `newest`: as it was two surveys ago. Those after it are of members who have fallen
- * silent, or come back, while all rest. */
-static void log_is_small(struct device *device, int64_t newest) {
-    struct world *world = device->world;
-    const int64_t stay = world->plan.log_records;
+ * a commit. */
+static bool log_is_small(struct device *device, char *why) {
+    const int64_t stay = device->world->plan.log_records;
     const int64_t oldest =
         ask(device, "SELECT ifnull(min(place), 0) FROM shared_changes WHERE keep = 0");
-    if (world->failed || oldest == 0 || newest - stay < oldest + stay / 4) return;
+    const int64_t newest = ask(device, "SELECT ifnull(max(place), 0) FROM shared_changes");
+    snprintf(why, WHY_MAX, "records from place %lld to %lld, where %lld are to stay",
+             (long long)oldest, (long long)newest, (long long)stay);
+    if (oldest == 0 || newest - stay < oldest + stay / 4) return true;
     /* What waits for its time stays, and all behind it. */
-    if (ask(device, "SELECT count(*) FROM _weft_quarantine") != 0) return;
-    world_fail(world,
-               "device %u: has records from place %lld to %lld, which all who are there hold, "
-               "where %lld are to stay",
-               device->number, (long long)oldest, (long long)newest, (long long)stay);
+    return ask(device, "SELECT count(*) FROM _weft_quarantine") != 0;
 }
 
 /* What all have deleted nobody needs to be told of. Of a removed owner not all hold the same. */
-static void deletions_are_gone(struct device *device) {
+static bool deletions_are_gone(struct device *device, char *why) {
     const int64_t count =
         ask(device, "SELECT count(*) FROM _weft_tombstone AS t JOIN _weft_device AS d "
                     "ON d.id = t.owner JOIN _weft_member AS m ON m.device = d.device "
                     "WHERE NOT m.removed");
-    if (count == 0 || device->world->failed) return;
-    world_fail(device->world,
-               "device %u: keeps %lld tombstones, which all who are there have passed",
-               device->number, (long long)count);
+    snprintf(why, WHY_MAX, "%lld tombstones", (long long)count);
+    return count == 0;
+}
+
+/* Each device must be seen once with no more than it needs. Not all at one moment: members that are
+ * called away, and say that they are back, go on to write. */
+static void forgets(struct world *world) {
+    const uint64_t end_us = world->now_us + SURVEYS * LIMIT_PRUNE_US;
+    bool small[DEVICES_MAX] = {false}, all = false;
+    char why[DEVICES_MAX][WHY_MAX];
+    while (!all && !world->failed) {
+        world_run_until(world, world->now_us + LIMIT_PRUNE_US / 8);
+        all = true;
+        for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++) {
+            struct device *device = &world->device[d];
+            small[d] = small[d] || !is_there(world, d) ||
+                       (log_is_small(device, why[d]) && deletions_are_gone(device, why[d]));
+            all = all && small[d];
+            if (!small[d] && world->now_us >= end_us)
+                world_fail(world, "device %u: still has %s, which all who are there hold", d,
+                           why[d]);
+        }
+    }
 }
 
 static void let_write(struct world *world, bool writes) {
@@ -109,7 +125,6 @@ static void let_write(struct world *world, bool writes) {
 void absence_run(struct world *world) {
     const struct plan *plan = &world->plan;
     const uint32_t goes = plan->patience_ms ? choose(world) : DEVICES_MAX;
-    int64_t newest[DEVICES_MAX] = {0};
     if (plan->log_records == 0 || plan->liar < NET_DEVICES) return; /* A liar holds nothing. */
     if (goes < DEVICES_MAX) {
         world_note(world, &world->device[goes], "goes", 0, 0);
@@ -119,15 +134,7 @@ void absence_run(struct world *world) {
                                    2 * LIMIT_PRUNE_US);
     }
     let_write(world, false);
-    if (!world->failed) world_run_until(world, world->now_us + (SURVEYS - 2) * LIMIT_PRUNE_US);
-    for (uint32_t d = 0; d < plan->device_count && !world->failed; d++)
-        if (is_there(world, d)) newest[d] = newest_place(&world->device[d]);
-    if (!world->failed) world_run_until(world, world->now_us + 2 * LIMIT_PRUNE_US);
-    for (uint32_t d = 0; d < plan->device_count && !world->failed; d++)
-        if (is_there(world, d)) {
-            log_is_small(&world->device[d], newest[d]);
-            if (!world->failed) deletions_are_gone(&world->device[d]);
-        }
+    if (!world->failed) forgets(world);
     if (goes == DEVICES_MAX || world->failed) return;
     world->device[goes].up_us = world->now_us;
     world_heal(world);

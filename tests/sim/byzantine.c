@@ -7,6 +7,8 @@
  *   2. What an engine counts by (credit, grants) stays as it was: a liar's own engine goes on.
  *   3. Positions and horizons of rows that are passed on are as they were: what they do when they
  *      are false is a known fault (docs/status.md).
+ *   4. Of a question that its own engine asks only so much is changed that the engine can tell what
+ *      the answer is to: what it holds is as true as with any other.
  * Deliberately not here: who lies, and how often (plan.c). */
 #include "tests/sim/byzantine_private.h"
 
@@ -234,8 +236,10 @@ void byzantine_mail(struct device *device, const struct edge *edge, struct mail 
     if (world->healing || !world->faults || edge->to < ACTOR_PEER) return;
     if (edge->from != ACTOR_BULK && edge->from != ACTOR_SHARE) return;
     if (mail->body.body_case == WEFT__MAIL__BODY_LEFT) return;
-    /* Of answers and questions only those of one kind may stand for each other. */
-    if (mail->body.body_case != WEFT__MAIL__BODY_RANGES) {
+    /* Of answers and questions only those of one kind may stand for each other. A chunk does not
+     * say where it begins: the liar's engine would take it for the one that it asked for. */
+    if (mail->body.body_case != WEFT__MAIL__BODY_RANGES &&
+        mail->body.body_case != WEFT__MAIL__BODY_SNAPSHOT_WANTED) {
         replay(byzantine, mail);
         keep(byzantine, mail);
     }

@@ -344,9 +344,6 @@ static bool check_all(struct device *device) {
         device->world->points.reached[POINT_BEHIND] += stands[r] == STAND_BEHIND;
         device->world->points.reached[POINT_REFUSED] += stands[r] == STAND_REFUSED;
     }
-    /* Of a liar that says it holds what it lacks, others forget that for it: its copy is its own
-     * affair. */
-    if (!world_trusts(device->world, device->number)) return true;
     for (int t = 0; t < COMMONS_COUNT; t++)
         if (!rows_follow(device, (enum commons_table)t, stands)) return false;
     return shadow_follows(device, stands) && heads_follow(device) && holds_own(device);

@@ -350,6 +350,33 @@ static void a_row_that_stood_behind_one_that_goes_comes_in_its_place(void **stat
     replica_shows(&two->mine, ALL_TAGS, "@2|blue|null|null @3|red|null|null");
 }
 
+static void a_row_goes_even_if_a_trigger_would_have_it_stay(void **state) {
+    struct two *two = *state;
+    both_hear(two, 1, 2000, "tag +@1 name=red; +@2 name=blue; +@3 name=green");
+    take_hears(&two->source, 2, 2100, "tag -@1; -@2");
+    take_forget(&two->source);
+    take_sql(&two->mine, "CREATE TRIGGER refuses BEFORE DELETE ON tag WHEN old.name = 'red' "
+                         "BEGIN SELECT RAISE(ABORT, 'stays'); END");
+    take_sql(&two->mine, "CREATE TRIGGER passes BEFORE DELETE ON tag WHEN old.name = 'blue' "
+                         "BEGIN SELECT RAISE(IGNORE); END");
+    take(two, 1, 1);
+    know_the_same(two);
+    replica_shows(&two->mine, ALL_TAGS, "@3|green|null|null");
+}
+
+/* A plain connection inserted it, and no record says it yet. */
+static void a_row_that_waits_to_be_taken_in_stays_when_what_others_said_of_it_goes(void **state) {
+    struct two *two = *state;
+    take_sql(&two->mine, "INSERT INTO tag(id, name) "
+                         "VALUES (x'01010101010101010101010101010101', 'mine')");
+    both_hear(two, 1, 2000, "tag +@1 name=red; +@2 name=blue");
+    take_hears(&two->source, 2, 2100, "tag -@1");
+    take_forget(&two->source);
+    take(two, 1, 1);
+    replica_shows(&two->mine, ALL_TAGS, "@1|mine|null|null @2|blue|null|null");
+    replica_shows(&two->mine, "SELECT count(*) FROM _weft_shadow", "#0");
+}
+
 static void rows_that_only_an_older_snapshot_named_go(void **state) {
     struct two *two = *state;
     struct replica *other = calloc(1, sizeof *other);
@@ -530,6 +557,8 @@ int main(void) {
         two_test(what_the_source_has_never_heard_of_stays),
         two_test(a_field_of_a_former_life_goes_from_a_row_that_is_named),
         two_test(a_row_that_stood_behind_one_that_goes_comes_in_its_place),
+        two_test(a_row_goes_even_if_a_trigger_would_have_it_stay),
+        two_test(a_row_that_waits_to_be_taken_in_stays_when_what_others_said_of_it_goes),
         two_test(rows_that_only_an_older_snapshot_named_go),
         two_test(a_sweep_does_not_overlook_what_moves_meanwhile),
         two_test(a_record_in_quarantine_is_not_in_the_heads),

@@ -13,6 +13,7 @@
 
 #include "tests/lib/place.h"
 #include "tests/lib/replica.h"
+#include "tests/lib/take.h"
 
 /* What was told: "entry+@1 entry-@2 tag*". */
 struct told {
@@ -244,6 +245,29 @@ static void rivals_and_rows_that_are_shown_later_are_told(void **state) {
     heard(&shared->told, "tag+@7");
 }
 
+/* By a merge, when something else of the row is in a chunk, and by the sweep. */
+static void rows_that_a_snapshot_takes_away_are_told(void **state) {
+    static const char *const words = "tag +@1 name=red; +@2 name=blue; +@3 name=blue";
+    struct shared *shared = *state;
+    struct replica *source = calloc(1, sizeof *source);
+    struct take take = {0};
+    assert_non_null(source);
+    replica_open(source, "source", 8, TAGS);
+    take_hears(source, 1, 2000, words);
+    take_hears(&shared->replica, 1, 2000, words);
+    take_hears(source, 2, 2100, "tag -@1; -@2");
+    take_forget(source);
+    take_hears(source, 2, 2200, "tag ~@1 color=#1");
+    forget(&shared->told);
+    take_begin(&take, source, &shared->replica);
+    take_all(&take, 1, 1);
+    heard(&shared->told, "tag-@1 tag-@2 tag+@3");
+    replica_shows(&shared->replica, "SELECT id FROM tag", "@3");
+    take_end(&take);
+    replica_close(source);
+    free(source);
+}
+
 #define PLACE_TEST(name) cmocka_unit_test_setup_teardown(name, place_setup, place_teardown)
 #define SHARED_TEST(name) cmocka_unit_test_setup_teardown(name, open_shared, close_shared)
 
@@ -257,6 +281,7 @@ int main(void) {
         PLACE_TEST(what_a_sweep_brings_and_deletes_is_told_and_what_stays_is_not),
         SHARED_TEST(shared_rows_are_told_when_they_change),
         SHARED_TEST(rivals_and_rows_that_are_shown_later_are_told),
+        SHARED_TEST(rows_that_a_snapshot_takes_away_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
