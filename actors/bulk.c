@@ -63,13 +63,24 @@ static void tell_host(struct bulk *bulk, struct mail **in, struct outbox *out) {
     outbox_send(out, ACTOR_HOST, &mail);
 }
 
-static void on_commit(struct bulk *bulk, struct mail *mail) {
+void bulk_head(struct bulk *bulk, const struct stream *stream, uint64_t position,
+               struct outbox *out) {
+    struct weft_error why;
+    enum weft_status status = vector_advance(&bulk->heads, stream, position, NULL);
+    if (status == WEFT_OK) return;
+    (void)status_fail(&why, status, 0,
+                      "no memory for the position of a stream; the engine has stopped, what was "
+                      "acknowledged is safe; free memory and open the library again");
+    outbox_fatal(out, &why);
+}
+
+static void on_commit(struct bulk *bulk, struct mail *mail, struct outbox *out) {
     const Weft__Commit *commit = mail->body.commit;
     for (size_t r = 0; r < commit->n_rows; r++) {
         const Weft__Rows *rows = commit->rows[r];
         struct stream stream = {bulk->settings->device, rows->model};
         on_rows(bulk, &stream, mail, rows);
-        CHECK(vector_advance(&bulk->heads, &stream, rows->upto, NULL) == WEFT_OK);
+        bulk_head(bulk, &stream, rows->upto, out);
     }
     bulk->group_open = commit->last_of_group == 0;
     bulk->serve_due = bulk->notes_due = bulk->room_due = true;
@@ -224,7 +235,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     Weft__Mail *body = &(*in)->body;
     switch (body->body_case) {
     case WEFT__MAIL__BODY_COMMIT:
-        on_commit(bulk, *in);
+        on_commit(bulk, *in, out);
         if (!bulk->group_open) tell_host(bulk, in, out);
         break;
     case WEFT__MAIL__BODY_INCOMING:

@@ -109,6 +109,10 @@ bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out);
 void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *wanted);
 void bulk_cache_clear(struct bulk *bulk);
 
+/* A stream is held up to here. Without memory to know it the engine stops. */
+void bulk_head(struct bulk *bulk, const struct stream *stream, uint64_t position,
+               struct outbox *out);
+
 /* ---- bulk_receive.c ---- */
 
 void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,

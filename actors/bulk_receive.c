@@ -303,7 +303,7 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
     }
     if (!incoming->sweeping) {
         /* Never lowered: a refusal names the position of the last commit. */
-        CHECK(vector_advance(&bulk->heads, &stream, incoming->position, NULL) == WEFT_OK);
+        bulk_head(bulk, &stream, incoming->position, out);
     }
     bulk->sources_due = bulk->serve_due = bulk->notes_due = true;
     if (incoming->rows->same) return; /* It came from nobody. */

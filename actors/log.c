@@ -31,6 +31,12 @@ enum weft_status log_begin(struct log *log, struct weft_error *why) {
     }
     enum weft_status status = writer_begin(log->writer, why);
     log->open = status == WEFT_OK;
+    /* What a transaction that failed has left in memory, where it could not be read again yet. */
+    if (log->open) status = log_reload_shared(log, why);
+    if (log->open && status != WEFT_OK) {
+        writer_rollback(log->writer);
+        log->open = false;
+    }
     if (log->open) log_mark_heads(log);
     if (log->open) log_hooks_begin(log);
     /* A checkpoint's sync may have failed since the last commit: this is where it shows. */
@@ -202,7 +208,8 @@ static void pass_group_on(struct log *log, const struct weft_error *why, struct 
 /* ---- committing ---- */
 
 static enum weft_status write_group_marks(struct log *log, struct weft_error *why) {
-    enum weft_status status = WEFT_OK;
+    enum weft_status status = vector_make_room(&log->positions, &log->moved);
+    if (status != WEFT_OK) return status_fail(why, status, 0, "no memory for positions");
     for (uint32_t i = 0; i < log->moved.count && status == WEFT_OK; i++) {
         const struct vector_entry *entry = &log->moved.entries[i];
         status = writer_position(log->writer, &entry->stream, entry->position, why);

@@ -242,6 +242,7 @@ static void fill_roster(const struct roster *roster, struct mail *mail, Weft__Ro
 
 /* Answers the listener when there is something newer than it has. */
 static void tell_listener(struct log *log, struct outbox *out) {
+    if (log->reload_due) return; /* When it has been read again. */
     if (log->roster_wanted == DUE_NEVER || log->roster.version <= log->roster_wanted) return;
     Weft__Roster *message = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ROSTER, &message);

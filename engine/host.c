@@ -100,7 +100,7 @@ static void on_outcome(struct weft_engine *engine, const Weft__Outcome *outcome)
         ticket->marks = calloc(outcome->n_models, sizeof *ticket->marks);
         if (ticket->marks == NULL) {
             ticket->marks = ticket->few;
-            ticket->status = WEFT_NO_MEMORY;
+            ticket->unmarked = true; /* It is written; who holds it cannot be told. */
             return;
         }
     }
@@ -296,13 +296,19 @@ static enum weft_status ticket_look(struct weft_engine *engine, uint64_t number,
                            (unsigned long long)number, LIMIT_TICKETS);
     }
     if (ticket->id == number && ticket->status != WEFT_OK) {
-        if (why != NULL && ticket->error != NULL) *why = *ticket->error;
+        if (ticket->error == NULL)
+            return status_fail(why, ticket->status, 0, "%s", weft_status_text(ticket->status));
+        if (why != NULL) *why = *ticket->error;
         return ticket->status;
     }
     enum weft_status fault = host_fault(engine, why);
     if (fault != WEFT_OK && (ticket->id != number || level > WEFT_DURABLE)) return fault;
     if (ticket->id != number) return WEFT_BUSY;
     if (level <= WEFT_DURABLE) return WEFT_OK;
+    if (ticket->unmarked)
+        return status_fail(why, WEFT_NO_MEMORY, 0,
+                           "ticket %llu is written, but there was no memory to follow who holds it",
+                           (unsigned long long)number);
     uint32_t members = 0;
     uint32_t count = holders(engine, ticket, &members);
     uint32_t wanted = level == WEFT_EVERYWHERE ? members : devices;

@@ -40,6 +40,7 @@ struct mark {
 struct ticket {
     uint64_t id;
     enum weft_status status;
+    bool unmarked; /* there was no memory for its marks */
     uint32_t mark_count;
     struct mark *marks; /* `few`, or malloc'd when there are more */
     struct mark few[2];

@@ -17,7 +17,8 @@
  *   2. A chunk belongs to the pool it was taken from, whichever arena it is in, and holds one
  *      reference to it until it is back. Whoever lets go of the last reference frees the pool.
  *   3. Once `returned` is the closed mark it stays so: no chunk can be pushed and then forgotten.
- *   4. Under AddressSanitizer the bytes of a chunk that no block covers are poisoned.
+ *   4. What the reserve lends is lent from its front, and again from there once all is back.
+ *   5. Under AddressSanitizer the bytes of a chunk that no block covers are poisoned.
  * Not here: reuse of single blocks, and destructors. An arena goes as a whole. */
 #include "engine/base/arena.h"
 
@@ -47,7 +48,8 @@
 struct chunk {
     _Alignas(16) struct chunk *behind; /* in an arena, a free list or `returned` */
     struct pool *pool;
-    size_t size; /* this header included */
+    size_t size;   /* this header included */
+    bool reserved; /* it lies in the pool's reserve */
 };
 
 _Static_assert(sizeof(struct chunk) % ARENA_ALIGN == 0, "blocks begin aligned after the header");
@@ -65,6 +67,7 @@ static void chunk_poison(struct chunk *chunk) {
 }
 
 static void chunk_free(struct chunk *chunk) {
+    if (chunk->reserved) return; /* It goes with the pool. */
     ASAN_UNPOISON_MEMORY_REGION(chunk_data(chunk), chunk_room(chunk));
     free(chunk);
 }
@@ -110,6 +113,8 @@ static void pool_let_go(struct pool *pool) {
     CHECK(pool->free_small == NULL);
     CHECK(pool->free_large == NULL);
     CHECK(atomic_load_explicit(&pool->held, memory_order_relaxed) == 0);
+    if (pool->reserve != NULL) ASAN_UNPOISON_MEMORY_REGION(pool->reserve, pool->reserve_size);
+    free(pool->reserve);
     free(pool);
 }
 
@@ -127,6 +132,18 @@ void pool_close(struct pool *pool) {
     pool_let_go(pool);
 }
 
+bool pool_reserve(struct pool *pool, size_t size) {
+    CHECK(pool != NULL && pool->reserve == NULL && size % ARENA_ALIGN == 0);
+    pool->reserve = aligned_alloc(ARENA_ALIGN, size);
+    pool->reserve_size = pool->reserve == NULL ? 0 : size;
+    return pool->reserve != NULL;
+}
+
+bool pool_starved(const struct pool *pool) {
+    CHECK(pool != NULL);
+    return pool->starved;
+}
+
 size_t pool_held(const struct pool *pool) {
     CHECK(pool != NULL);
     return atomic_load_explicit(&pool->held, memory_order_relaxed);
@@ -138,6 +155,11 @@ size_t pool_kept(const struct pool *pool) {
 }
 
 static void pool_keep(struct pool *pool, struct chunk *chunk) {
+    if (chunk->reserved) {
+        CHECK(pool->reserve_out > 0);
+        if (--pool->reserve_out == 0) pool->reserve_used = 0;
+        return;
+    }
     bool standard = chunk->size == CHUNK_SMALL || chunk->size == CHUNK_LARGE;
     if (!standard || pool_kept(pool) + chunk->size > pool->keep_max) {
         chunk_free(chunk);
@@ -162,6 +184,25 @@ static void pool_gather(struct pool *pool) {
     }
 }
 
+/* A chunk from the system, or, when that has no more, from the reserve. */
+static struct chunk *chunk_make(struct pool *pool, size_t size) {
+    struct chunk *chunk = aligned_alloc(ARENA_ALIGN, size);
+    const bool reserved = chunk == NULL;
+    if (reserved) {
+        if (size > pool->reserve_size - pool->reserve_used) return NULL;
+        pool->starved = true;
+        chunk = (struct chunk *)(void *)(pool->reserve + pool->reserve_used);
+        ASAN_UNPOISON_MEMORY_REGION(chunk, sizeof *chunk);
+        pool->reserve_used += size;
+        pool->reserve_out++;
+    }
+    chunk->pool = pool;
+    chunk->size = size;
+    chunk->reserved = reserved;
+    chunk_poison(chunk);
+    return chunk;
+}
+
 /* Takes a chunk of `size` bytes, header included; NULL at the pool's bound or without memory. */
 static struct chunk *pool_take(struct pool *pool, size_t size) {
     CHECK(size % ARENA_ALIGN == 0);
@@ -181,11 +222,8 @@ static struct chunk *pool_take(struct pool *pool, size_t size) {
         pool_count_kept(pool, pool_kept(pool) - size);
         CHECK(chunk->pool == pool && chunk->size == size);
     } else {
-        chunk = aligned_alloc(ARENA_ALIGN, size);
+        chunk = chunk_make(pool, size);
         if (chunk == NULL) return NULL;
-        chunk->pool = pool;
-        chunk->size = size;
-        chunk_poison(chunk);
     }
     chunk->behind = NULL;
     atomic_fetch_add_explicit(&pool->references, 1, memory_order_relaxed);

@@ -34,12 +34,22 @@ struct pool {
     atomic_size_t free_bytes; /* ... writes it, any reads it */
     size_t held_max;
     size_t keep_max; /* bytes kept in the free lists; more go back to the system */
+    /* Lent when the system has no memory, so that a step can be ended in order. */
+    uint8_t *reserve;
+    size_t reserve_size, reserve_used;
+    unsigned reserve_out; /* chunks */
+    bool starved;         /* it has been lent */
 };
 
 /* Makes a pool. `held_max`: bytes that may be out at once (0: no bound). `total`: see above;
  * it must outlive every chunk. Ownership: the caller's until pool_close(). Errors: NULL when out of
  * memory. */
 struct pool *pool_open(size_t held_max, size_t keep_max, atomic_size_t *total);
+/* Sets bytes aside for when the system has no more: then blocks are taken from there, as long as it
+ * lasts, and the pool is starved for good: what stands on it is to end. Once, before anything is
+ * taken. Errors: false. */
+bool pool_reserve(struct pool *pool, size_t size);
+bool pool_starved(const struct pool *pool);
 /* Lets go of the pool; chunks still out free themselves when they return. Thread: the taker. */
 void pool_close(struct pool *pool);
 size_t pool_held(const struct pool *pool);

@@ -148,6 +148,11 @@ static bool vector_step(struct vector_walk *walk) {
     return true;
 }
 
+enum weft_status vector_make_room(struct vector *into, const struct vector *from) {
+    CHECK(into != NULL && from != NULL);
+    return vector_reserve(into, into->count + from->count);
+}
+
 enum weft_status vector_merge(struct vector *into, const struct vector *from) {
     CHECK(into != NULL && from != NULL);
     uint32_t count = 0;

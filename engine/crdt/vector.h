@@ -50,6 +50,8 @@ enum weft_status vector_advance(struct vector *vector, const struct stream *stre
 enum weft_status vector_set(struct vector *vector, const struct stream *stream, uint64_t position);
 /* Entry-wise maximum into `into`; all of it or nothing. Errors: as vector_advance(). */
 enum weft_status vector_merge(struct vector *into, const struct vector *from);
+/* Room for all that a merge adds, so that it cannot fail. Errors: WEFT_NO_MEMORY. */
+enum weft_status vector_make_room(struct vector *into, const struct vector *from);
 /* The least position of a stream; a missing entry counts as 0, as do no vectors. For pruning. */
 uint64_t vector_min(const struct vector *const *vectors, uint32_t count,
                     const struct stream *stream);

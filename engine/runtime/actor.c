@@ -16,7 +16,9 @@
  *      thread may take from it.
  *   4. A consumer is signalled once for all that a step sent to it, after the step (or when the
  *      step asks for it).
- *   5. After a fault no actor steps, and none claims to have something to do.
+ *   5. A step that the system has no memory for is ended with what was set aside, and is the last:
+ *      so taking a little memory never fails in a step.
+ *   6. After a fault no actor steps, and none claims to have something to do.
  *
  * Not here: threads and sleeping (runner.c). */
 #include "engine/runtime/actor.h"
@@ -205,6 +207,7 @@ static void actor_step(struct actor *actor, struct instant now, struct mail **in
     struct outbox out = {actor};
     CHECK(actor->touched_count == 0);
     actor->kind->step(actor->state, now, in, &out);
+    if (pool_starved(actor->pool)) actor_out_of_memory(actor);
     outbox_wake(&out);
 }
 

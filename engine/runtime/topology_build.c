@@ -18,6 +18,7 @@
  * of which there may be hundreds. */
 #define TOPOLOGY_KEEP (8u << 20)
 #define TOPOLOGY_KEEP_PEER (1u << 20)
+#define TOPOLOGY_RESERVE (512u << 10) /* untouched, so it is only promised */
 
 static void *allocate_lines(size_t size) {
     size_t bytes = (size + TOPOLOGY_LINE - 1) / TOPOLOGY_LINE * TOPOLOGY_LINE;
@@ -55,6 +56,7 @@ static enum weft_status build_actors(struct topology *topology, const struct top
         actor->pool = pool_open(0, peer ? TOPOLOGY_KEEP_PEER : TOPOLOGY_KEEP, gauge);
         actor->state = allocate_lines(kind->state_size);
         if (actor->pool == NULL || actor->state == NULL) return out_of_memory(why);
+        if (!pool_reserve(actor->pool, TOPOLOGY_RESERVE)) return out_of_memory(why);
         actor->seed.settings = settings;
         actor->seed.index = peer ? id - ACTOR_PEER : 0;
         actor->seed.pool = actor->pool;

@@ -275,6 +275,13 @@ static enum weft_status place_read(struct reader *reader, const struct stream *s
     return WEFT_OK;
 }
 
+/* Without memory the last transaction may not have been ended. */
+static enum weft_status begin(struct reader *reader, struct weft_error *why) {
+    if (sqlite3_get_autocommit(reader->db) == 0)
+        (void)statement_run(reader->fixed[FIXED_END], "reading", reader->path, NULL);
+    return statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
+}
+
 /* What reader_after() does inside its transaction. */
 static enum weft_status batch_read(struct reading *reading, const struct stream *stream,
                                    uint64_t after, uint64_t until, uint32_t rows_max,
@@ -331,7 +338,7 @@ enum weft_status reader_between(struct reader *reader, const struct stream *stre
     out->rows->upto = after;
     out->rows->sweep = sweep;
 
-    status = statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
+    status = begin(reader, why);
     if (status != WEFT_OK) return status;
     status = batch_read(&reading, stream, after, until, rows_max, bytes_max, out);
     /* Ending a transaction that only read cannot lose anything, so its answer does not matter. */
@@ -398,8 +405,7 @@ enum weft_status reader_hashes(struct reader *reader, const struct stream *strea
     CHECK(model != NULL);
     struct reading reading = {.reader = reader, .model = model, .why = why};
     *out = (struct reader_place){0};
-    enum weft_status status =
-        statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
+    enum weft_status status = begin(reader, why);
     if (status != WEFT_OK) return status;
     status = hashes_read(&reading, stream, after, upto, rows_max, visit, out);
     (void)statement_run(reader->fixed[FIXED_END], "reading", reader->path, NULL);

@@ -511,8 +511,15 @@ static enum weft_status read_rows(struct snapshot_reader *reader) {
     return full ? write_cursor(reader) : WEFT_OK;
 }
 
+/* Without memory even that may fail, and is tried again before the next reading. */
+static void give_up(struct snapshot_reader *reader) {
+    if (sqlite3_get_autocommit(reader->db) == 0)
+        (void)sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
 static enum weft_status read_chunk(struct snapshot_reader *reader, bool first) {
     struct snapshot_chunk *chunk = reader->chunk;
+    give_up(reader);
     enum weft_status status =
         statement_exec(reader->db, "reading", reader->path, reader->why, "BEGIN");
     if (status != WEFT_OK) return status;
@@ -527,7 +534,7 @@ static enum weft_status read_chunk(struct snapshot_reader *reader, bool first) {
     if (status == WEFT_OK && !chunk->lost && (first || chunk->last)) status = prove_heads(reader);
     enum weft_status ended = statement_exec(reader->db, "reading", reader->path,
                                             status == WEFT_OK ? reader->why : NULL, "COMMIT");
-    if (ended != WEFT_OK) sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
+    if (ended != WEFT_OK) give_up(reader);
     return status == WEFT_OK ? ended : status;
 }
 
@@ -535,7 +542,6 @@ enum weft_status snapshot_chunk_read(struct snapshot_reader *reader, struct byte
                                      size_t bytes_max, struct arena *arena,
                                      struct snapshot_chunk *out, struct weft_error *why) {
     CHECK(reader != NULL && arena != NULL && out != NULL);
-    CHECK(sqlite3_get_autocommit(reader->db) != 0);
     bool mine = true;
     memset(out, 0, sizeof *out);
     reader->arena = arena;

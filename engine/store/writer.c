@@ -84,6 +84,9 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
         }
         if (code != SQLITE_OK) status = store_fail(writer->db, code, "opening", path, why);
     }
+    /* Prepared before it is needed: it must not want memory then. */
+    sqlite3_stmt *rollback = NULL;
+    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_ROLLBACK, &rollback, why);
     if (status != WEFT_OK) {
         writer_close(writer);
         return status;
@@ -139,9 +142,15 @@ void writer_close(struct writer *writer) {
 
 /* ---- transactions ---------------------------------------------------------------------------- */
 
+/* Ends a transaction that is open still. Without memory even that may fail: then the next BEGIN
+ * tries it again. */
+static void writer_rollback_late(struct writer *writer) {
+    if (sqlite3_get_autocommit(writer->db) != 0) return;
+    (void)statement_run(writer->fixed[FIXED_ROLLBACK], "writing", writer->path, NULL);
+}
+
 enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
     CHECK(writer != NULL);
-    CHECK(sqlite3_get_autocommit(writer->db) != 0);
     if (writer->sync_failed) {
         return status_fail(why, WEFT_SYNC_FAILED, 0,
                            "writing %s failed: the disk did not confirm an earlier write; check "
@@ -149,9 +158,14 @@ enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
                            writer->path);
     }
     sqlite3_stmt *begin = NULL;
+    writer_rollback_late(writer);
     enum weft_status status = writer_fixed(writer, FIXED_BEGIN, &begin, why);
     if (status == WEFT_OK) status = statement_run(begin, "writing", writer->path, why);
-    if (status != WEFT_OK || writer->recalled) return status;
+    if (status != WEFT_OK) {
+        writer_rollback_late(writer);
+        return status;
+    }
+    if (writer->recalled) return WEFT_OK;
 
     sqlite3_stmt *parked = NULL;
     bool row = false;
@@ -195,9 +209,7 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
 void writer_rollback(struct writer *writer) {
     CHECK(writer != NULL);
     /* Some failures have rolled back already. What ROLLBACK itself answers changes nothing. */
-    if (sqlite3_get_autocommit(writer->db) == 0) {
-        sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL);
-    }
+    writer_rollback_late(writer);
     digest_forget(writer);
     writer->recalled = false;
     writer->device_count = 0;

@@ -56,6 +56,7 @@ enum writer_slot {
 enum writer_fixed {
     FIXED_BEGIN,
     FIXED_COMMIT,
+    FIXED_ROLLBACK,
     FIXED_CLOCK,
     FIXED_DEVICE,
     FIXED_DEVICE_ADD,

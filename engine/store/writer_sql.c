@@ -341,6 +341,7 @@ char *writer_sql_scan(sqlite3 *db, const struct model *model, uint32_t column) {
 const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_BEGIN] = "BEGIN IMMEDIATE",
     [FIXED_COMMIT] = "COMMIT",
+    [FIXED_ROLLBACK] = "ROLLBACK",
     [FIXED_CLOCK] = "UPDATE _weft_meta SET value = max(value, ?1) WHERE key = 'clock'",
     [FIXED_DEVICE] = "SELECT id FROM _weft_device WHERE device = ?1",
     [FIXED_DEVICE_ADD] = "INSERT INTO _weft_device(device) "

@@ -96,7 +96,7 @@ static void lie_in_wait(struct device *device, bool rare) {
 static void fill_disk(struct ambush *ambush, struct device *device) {
     if (disk_is_full(device->disk)) return;
     disk_set_full(device->disk, true);
-    author_disk_fails(device);
+    author_ails(device);
     ambush->at[device->number].full_until_us = device->world->now_us + draw_down_us(ambush);
 }
 

@@ -18,6 +18,7 @@
 #include "tests/sim/byzantine.h"
 #include "tests/sim/device.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/trace.h"
 
 #define HOT_ROWS 4u
@@ -38,7 +39,7 @@ static void submitted(struct device *device, struct step *step, uint64_t ticket)
     struct author *author = &device->author;
     step->ticket = ticket;
     step->at_us = device->world->now_us;
-    step->may_fail = disk_is_full(device->disk) || disk_ails(device->disk);
+    step->may_fail = device_ails(device);
     author->pending_count++;
     device->world->steps++;
     world_note(device->world, device, "submitted", ticket, step->op_count);
@@ -145,6 +146,7 @@ static bool try_invalid_calls(struct device *device, weft_tx *tx) {
     cells->value[4] = cells->value[1] = weft_null();
     enum weft_status null = weft_put(tx, entry, cells->value, columns);
     enum weft_status model = weft_put(tx, 1000, cells->value, columns);
+    if (memory_failed(device)) return false;
     if (count != WEFT_INVALID || text != WEFT_NOT_UTF8 || type != WEFT_TYPE || null != WEFT_TYPE ||
         model != WEFT_INVALID)
         return world_fail(world, "device %u: invalid puts were answered %d %d %d %d %d",
@@ -201,6 +203,11 @@ static bool wants_shared(struct author *author, const struct plan *plan, const s
     return author->shared_only || rng_chance(&author->rng, plan->shared);
 }
 
+static bool was_refused(struct device *device, weft_tx *tx, const char *what) {
+    return !memory_failed(device) && world_fail(device->world, "device %u: %s was refused: %s",
+                                                device->number, what, weft_tx_why(tx)->text);
+}
+
 static bool fill_transaction(struct device *device, weft_tx *tx, struct step *step) {
     struct world *world = device->world;
     struct author *author = &device->author;
@@ -212,8 +219,7 @@ static bool fill_transaction(struct device *device, weft_tx *tx, struct step *st
     for (uint32_t i = 0; i < count; i++) {
         if (wants_shared(author, plan, step, wrong)) {
             if (add_shared_op(device, tx, step) == WEFT_OK) continue;
-            return world_fail(world, "device %u: a valid call on a shared row was refused: %s",
-                              device->number, weft_tx_why(tx)->text);
+            return was_refused(device, tx, "a valid call on a shared row");
         }
         uint32_t row = draw_row(author, plan, device->version);
         bool refused = wrong && i == wrong_at;
@@ -223,9 +229,7 @@ static bool fill_transaction(struct device *device, weft_tx *tx, struct step *st
         if (wrong && kind == OP_SET) kind = OP_PUT;
         enum weft_status status =
             refused ? add_refused_op(device, tx, step) : add_op(device, tx, step, kind, row);
-        if (status != WEFT_OK)
-            return world_fail(world, "device %u: a valid call was refused: %s", device->number,
-                              weft_tx_why(tx)->text);
+        if (status != WEFT_OK) return was_refused(device, tx, "a valid call");
     }
     return true;
 }
@@ -233,18 +237,17 @@ static bool fill_transaction(struct device *device, weft_tx *tx, struct step *st
 static bool fill_locations(struct device *device, weft_tx *tx, struct step *step) {
     for (uint32_t row = 0; row < LOCATIONS; row++)
         if (add_op(device, tx, step, OP_PUT, row) != WEFT_OK)
-            return world_fail(device->world, "device %u: a location was refused: %s",
-                              device->number, weft_tx_why(tx)->text);
+            return was_refused(device, tx, "a location");
     return true;
 }
 
-static void submit_transaction(struct device *device) {
+static void submit(struct device *device) {
     struct author *author = &device->author;
     struct world *world = device->world;
     weft_tx *tx = NULL;
     enum weft_status status = weft_begin(device->engine, &tx);
     if (status == WEFT_BUSY) point_reach(world, POINT_DOOR_FULL);
-    if (status == WEFT_BUSY) return;
+    if (status == WEFT_BUSY || (status == WEFT_NO_MEMORY && memory_failed(device))) return;
     if (status != WEFT_OK) {
         world_fail(world, "device %u: weft_begin: %s", device->number, weft_status_name(status));
         return;
@@ -266,8 +269,14 @@ static void submit_transaction(struct device *device) {
     weft_abort(tx);
     if (status == WEFT_BUSY)
         point_reach(world, POINT_DOOR_FULL);
-    else
+    else if (!(status == WEFT_NO_MEMORY && memory_failed(device)))
         world_fail(world, "device %u: weft_commit: %s", device->number, weft_status_name(status));
+}
+
+static void submit_transaction(struct device *device) {
+    device_works(device, true);
+    submit(device);
+    device_works(device, false);
 }
 
 /* ---- rescans --------------------------------------------------------------------------------- */
@@ -373,8 +382,7 @@ static void take_step(struct device *device) {
     }
     if (author->scan) author->scan_steps--;
     bool may_scan = author->located && !author->scan && model_scans_free(author) &&
-                    author->scans_spoiled < SPOILED_MAX && !disk_is_full(device->disk) &&
-                    !disk_ails(device->disk);
+                    author->scans_spoiled < SPOILED_MAX && !device_ails(device);
     if (may_scan && rng_chance(&author->rng, plan->scans))
         begin_scan(device);
     else
@@ -400,7 +408,8 @@ static bool answered(struct device *device, const struct step *step, enum weft_s
                      const char *why) {
     struct author *author = &device->author;
     world_note(device->world, device, "answered", step->ticket, (uint64_t)-status);
-    if ((status == WEFT_DISK_FULL || status == WEFT_IO) && step->may_fail) {
+    const bool ailing = status == WEFT_DISK_FULL || status == WEFT_IO || status == WEFT_NO_MEMORY;
+    if (ailing && step->may_fail) {
         spoil_scan(author);
         model_fail(&author->model, step);
         for (uint32_t s = 0; s < MODEL_SCANS; s++)
@@ -434,7 +443,9 @@ bool author_poll(struct device *device) {
     while (device->engine && !device_dead(device) && author->pending_count > 0) {
         const struct step *step = &author->pending[0];
         struct weft_error why = {0};
+        device_works(device, true);
         enum weft_status status = weft_wait(device->engine, step->ticket, WEFT_DURABLE, 0, 0, &why);
+        device_works(device, false);
         if (status == WEFT_TIMEOUT) break;
         if (!answered(device, step, status, why.text)) return false;
         author->pending_count--;
@@ -464,6 +475,7 @@ static bool note_told(struct device *device, uint64_t ticket) {
         author->pending[i].told = true;
         if (!again) return true;
     }
+    if (device->world->was_damaged) return true; /* Of weft_verify_wait(). */
     return world_fail(device->world, "device %u: ticket %llu was answered twice", device->number,
                       (unsigned long long)ticket);
 }
@@ -485,7 +497,7 @@ void author_observe(struct device *device, const Weft__Answered *told) {
     }
 }
 
-void author_disk_fails(struct device *device) {
+void author_ails(struct device *device) {
     struct author *author = &device->author;
     for (uint32_t i = 0; i < author->pending_count; i++)
         author->pending[i].may_fail = true;

@@ -24,7 +24,7 @@ bool author_agrees(struct device *device, const uint64_t digest[ROWS]);
 void author_observe(struct device *device, const Weft__Answered *answered);
 /* An order that is no transaction has been given this ticket; up to ORDERS_MAX in one life. */
 void author_order(struct device *device, uint64_t ticket);
-/* The disk is full, or ails: what is pending, and what is submitted before it is well, may fail. */
-void author_disk_fails(struct device *device);
+/* The device ails: what is pending, and what is submitted until it is well, may fail. */
+void author_ails(struct device *device);
 
 #endif

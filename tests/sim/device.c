@@ -17,6 +17,7 @@
 #include "tests/sim/ambush.h"
 #include "tests/sim/author.h"
 #include "tests/sim/company.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/mirror.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/pace.h"
@@ -24,7 +25,7 @@
 #define EPOCH_MS INT64_C(1760000000000)
 #define MONO_START_US UINT64_C(1000000)
 
-static struct instant device_now(void *self) {
+struct instant device_instant(void *self) {
     const struct device *device = self;
     int64_t us = (int64_t)device->world->now_us;
     int64_t wall_us = us + us / 1000000 * device->drift_ppm;
@@ -35,7 +36,7 @@ static struct instant device_now(void *self) {
 }
 
 uint64_t device_wall_ms(const struct device *device) {
-    return device_now((void *)(uintptr_t)device).wall_ms;
+    return device_instant((void *)(uintptr_t)device).wall_ms;
 }
 
 void device_make(struct world *world, uint32_t number) {
@@ -48,7 +49,7 @@ void device_make(struct world *world, uint32_t number) {
     device->drift_ppm = world->plan.drift_ppm[number];
     snprintf(name, sizeof name, "weftsim-%u", number);
     snprintf(device->path, sizeof device->path, "/device%u/library.db", number);
-    struct time_port time = {.self = device, .now = device_now};
+    struct time_port time = {.self = device, .now = device_instant};
     device->disk = disk_open(name, rng_mix(world->plan.seed, number), time);
     device->vault = vault_open(rng_mix(world->plan.seed, 100 + number), device->disk);
     rng_seed(&device->entropy, world->plan.seed, 1000 + number);
@@ -61,10 +62,16 @@ void device_unmake(struct device *device) {
     disk_close(device->disk);
 }
 
+void device_works(struct device *device, bool works) {
+    (void)disk_at_work(device->disk, works);
+    (void)memory_at_work(works ? device : NULL);
+}
+
 /* ---- the end of a life ----------------------------------------------------------------------- */
 
 static void life_over(struct device *device, uint64_t up_us) {
     struct world *world = device->world;
+    memory_mend(device);
     device->engine = NULL;
     device->up_us = up_us;
     device->author.scan = 0;
@@ -98,15 +105,15 @@ void device_close(struct device *device, uint64_t up_us) {
     points_ending(device, true);
     oracle_detach(device);
     const bool dead = device_dead(device);
-    (void)disk_at_work(device->disk, true);
+    device_works(device, true);
     const bool stopped = engine_close(device->engine);
-    (void)disk_at_work(device->disk, false);
-    if (!stopped && !dead && !disk_is_down(device->disk) && !disk_sync_failed(device->disk) &&
-        !disk_io_failed(device->disk))
+    device_works(device, false);
+    const bool failed =
+        disk_sync_failed(device->disk) || disk_io_failed(device->disk) || memory_failed(device);
+    if (!stopped && !dead && !disk_is_down(device->disk) && !failed)
         world_fail(world, "device %u: closing it does not come to its end", device->number);
     net_end(world->net, device->number, false);
-    device->closed_well = !disk_is_down(device->disk) && !disk_sync_failed(device->disk) &&
-                          !disk_io_failed(device->disk);
+    device->closed_well = !disk_is_down(device->disk) && !failed;
     life_over(device, up_us);
 }
 
@@ -165,7 +172,7 @@ static enum weft_status open_engine(struct device *device, enum version version,
     struct world *world = device->world;
     const struct plan *plan = &world->plan;
     static const uint8_t library[WEFT_ID_SIZE] = LIBRARY_NAME;
-    struct time_port time = {.self = device, .now = device_now};
+    struct time_port time = {.self = device, .now = device_instant};
     struct weft_config config = {.path = device->path,
                                  .schema = commons_schema(&plan->rules, version, upgrade),
                                  .library = library,
@@ -188,15 +195,15 @@ static enum weft_status open_engine(struct device *device, enum version version,
                                  .patience_ms = plan->patience_ms,
                                  .hook_mails = device->lives % 3 == 0 ? 8 : 0,
                                  .repack = true};
-    (void)disk_at_work(device->disk, true);
+    device_works(device, true);
     enum weft_status status = engine_open(&config, &ports, &device->engine, why);
-    (void)disk_at_work(device->disk, false);
+    device_works(device, false);
     return status;
 }
 
 /* Opens it with the application that it has now. Whether the newer one has had the file already is
  * not known when an opening failed: then it had, if the columns are there that it adds. */
-static enum weft_status open_version(struct device *device, struct weft_error *why) {
+enum weft_status device_open(struct device *device, struct weft_error *why) {
     const bool outdated = device_outdated(device);
     const enum version version =
         outdated || device->version == VERSION_NEW ? VERSION_NEW : VERSION_OLD;
@@ -243,10 +250,12 @@ static void open_failed(struct device *device, const struct weft_error *why) {
     bool down = disk_is_down(device->disk);
     bool full = why->status == WEFT_DISK_FULL && disk_is_full(device->disk);
     bool unsynced = disk_sync_failed(device->disk);
-    bool ails = why->status == WEFT_IO && disk_io_failed(device->disk);
+    bool ails = (why->status == WEFT_IO && disk_io_failed(device->disk)) ||
+                (why->status == WEFT_NO_MEMORY && memory_failed(device));
     world_note(world, device, "did not open", (uint64_t)-why->status, down);
     points_not_opened(device, why->status);
     net_end(world->net, device->number, false);
+    memory_mend(device);
     vault_crash(device->vault);
     device->up_us = world->now_us + 500000;
     device->tells = false; /* It may have found out, and gone down before it said so. */
@@ -270,7 +279,7 @@ void device_start(struct device *device) {
     net_boot(world->net, device->number);
     pace_turn(device);
     ambush_opening(device);
-    if (open_version(device, &why) != WEFT_OK) {
+    if (device_open(device, &why) != WEFT_OK) {
         open_failed(device, &why);
         return;
     }
@@ -287,9 +296,14 @@ void device_start(struct device *device) {
 
 bool device_dead(const struct device *device) {
     CHECK(device->engine != NULL);
-    const bool failed = disk_sync_failed(device->disk) || disk_io_failed(device->disk);
+    const bool failed =
+        disk_sync_failed(device->disk) || disk_io_failed(device->disk) || memory_failed(device);
     return disk_is_down(device->disk) ||
            (failed && topology_failed(engine_topology(device->engine), NULL));
+}
+
+bool device_ails(const struct device *device) {
+    return disk_is_full(device->disk) || disk_ails(device->disk) || memory_ails(device);
 }
 
 bool device_listen(struct device *device) {
@@ -326,9 +340,9 @@ bool device_turn(struct device *device, uint32_t actor) {
     struct world *world = device->world;
     if (!device->engine || world->now_us < device->paused_until_us) return false;
     pace_turn(device);
-    (void)disk_at_work(device->disk, true);
+    device_works(device, true);
     const bool turned = runner_turn(engine_runner(device->engine), actor);
-    (void)disk_at_work(device->disk, false);
+    device_works(device, false);
     if (!turned) return false;
     device->turned[actor % TURNED_MAX]++;
     if (device_dead(device))
@@ -379,7 +393,7 @@ void device_events(struct device *device) {
                        device->number, event.error.text);
         if (event.kind == WEFT_EVENT_PARKED && !may_park)
             world_fail(world, "device %u: a row was parked: %s", device->number, event.error.text);
-        if (event.kind == WEFT_EVENT_DIFFERS && !world->byzantine)
+        if (event.kind == WEFT_EVENT_DIFFERS && !world->byzantine && !world->was_damaged)
             world_fail(world, "device %u: %s", device->number, event.error.text);
         if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&
             event.error.status == WEFT_NET && !has_another(device, event.device))

@@ -9,6 +9,8 @@ void device_make(struct world *world, uint32_t number);
 void device_unmake(struct device *device);
 /* Whether its application is to be the newer version, and is not. */
 bool device_outdated(const struct device *device);
+/* Only the engine, and nobody listens to it. */
+enum weft_status device_open(struct device *device, struct weft_error *why);
 /* Opens the engine. It may be down afterwards without a failure: the disk may have crashed
  * meanwhile, or be full. */
 void device_start(struct device *device);
@@ -28,10 +30,17 @@ void device_back_up(struct device *device);
 void device_restore(struct device *device, uint64_t up_us);
 /* The engine cannot go on: its disk is down, or has failed it so that it stopped. */
 bool device_dead(const struct device *device);
+/* From now on what happens is the engine's work, in which its disk and its memory may fail; or that
+ * of who looks on. */
+void device_works(struct device *device, bool works);
+/* What is asked of it may be refused: its disk is full, or that or its memory may fail. */
+bool device_ails(const struct device *device);
 /* At most one turn of one actor; true if it ran. */
 bool device_turn(struct device *device, uint32_t actor);
 /* When an actor of it is due, UINT64_MAX if none ever is. */
 uint64_t device_due_us(const struct device *device);
+/* Its clocks, of whom `self` is. */
+struct instant device_instant(void *self);
 /* What its wall clock says now. */
 uint64_t device_wall_ms(const struct device *device);
 /* Takes the host's events. */

@@ -19,12 +19,12 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/disk_private.h"
+#include "tests/sim/memory.h"
 
 /* ---- files ---- */
 
 static struct file *file_new(const char *path) {
-    struct file *file = calloc(1, sizeof *file);
-    CHECK(file != NULL);
+    struct file *file = memory_new(sizeof *file);
     if (path) {
         CHECK(strlen(path) < PATH_MAX_BYTES);
         memcpy(file->path, path, strlen(path) + 1);
@@ -307,8 +307,7 @@ static int shm_map(sqlite3_file *base, int region, int size, int extend, void vo
         file->region_users++;
     }
     while (extend && file->region_count <= (uint32_t)region) {
-        file->region[file->region_count] = calloc(1, (size_t)size);
-        CHECK(file->region[file->region_count] != NULL);
+        file->region[file->region_count] = memory_new((size_t)size);
         file->region_count++;
     }
     if ((uint32_t)region < file->region_count) *out = file->region[region];

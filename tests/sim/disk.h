@@ -6,6 +6,7 @@
 #define SIM_DISK_H
 
 #include "engine/runtime/port.h"
+#include "tests/sim/rng.h"
 #include "tests/sim/wreck.h"
 
 struct disk;
@@ -81,6 +82,13 @@ bool disk_at_work(struct disk *disk, bool works);
 void disk_back_up(struct disk *disk);
 /* The backup takes the place of all files, and is gone. Every handle must have been closed. */
 void disk_restore(struct disk *disk);
+
+/* All files of another disk, as they are now; `to` is empty. */
+void disk_copy(struct disk *to, struct disk *from);
+/* Changes one byte of a file, durably, and nobody is told; beyond its end from the front again. */
+void disk_put(struct disk *disk, const char *path, uint64_t where, uint8_t byte);
+/* Changes one bit of so many bytes of a file, drawn. */
+void disk_flip(struct disk *disk, const char *path, uint32_t bytes, struct rng *rng);
 
 uint32_t disk_open_handles(const struct disk *disk);
 /* Size of a file, or -1 when there is none. */

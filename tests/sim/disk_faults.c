@@ -5,6 +5,8 @@
  *   1. A read or write that fails has had no effect, and fails only while the disk is at work.
  *   2. disk_restart() ends all of it but that the disk is full.
  * Deliberately not here: files and locks (disk.c), what a crash leaves (image.c). */
+#include <string.h>
+
 #include "engine/base/check.h"
 #include "tests/sim/disk_private.h"
 
@@ -83,4 +85,33 @@ void disk_restore(struct disk *disk) {
     CHECK(disk->handles == 0 && disk->backup != NULL);
     directory_replace(disk, disk->backup);
     disk->backup = NULL;
+}
+
+void disk_copy(struct disk *to, struct disk *from) {
+    CHECK(to != from && to->handles == 0 && !to->directory);
+    directory_replace(to, directory_copy(from, DISK_KEEP_ALL));
+}
+
+void disk_put(struct disk *disk, const char *path, uint64_t where, uint8_t byte) {
+    for (struct file *file = disk->directory; file; file = file->next) {
+        if (strcmp(file->path, path) != 0 || file->content.now.size == 0) continue;
+        content_write(&file->content, (size_t)where % file->content.now.size, &byte, 1);
+        content_sync(&file->content);
+    }
+}
+
+void disk_flip(struct disk *disk, const char *path, uint32_t bytes, struct rng *rng) {
+    for (struct file *file = disk->directory; file; file = file->next) {
+        if (strcmp(file->path, path) != 0 || file->content.now.size == 0) continue;
+        for (uint32_t i = 0; i < bytes; i++) {
+            const uint8_t bit = (uint8_t)(1u << rng_below(rng, 8));
+            /* Half of them near the front, where the file says what it is. */
+            size_t room = file->content.now.size;
+            if (room > 4096 && rng_chance(rng, 500)) room = 4096;
+            const size_t at = (size_t)rng_below(rng, room);
+            const uint8_t changed = file->content.now.bytes[at] ^ bit;
+            content_write(&file->content, at, &changed, 1);
+        }
+        content_sync(&file->content);
+    }
 }

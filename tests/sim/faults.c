@@ -127,7 +127,7 @@ static void arm_crash(struct faults *faults, struct device *device) {
 static void fill_disk(struct faults *faults, struct device *device) {
     if (disk_is_full(device->disk)) return;
     disk_set_full(device->disk, true);
-    author_disk_fails(device);
+    author_ails(device);
     faults->full_until_us[device->number] = draw_end(faults);
 }
 

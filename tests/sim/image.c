@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/memory.h"
 
 #define SECTOR 512u
 
@@ -26,8 +27,7 @@ static void image_reserve(struct image *image, size_t size) {
     if (size <= image->room) return;
     while (room < size)
         room *= 2;
-    image->bytes = realloc(image->bytes, room);
-    CHECK(image->bytes != NULL);
+    image->bytes = memory_grow(image->bytes, room);
     image->room = room;
 }
 

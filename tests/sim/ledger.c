@@ -240,13 +240,14 @@ static bool rows_follow(struct device *device, enum commons_table table,
         row = r;
         if (stands[r] == STAND_SHOWN && shown-- == 0) fault = "or one before it is missing";
     }
+    const uint32_t shown_column = column > 0 ? column - 1 : 0;
     return !fault || world_fail(device->world,
                                 "device %u: shared rows do not follow from the log: table %s row "
                                 "%u %s (column %u, written %llx by %u; it stands as %d, created "
                                 "%llx by %u, deleted %llx by %u)",
-                                device->number, shape->name, row, fault, column - 1,
-                                (unsigned long long)file->fold.row[row].written[column - 1].hlc,
-                                file->fold.row[row].written[column - 1].device, stands[row],
+                                device->number, shape->name, row, fault, shown_column,
+                                (unsigned long long)file->fold.row[row].written[shown_column].hlc,
+                                file->fold.row[row].written[shown_column].device, stands[row],
                                 (unsigned long long)file->fold.row[row].created.hlc,
                                 file->fold.row[row].created.device,
                                 (unsigned long long)file->fold.row[row].deleted.hlc,

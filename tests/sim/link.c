@@ -18,6 +18,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/memory.h"
 
 static void pipe_init(struct pipe *pipe) {
     memset(pipe, 0, sizeof *pipe);
@@ -32,15 +33,13 @@ static void pipe_free(struct pipe *pipe) {
 void pipe_append(struct pipe *pipe, const void *data, size_t size, uint64_t due_us) {
     if (pipe->held + size > pipe->room) {
         pipe->room = (pipe->held + size) * 2;
-        pipe->bytes = realloc(pipe->bytes, pipe->room);
-        CHECK(pipe->bytes != NULL);
+        pipe->bytes = memory_grow(pipe->bytes, pipe->room);
     }
     memcpy(pipe->bytes + pipe->held, data, size);
     pipe->held += size;
     if (pipe->segment_count == pipe->segment_room) {
         pipe->segment_room = pipe->segment_room ? pipe->segment_room * 2 : 8;
-        pipe->segments = realloc(pipe->segments, pipe->segment_room * sizeof *pipe->segments);
-        CHECK(pipe->segments != NULL);
+        pipe->segments = memory_grow(pipe->segments, pipe->segment_room * sizeof *pipe->segments);
     }
     CHECK(pipe->segment_count == 0 || pipe->segments[pipe->segment_count - 1].due_us <= due_us);
     pipe->segments[pipe->segment_count++] = (struct segment){due_us, size};
@@ -108,8 +107,7 @@ void link_send_reset(struct net *net, struct link *link, int from) {
 }
 
 struct link *link_new(void) {
-    struct link *link = calloc(1, sizeof *link);
-    CHECK(link != NULL);
+    struct link *link = memory_new(sizeof *link);
     pipe_init(&link->pipe[0]);
     pipe_init(&link->pipe[1]);
     link->connect_due_us = link->told_due_us = NEVER;

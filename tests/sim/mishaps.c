@@ -13,6 +13,8 @@
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
 #include "tests/sim/device.h"
+#include "tests/sim/memory.h"
+#include "tests/sim/probe.h"
 
 #define NEVER UINT64_MAX
 #define PATIENCE_US UINT64_C(5000000)
@@ -45,9 +47,10 @@ struct mishaps *mishaps_open(struct world *world) {
     struct mishaps *mishaps = calloc(1, sizeof *mishaps);
     CHECK(mishaps != NULL);
     mishaps->world = world;
-    rng_seed(&mishaps->rng, world->plan.seed, UINT64_C(0x1a7e));
+    rng_seed(&mishaps->rng, world->plan.seed, UINT64_C(0x1a85));
     for (int f = 0; f < FAULT_COUNT; f++) {
-        mishaps->next_us[f] = f < FAULT_LATE ? NEVER : draw_next(mishaps, (enum fault)f);
+        const bool mine = f >= FAULT_LATE && f < FAULT_FIRST_LIE && f != FAULT_DAMAGE;
+        mishaps->next_us[f] = mine ? draw_next(mishaps, (enum fault)f) : NEVER;
         for (uint32_t d = 0; d < DEVICES_MAX; d++)
             mishaps->until_us[d][f] = NEVER;
     }
@@ -66,7 +69,7 @@ static bool fail_once(struct mishaps *mishaps, struct device *device, enum disk_
     const uint64_t most =
         what == DISK_IO_READ ? 4 : 30; /* It reads little: it has pages in memory. */
     disk_fail_io(device->disk, what, rng_between(&mishaps->rng, 1, most), false);
-    author_disk_fails(device);
+    author_ails(device);
     device->down_us = draw_end(mishaps) - mishaps->world->now_us;
     if (rng_chance(&mishaps->rng, 400)) device_close(device, mishaps->world->now_us);
     return true;
@@ -76,7 +79,7 @@ static bool die(struct mishaps *mishaps, struct device *device) {
     if (!device->engine || disk_ails(device->disk)) return false;
     enum disk_io what = rng_chance(&mishaps->rng, 500) ? DISK_IO_READ : DISK_IO_WRITE;
     disk_fail_io(device->disk, what, rng_between(&mishaps->rng, 1, 60), true);
-    author_disk_fails(device);
+    author_ails(device);
     device->down_us = draw_end(mishaps) - mishaps->world->now_us;
     mishaps->until_us[device->number][FAULT_DIES] = draw_end(mishaps);
     return true;
@@ -100,6 +103,19 @@ static void replace_disk(struct mishaps *mishaps, struct device *device) {
     if (device->world->failed) return;
     if (device->engine) device_kill(device, survival, true, draw_end(mishaps));
     disk_mend(device->disk);
+}
+
+/* ---- memory ---------------------------------------------------------------------------------- */
+
+static bool starve(struct mishaps *mishaps, struct device *device) {
+    const bool for_ever = rng_chance(&mishaps->rng, 300);
+    if (!device->engine || memory_ails(NULL)) return false;
+    memory_fail(device, rng_between(&mishaps->rng, 1, 200), for_ever);
+    author_ails(device);
+    device->down_us = draw_end(mishaps) - mishaps->world->now_us;
+    mishaps->until_us[device->number][FAULT_MEMORY] = draw_end(mishaps);
+    if (rng_chance(&mishaps->rng, 200)) device_close(device, mishaps->world->now_us);
+    return true;
 }
 
 /* ---- clocks ---------------------------------------------------------------------------------- */
@@ -142,9 +158,15 @@ static bool redial(struct mishaps *mishaps, struct device *device, uint32_t othe
 
 /* ---- time ------------------------------------------------------------------------------------ */
 
+/* Whether it has a file that is a member's. */
+static bool is_there(const struct device *device) {
+    return device->lives > 0 && !device->outside && !disk_ails(device->disk) && !memory_ails(NULL);
+}
+
 static bool strike(struct mishaps *mishaps, enum fault fault, struct device *device,
                    uint32_t other) {
-    struct net *net = mishaps->world->net;
+    struct world *world = mishaps->world;
+    struct net *net = world->net;
     switch (fault) {
     case FAULT_READ:
         return fail_once(mishaps, device, DISK_IO_READ);
@@ -152,6 +174,15 @@ static bool strike(struct mishaps *mishaps, enum fault fault, struct device *dev
         return fail_once(mishaps, device, DISK_IO_WRITE);
     case FAULT_DIES:
         return die(mishaps, device);
+    case FAULT_MEMORY:
+        return starve(mishaps, device);
+    case FAULT_SWAP:
+        return is_there(device) && is_there(&world->device[other]) &&
+               probe_swap(device, &world->device[other], &mishaps->rng);
+    case FAULT_CLONE:
+        return is_there(device) && probe_clone(device, &mishaps->rng);
+    case FAULT_ROT:
+        return is_there(device) && probe_rot(device, &mishaps->rng);
     case FAULT_EPOCH:
     case FAULT_FUTURE:
         return lose_clock(mishaps, device, fault);
@@ -173,6 +204,9 @@ static void end_one(struct mishaps *mishaps, enum fault fault, struct device *de
     case FAULT_DIES:
         replace_disk(mishaps, device);
         break;
+    case FAULT_MEMORY:
+        memory_mend(device);
+        break;
     case FAULT_EPOCH:
     case FAULT_FUTURE:
         set_clock_right(mishaps, device);
@@ -187,10 +221,10 @@ void mishaps_turn(struct mishaps *mishaps) {
     struct world *world = mishaps->world;
     uint32_t count = world->plan.device_count;
     for (uint32_t d = 0; d < count; d++)
-        for (int f = FAULT_LATE; f < FAULT_COUNT && !world->failed; f++)
+        for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed; f++)
             if (mishaps->until_us[d][f] <= world->now_us)
                 end_one(mishaps, (enum fault)f, &world->device[d]);
-    for (int f = FAULT_LATE; f < FAULT_COUNT && !world->failed && !world->healing; f++) {
+    for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed && !world->healing; f++) {
         if (world->now_us < mishaps->next_us[f]) continue;
         uint32_t a = (uint32_t)rng_below(&mishaps->rng, count);
         uint32_t b = (a + 1 + (uint32_t)rng_below(&mishaps->rng, count - 1)) % count;
@@ -202,7 +236,7 @@ void mishaps_turn(struct mishaps *mishaps) {
 
 uint64_t mishaps_due_us(const struct mishaps *mishaps) {
     uint64_t due = NEVER;
-    for (int f = FAULT_LATE; f < FAULT_COUNT; f++) {
+    for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
         if (mishaps->next_us[f] < due && !mishaps->world->healing) due = mishaps->next_us[f];
         for (uint32_t d = 0; d < DEVICES_MAX; d++)
             if (mishaps->until_us[d][f] < due) due = mishaps->until_us[d][f];
@@ -213,7 +247,7 @@ uint64_t mishaps_due_us(const struct mishaps *mishaps) {
 void mishaps_heal(struct mishaps *mishaps) {
     struct world *world = mishaps->world;
     for (uint32_t d = 0; d < world->plan.device_count; d++) {
-        for (int f = FAULT_LATE; f < FAULT_COUNT; f++)
+        for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++)
             if (mishaps->until_us[d][f] != NEVER)
                 end_one(mishaps, (enum fault)f, &world->device[d]);
         disk_mend(world->device[d].disk);

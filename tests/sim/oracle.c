@@ -26,6 +26,7 @@
 #include "tests/sim/company.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/mirror.h"
 #include "tests/sim/pace.h"
 #include "tests/sim/sums.h"
@@ -183,9 +184,11 @@ static void take_mail(struct device *device, const struct edge *edge, const stru
 static void on_mail(void *context, const struct edge *edge, struct mail *mail) {
     struct device *device = context;
     const bool working = disk_at_work(device->disk, false); /* Nothing fails who looks on. */
+    const void *worker = memory_at_work(NULL);
     take_mail(device, edge, mail);
-    (void)disk_at_work(device->disk, working);
     if (edge && !device->world->failed) byzantine_mail(device, edge, mail);
+    (void)memory_at_work(worker);
+    (void)disk_at_work(device->disk, working);
 }
 
 /* ---- own rows -------------------------------------------------------------------------------- */

@@ -216,7 +216,7 @@ static void draw_faults(struct plan *plan, struct rng *rng) {
 /* Faults that came to be later: most worlds have a few of them, some none. */
 static void draw_late_faults(struct plan *plan, struct rng *rng) {
     bool any = rng_chance(rng, 700);
-    for (uint32_t f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
+    for (uint32_t f = FAULT_LATE; f < FAULT_MEMORY; f++) {
         uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us / 2);
         bool happens = rng_chance(rng, f == FAULT_FUTURE ? 80 : 300);
         plan->fault_mean_us[f] = any && happens && !plan->calm ? mean : 0;
@@ -280,6 +280,15 @@ static void draw_liar(struct plan *plan, struct rng *rng, uint32_t permille) {
     if (plan->liar == NET_DEVICES) memset(plan->lies, 0, sizeof plan->lies);
 }
 
+/* Drawn after even that. Rows that a liar has touched nobody can put right. */
+static void draw_last_faults(struct plan *plan, struct rng *rng) {
+    for (uint32_t f = FAULT_MEMORY; f < FAULT_FIRST_LIE; f++) {
+        uint64_t mean = rng_between(rng, plan->run_us / 12 + 1, plan->run_us / 2);
+        plan->fault_mean_us[f] = rng_chance(rng, 200) && !plan->calm ? mean : 0;
+    }
+    if (plan->liar < NET_DEVICES) plan->fault_mean_us[FAULT_DAMAGE] = 0;
+}
+
 void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devices) {
     struct rng rng;
     CHECK(devices <= NET_DEVICES);
@@ -307,10 +316,12 @@ void plan_draw(struct plan *plan, uint64_t seed, uint32_t seconds, uint32_t devi
     draw_liar(plan, &rng, 200);
     draw_ambush(plan, &rng);
     plan->rules.picky = plan->mixed && seed % 2 == 0;
+    draw_last_faults(plan, &rng);
 }
 
 void plan_add_liar(struct plan *plan) {
     struct rng rng;
     rng_seed(&rng, plan->seed, UINT64_C(0x11a4));
     if (plan->liar == NET_DEVICES) draw_liar(plan, &rng, 1000);
+    if (plan->liar < NET_DEVICES) plan->fault_mean_us[FAULT_DAMAGE] = 0;
 }

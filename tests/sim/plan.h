@@ -8,38 +8,43 @@
 #include "tests/sim/rng.h"
 
 /* Name and meaning of each kind of fault. */
-#define FAULT_LIST(X)                                                                        \
-    X(CUT, "cut")               /* a link breaks, at once or at some byte */                 \
-    X(SWALLOW, "swallow")       /* ... or lets nothing through any more, and says nothing */ \
-    X(PARTITION, "partition")   /* two groups of devices do not reach each other */          \
-    X(ONE_WAY, "one-way")       /* one direction between two devices is blocked */           \
-    X(SLOW, "slow")             /* one direction is slow and late */                         \
-    X(KILL, "kill")             /* the process ends without a word */                        \
-    X(POWER, "power")           /* ... and what was not synced is lost, or part of it */     \
-    X(CRASH, "crash")           /* power is cut in the middle of some disk operation */      \
-    X(RESTART, "restart")       /* closed and opened again */                                \
-    X(FULL, "disk-full")        /* the disk is full for a while */                           \
-    X(SYNC, "sync-fails")       /* one sync fails, and its pages are taken for clean */      \
-    X(PAUSE, "pause")           /* the process is not run for a while */                     \
-    X(CLOCK, "clock")           /* the wall clock is set */                                  \
-    X(JOIN, "join")             /* the guest sets out to come into the library */            \
-    X(REVOKE, "revoke")         /* a member removes the victim from it */                    \
-    X(RESTORE, "restore")       /* an older copy of the disk takes its place */              \
-    X(READ, "read-fails")       /* one read fails */                                         \
-    X(WRITE, "write-fails")     /* one write fails */                                        \
-    X(DIES, "disk-dies")        /* all reads or all writes fail until it is replaced */      \
-    X(EPOCH, "clock-at-boot")   /* off, and on with a clock that is up to a year behind */   \
-    X(FUTURE, "far-future")     /* ... or up to 30 years ahead, and so is what it stamps */  \
-    X(FLIP, "bit-flips")        /* a link changes a bit */                                   \
-    X(REFUSE, "refused")        /* nobody can dial a device for a while */                   \
-    X(REDIAL, "dialled-twice")  /* a device dials one that it has a session with */          \
-    X(REWRITE, "rewrite")       /* the liar changes rows, records or statements it sends */  \
-    X(WITHHOLD, "withhold")     /* ... leaves some out */                                    \
-    X(REPLAY, "replay")         /* ... says again what it said once */                       \
-    X(REORDER, "reorder")       /* ... lets two change places */                             \
-    X(LIE, "lie")               /* ... says that it holds, or wants, other than it does */   \
-    X(EQUIVOCATE, "equivocate") /* ... signs two statements under one serial */              \
-    X(MALFORM, "malform")       /* ... says what nobody can read */                          \
+#define FAULT_LIST(X)                                                                         \
+    X(CUT, "cut")               /* a link breaks, at once or at some byte */                  \
+    X(SWALLOW, "swallow")       /* ... or lets nothing through any more, and says nothing */  \
+    X(PARTITION, "partition")   /* two groups of devices do not reach each other */           \
+    X(ONE_WAY, "one-way")       /* one direction between two devices is blocked */            \
+    X(SLOW, "slow")             /* one direction is slow and late */                          \
+    X(KILL, "kill")             /* the process ends without a word */                         \
+    X(POWER, "power")           /* ... and what was not synced is lost, or part of it */      \
+    X(CRASH, "crash")           /* power is cut in the middle of some disk operation */       \
+    X(RESTART, "restart")       /* closed and opened again */                                 \
+    X(FULL, "disk-full")        /* the disk is full for a while */                            \
+    X(SYNC, "sync-fails")       /* one sync fails, and its pages are taken for clean */       \
+    X(PAUSE, "pause")           /* the process is not run for a while */                      \
+    X(CLOCK, "clock")           /* the wall clock is set */                                   \
+    X(JOIN, "join")             /* the guest sets out to come into the library */             \
+    X(REVOKE, "revoke")         /* a member removes the victim from it */                     \
+    X(RESTORE, "restore")       /* an older copy of the disk takes its place */               \
+    X(READ, "read-fails")       /* one read fails */                                          \
+    X(WRITE, "write-fails")     /* one write fails */                                         \
+    X(DIES, "disk-dies")        /* all reads or all writes fail until it is replaced */       \
+    X(EPOCH, "clock-at-boot")   /* off, and on with a clock that is up to a year behind */    \
+    X(FUTURE, "far-future")     /* ... or up to 30 years ahead, and so is what it stamps */   \
+    X(FLIP, "bit-flips")        /* a link changes a bit */                                    \
+    X(REFUSE, "refused")        /* nobody can dial a device for a while */                    \
+    X(REDIAL, "dialled-twice")  /* a device dials one that it has a session with */           \
+    X(MEMORY, "no-memory")      /* an allocation fails, or all from one on */                 \
+    X(SWAP, "swapped")          /* a disk is put into another machine */                      \
+    X(CLONE, "cloned")          /* a copy of a machine is started beside it */                \
+    X(ROT, "rot")               /* a copy of a file, of which bytes are changed, is opened */ \
+    X(DAMAGE, "damage")         /* rows are changed behind the engine */                      \
+    X(REWRITE, "rewrite")       /* the liar changes rows, records or statements it sends */   \
+    X(WITHHOLD, "withhold")     /* ... leaves some out */                                     \
+    X(REPLAY, "replay")         /* ... says again what it said once */                        \
+    X(REORDER, "reorder")       /* ... lets two change places */                              \
+    X(LIE, "lie")               /* ... says that it holds, or wants, other than it does */    \
+    X(EQUIVOCATE, "equivocate") /* ... signs two statements under one serial */               \
+    X(MALFORM, "malform")       /* ... says what nobody can read */                           \
     X(FORK, "fork")             /* ... signs two records of one number */
 
 /* Kinds from here on have their own source of chance: worlds without them are what they were. */

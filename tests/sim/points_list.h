@@ -107,6 +107,11 @@
     X(FULL_RECORDS, "full-records", "received records refused as the disk is full") \
     X(AMBUSH, "ambush", "a fault that waited for its moment") \
     X(IO_ERROR, "io-error", "a read or write that failed") \
+    X(STARVED, "starved", "an allocation that failed") \
+    X(ROT_OPENED, "rot-opened", "a changed file that was opened") \
+    X(ROT_REFUSED, "rot-refused", "a changed file that was refused") \
+    X(DAMAGED, "damaged", "a device whose rows were changed behind it") \
+    X(REPAIRED, "repaired", "a world in which such rows were put right") \
     X(TORN, "torn", "sectors lost or torn in a crash") \
     X(ALL_DOWN, "all-down", "no device is up") \
     X(CLOCK_BACK, "clock-back", "a wall clock set back by more than a second") \

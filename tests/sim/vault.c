@@ -13,6 +13,7 @@
 #include "tests/sim/vault.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,18 @@ void vault_clone(struct vault *to, const struct vault *from) {
     CHECK(to != from);
     memcpy(to->files, from->files, sizeof to->files);
     to->count = from->count;
+}
+
+void vault_clone_as(struct vault *to, const char *to_path, const struct vault *from,
+                    const char *from_path) {
+    const size_t size = strlen(from_path);
+    vault_clone(to, from);
+    for (uint32_t i = 0; i < to->count; i++) {
+        char path[VAULT_PATH];
+        if (strncmp(to->files[i].path, from_path, size) != 0) continue;
+        snprintf(path, sizeof path, "%s%s", to_path, to->files[i].path + size);
+        memcpy(to->files[i].path, path, sizeof path);
+    }
 }
 
 bool vault_remove(struct vault *vault, const char *path) {

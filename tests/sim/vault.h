@@ -33,6 +33,9 @@ void vault_set_full(struct vault *vault, bool full);
 void vault_restamp(struct vault *vault);
 /* The device's disk was cloned: `to` has the files of `from`, and its own stamp. */
 void vault_clone(struct vault *to, const struct vault *from);
+/* The same, for a library at another path. */
+void vault_clone_as(struct vault *to, const char *to_path, const struct vault *from,
+                    const char *from_path);
 /* Its user has deleted a file; false if there was none. */
 bool vault_remove(struct vault *vault, const char *path);
 

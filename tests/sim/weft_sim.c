@@ -15,6 +15,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/crew.h"
 #include "tests/sim/knob.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/shrink.h"
 #include "tests/sim/trial.h"
 #include "tests/sim/world.h"
@@ -353,6 +354,7 @@ int main(int count, char **words) {
             help();
             return 0;
         }
+    memory_install();
     int code = read_options(count, words, &options);
     if (code) return code;
     /* A trace must be whole even if its world aborts. */

@@ -23,9 +23,11 @@
 #include "tests/sim/author.h"
 #include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
+#include "tests/sim/damage.h"
 #include "tests/sim/device.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/ledger.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/oracle.h"
 #include "tests/sim/sums.h"
 
@@ -103,7 +105,8 @@ static void look(struct world *world) {
     for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++)
         device_events(&world->device[d]);
     struct device *device = &world->device[rng_below(&world->rng, world->plan.device_count)];
-    if (!world->failed && device->engine && !device_dead(device)) (void)oracle_check(device);
+    const bool shown = device->engine && !device_dead(device) && !world->damaged;
+    if (!world->failed && shown) (void)oracle_check(device);
 }
 
 /* One turn of one actor, drawn from all that can run; false when none can. */
@@ -232,9 +235,32 @@ bool world_begin(struct world *world) {
     return true;
 }
 
-void world_heal(struct world *world) {
+/* Whether all hold the same now. While rows are damaged, what is wrong is only not right yet. */
+static bool converged(struct world *world, char *why) {
+    bool equal = false;
+    (void)oracle_converged(world, &equal, why);
+    for (uint32_t d = 0; d < world->plan.device_count && equal && world->damaged; d++)
+        equal = oracle_check(&world->device[d]);
+    if (!world->damaged || !world->failed) return equal;
+    world->failed = false;
+    memcpy(why, world->failure, FAILURE_TEXT);
+    return false;
+}
+
+static bool converge(struct world *world) {
     char why[FAILURE_TEXT] = "";
     bool equal = false;
+    const uint64_t end_us = world->now_us + HEAL_MAX_US;
+    while (!equal && !world->failed && world->now_us < end_us) {
+        world_run_until(world, world->now_us + 2 * LOOK_US);
+        for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++)
+            (void)author_poll(&world->device[d]);
+        if (!world->failed) equal = converged(world, why);
+    }
+    return equal || world_fail(world, "no convergence: %s", why);
+}
+
+void world_heal(struct world *world) {
     world->healing = true;
     world_note(world, NULL, "healing", 0, 0);
     faults_heal(world->faults);
@@ -242,14 +268,10 @@ void world_heal(struct world *world) {
     ambush_heal(world->ambush);
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         world->device[d].author.silent = true;
-    uint64_t end_us = world->now_us + HEAL_MAX_US;
-    while (!equal && !world->failed && world->now_us < end_us) {
-        world_run_until(world, world->now_us + 2 * LOOK_US);
-        for (uint32_t d = 0; d < world->plan.device_count && !world->failed; d++)
-            (void)author_poll(&world->device[d]);
-        if (!world->failed) (void)oracle_converged(world, &equal, why);
-    }
-    if (!equal) world_fail(world, "no convergence: %s", why);
+    const bool equal = converge(world);
+    if (equal && world->plan.fault_mean_us[FAULT_DAMAGE] && !world->far_future &&
+        damage_world(world) && converge(world))
+        damage_over(world);
     /* What is idle and sound stays up. */
     if (equal && world->plan.calm) world_run_until(world, world->now_us + QUIET_US);
 }
@@ -288,6 +310,7 @@ static void count_disk(struct world *world, const struct disk *disk) {
 }
 
 void world_run(const struct plan *plan, bool trace, struct outcome *out) {
+    const uint64_t starved = memory_failures();
     struct world *world = malloc(sizeof *world);
     CHECK(world != NULL);
     world_open(world, plan, trace);
@@ -305,11 +328,13 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->lives = world->lives;
     out->steps = world->steps;
     out->rows = oracle_rows(world->oracle);
+    world->points.reached[POINT_STARVED] = memory_failures() - starved;
     for (uint32_t d = 0; d < plan->device_count; d++)
         count_disk(world, world->device[d].disk);
     points_end(world);
     memcpy(out->points, world->points.reached, sizeof out->points);
     if (world->faults) memcpy(out->faults, faults_fired(world->faults), sizeof out->faults);
+    out->faults[FAULT_DAMAGE] = world->points.reached[POINT_DAMAGED];
     world_close(world);
     if (!out->failed) free(world);
 }

@@ -131,7 +131,9 @@ struct world {
     struct cells *cells;         /* scratch */
     uint64_t look_us;
     bool healing;
-    bool far_future; /* some stamps are so far ahead that nobody will ever believe them */
+    bool was_damaged; /* ... at any time */
+    bool damaged;     /* rows were changed behind an engine (damage.h) */
+    bool far_future;  /* some stamps are so far ahead that nobody will ever believe them */
     bool trace;
     bool failed;
     bool refused; /* ... because a device could not be opened */

@@ -15,6 +15,7 @@
 
 #include "engine/base/check.h"
 #include "tests/sim/image.h"
+#include "tests/sim/memory.h"
 #include "tests/sim/rng.h"
 
 #define SECTOR 512u
@@ -72,8 +73,7 @@ static bool ends_with(const char *path, const char *end) {
 
 void wreck_note(struct wreck *wreck, const void *file, const char *path, size_t at,
                 const void *data, size_t size) {
-    struct edit *edit = malloc(sizeof *edit + (data ? size : 0));
-    CHECK(edit != NULL);
+    struct edit *edit = memory_new(sizeof *edit + (data ? size : 0));
     *edit = (struct edit){.file = file, .serial = ++wreck->serial, .at = at, .size = size};
     edit->database = !ends_with(path, "-wal") && !ends_with(path, "-journal");
     edit->resized = data == NULL;
