@@ -17,9 +17,13 @@
 
 #define ATTEST_DELAY_US 1000000u /* statements gather what has come until then */
 
+void log_attest_again(struct log *log, struct instant now) {
+    if (log->attest_due_us == DUE_NEVER) log->attest_due_us = now.mono_us + ATTEST_DELAY_US;
+}
+
 void log_attest_wait(struct log *log, struct instant now) {
     if (log->place == log->told_place && log->moved.count == 0) return;
-    if (log->attest_due_us == DUE_NEVER) log->attest_due_us = now.mono_us + ATTEST_DELAY_US;
+    log_attest_again(log, now);
 }
 
 /* ---- this device's ---- */

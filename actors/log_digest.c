@@ -252,7 +252,12 @@ static void judge(struct comparing *comparing, const struct stream *stream, cons
         differing = differing_add(member, stream, shared);
         if (differing == NULL) return;
     }
-    if (!differing->told) tell(log, member, stream, table, shared, repair, comparing->out);
+    if (!differing->told) {
+        tell(log, member, stream, table, shared, repair, comparing->out);
+        /* Who differs may not have heard lately what is here, and cannot be repaired from whom it
+         * has no session with. */
+        log_attest_again(log, comparing->now);
+    }
     differing->told = true;
     if (shared) {
         repair_shared(comparing, differing, table);

@@ -288,7 +288,9 @@ enum weft_status log_apply_members(struct log *log, const struct record *record,
 
 /* ---- log_attest.c: statements of what devices hold ---- */
 
-/* Something is held that was not before: it is to be said a little later. */
+/* What is held is to be said, a little later, though it may have been said before. */
+void log_attest_again(struct log *log, struct instant now);
+/* The same if something is held that was not before. */
 void log_attest_wait(struct log *log, struct instant now);
 /* Says what this device holds. Nothing is open. */
 void log_attest(struct log *log, struct instant now, struct outbox *out);

@@ -139,13 +139,19 @@ void device_restore(struct device *device, uint64_t up_us) {
     company_restored(world->company, device);
 }
 
-/* A restored file goes on as a new incarnation, and says so when it is first opened. */
+/* A restored file goes on as a new incarnation, one that never was, and says so when it is first
+ * opened. It is the greatest, too, unless the clock that it is made of is wrong. */
 static bool check_incarnation(struct device *device) {
     struct world *world = device->world;
+    const uint64_t *mean = world->plan.fault_mean_us;
+    const bool clocks = mean[FAULT_CLOCK] || mean[FAULT_EPOCH] || mean[FAULT_FUTURE];
     uint64_t before = device->incarnation;
     if (!snapshot_incarnation(device, &device->incarnation)) return false;
-    bool right =
-        device->moved ? device->incarnation > before : device->incarnation == before || before == 0;
+    bool right = device->moved ? device->incarnation > before || clocks
+                               : device->incarnation == before || before == 0;
+    for (uint32_t i = 0; i < device->restores && device->moved; i++)
+        right = right && device->incarnation != device->incarnations[i];
+    if (device->moved || before == 0) device->incarnations[device->restores] = device->incarnation;
     if (!right)
         return world_fail(world, "device %u: incarnation %llu after %llu, restored %u times",
                           device->number, (unsigned long long)device->incarnation,

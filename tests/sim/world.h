@@ -94,6 +94,7 @@ struct device {
     bool moved;           /* ... since it was opened last */
     bool tells;           /* it is to say so when it is opened */
     uint64_t incarnation; /* the last that its file had */
+    uint64_t incarnations[INCARNATIONS];
     /* The application on it, and what it has made of the file. */
     enum version version;
     bool was_old;  /* the older version has tried to open the file */
