@@ -98,6 +98,7 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
     uint8_t secret[IDENTITY_SECRET];
     entropy->fill(entropy->self, seed.fresh_library.bytes, sizeof seed.fresh_library.bytes);
     entropy->fill(entropy->self, engine->id_key, sizeof engine->id_key);
+    entropy->fill(entropy->self, &seed.fresh_gap, sizeof seed.fresh_gap);
     if (config->library != NULL || config->invite != NULL) {
         library = engine->invite.library;
         if (config->library != NULL) memcpy(library.bytes, config->library, sizeof library.bytes);

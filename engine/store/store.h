@@ -42,6 +42,9 @@ struct store_seed {
     /* Begun when the file is new, or has moved. Greater than any before it, as a wall clock that is
      * right makes it; if it is not, the one after the file's is begun. */
     uint64_t fresh_incarnation;
+    /* Drawn by chance; left out between the file's and the one after it then: the same copy may be
+     * put back twice, and must not begin the same incarnation twice. */
+    uint16_t fresh_gap;
     bool has_stamp;
     uint8_t stamp[STORE_STAMP]; /* what tells this file from a copy of it (runtime/port.h) */
     bool joining; /* a new file waits to come into `library`, which somebody else has founded */

@@ -186,7 +186,8 @@ static enum weft_status stamp_settle(sqlite3 *db, const struct store_seed *seed,
     store->moved = meta->has_stamp;
     if (store->moved) {
         const uint64_t next = store->incarnation + 1, fresh = seed->fresh_incarnation;
-        store->incarnation = fresh > next && fresh <= INT64_MAX ? fresh : next;
+        const uint64_t later = next + seed->fresh_gap < INT64_MAX ? next + seed->fresh_gap : next;
+        store->incarnation = fresh > next && fresh <= INT64_MAX ? fresh : later;
     }
     return stamp_write(db, seed, store, why);
 }

@@ -186,7 +186,8 @@ static void places(struct byzantine *byzantine, Weft__Place **list, size_t *coun
 static void ranges(struct byzantine *byzantine, Weft__Ranges *ranges) {
     if (!ranges->answer || ranges->n_sums == 0) return;
     if (byzantine_will(byzantine, FAULT_LIE)) {
-        ranges->sums[rng_below(&byzantine->rng, ranges->n_sums)] = rng_u64(&byzantine->rng);
+        const uint64_t at = rng_below(&byzantine->rng, ranges->n_sums);
+        ranges->sums[at] = rng_u64(&byzantine->rng);
         byzantine_did(byzantine, FAULT_LIE, ranges->n_sums);
     }
     if (byzantine_will(byzantine, FAULT_WITHHOLD)) {

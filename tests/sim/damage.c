@@ -36,10 +36,12 @@ static uint32_t damage_owned(struct device *device, sqlite3 *db, uint32_t of, en
     char owner[2 * WEFT_ID_SIZE + 1];
     for (uint32_t i = 0; i < WEFT_ID_SIZE; i++)
         sqlite3_snprintf(3, owner + (size_t)2 * i, "%02x", device->world->cast.device[of].bytes[i]);
-    char *some =
-        sqlite3_mprintf("_weft_owner = (SELECT id FROM _weft_device WHERE device = x'%s') "
-                        "AND _weft_version %% %u = %u",
-                        owner, (unsigned)rng_between(rng, 1, 7), (unsigned)rng_below(rng, 2));
+    /* One draw to a statement: in an argument list compilers take them in any order. */
+    const unsigned each = (unsigned)rng_between(rng, 1, 7);
+    const unsigned from = (unsigned)rng_below(rng, 2);
+    char *some = sqlite3_mprintf("_weft_owner = (SELECT id FROM _weft_device WHERE device = x'%s') "
+                                 "AND _weft_version %% %u = %u",
+                                 owner, each, from);
     CHECK(some != NULL);
     const uint32_t rows = (uint32_t)rng_between(rng, 1, ROWS_MAX);
     char *sql = rng_chance(rng, 600)

@@ -115,6 +115,27 @@ static void a_new_incarnation_is_greater_also_when_the_clock_is_not(void **state
     has_incarnation(place, 1003, true);
 }
 
+static void a_copy_put_back_twice_begins_two_incarnations_also_when_the_clock_is_behind(
+    void **state) {
+    struct place *place = *state;
+    static const uint16_t gaps[] = {7, 65535};
+    for (int i = 0; i < 2; i++) {
+        opens_stamped(place, 0xa1, 1000);
+        store_close(&place->store);
+        struct store_seed seed = library_seed(place->path, schema, 1);
+        seed.has_stamp = true;
+        seed.stamp[0] = 0xb0;
+        seed.fresh_incarnation = 900;
+        seed.fresh_gap = gaps[i];
+        assert_int_equal(store_open(&seed, place->pool, &place->store, &place->why), WEFT_OK);
+        has_incarnation(place, 1001u + gaps[i], true);
+        store_close(&place->store);
+        /* As the copy was. */
+        plain(place, "UPDATE _weft_meta SET value = 1000 WHERE key = 'incarnation'; "
+                     "DELETE FROM _weft_meta WHERE key = 'stamp'");
+    }
+}
+
 static void a_file_without_a_stamp_takes_one_and_keeps_it_when_none_is_given(void **state) {
     struct place *place = *state;
     opens_stamped(place, 0, 1000);
@@ -202,6 +223,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         place_test(a_file_that_moved_begins_a_new_incarnation_once),
         place_test(a_new_incarnation_is_greater_also_when_the_clock_is_not),
+        place_test(a_copy_put_back_twice_begins_two_incarnations_also_when_the_clock_is_behind),
         place_test(a_file_without_a_stamp_takes_one_and_keeps_it_when_none_is_given),
         place_test(a_refused_opening_takes_no_stamp),
         place_test(a_stamp_or_incarnation_that_cannot_be_is_corrupt),
