@@ -101,7 +101,8 @@ static void on_connect(struct listener *listener, const Weft__Connect *order, st
             slot->target = wanted.target;
         }
         slot->turn = 0;
-        listener_aim(listener, i, true, out);
+        slot->tried = (struct id){0};
+        listener_aim(listener, i, AIMING_NOW, out);
         return;
     }
     int i = listener_free_slot(listener);
@@ -111,7 +112,7 @@ static void on_connect(struct listener *listener, const Weft__Connect *order, st
         return;
     }
     listener->slots[i] = wanted;
-    listener_aim(listener, (uint32_t)i, true, out);
+    listener_aim(listener, (uint32_t)i, AIMING_NOW, out);
 }
 
 enum ruling { RULING_STANDS, RULING_ENDS, RULING_REFUSED, RULING_REPLACED, RULING_PROVE };
@@ -244,7 +245,7 @@ static void wake_dial(struct listener *listener, const struct id *device, struct
     for (uint32_t i = 0; i < listener->settings->peers; i++) {
         const struct slot *slot = &listener->slots[i];
         if (!slot->dials || slot->aim != AIM_DEVICE || !id_equal(&slot->target, device)) continue;
-        listener_aim(listener, i, true, out);
+        listener_aim(listener, i, AIMING_NOW, out);
         return;
     }
 }
@@ -260,7 +261,11 @@ static void on_vacated(struct listener *listener, const Weft__Vacated *vacated,
     slot->held = NULL;
     if (vacated->slot_free) *slot = (struct slot){.invite = -1};
     if (slot->dials && listener->stopping == 0) {
-        listener_aim(listener, vacated->peer, false, out);
+        listener_aim(listener, vacated->peer,
+                     vacated->refused  ? AIMING_SOON
+                     : vacated->missed ? AIMING_NEXT
+                                       : AIMING_AGAIN,
+                     out);
     }
     if (stood && !dials && listener->stopping == 0) wake_dial(listener, &device, out);
     if (listener->stopping > 1 && vacated->slot_free) {

@@ -54,7 +54,8 @@ struct slot {
     char address[WEFT_ADDRESS_MAX]; /* without what follows the # */
     enum aim aim;
     struct id target;  /* of AIM_DEVICE */
-    uint32_t turn;     /* dials since a session stood: which member, which key comes next */
+    struct id tried;   /* of AIM_ANYBODY: whose turn it is */
+    uint32_t turn;     /* how often all had theirs since a session stood: which key comes next */
     int invite;        /* by which the connection came in; -1 */
     uint64_t serial;   /* ... that one */
     Weft__Claim *held; /* a newcomer's claim, until the roster has it; in `held_mail` */
@@ -117,8 +118,14 @@ bool listener_removed(const struct listener *listener, const struct id *device);
 const uint8_t *listener_key(const struct listener *listener, const uint8_t psk_id[LIBRARY_KEY_ID]);
 void listener_roster(struct listener *listener, struct mail **in, struct outbox *out);
 void listener_ask_roster(struct listener *listener, struct outbox *out);
-/* Tells a slot that dials whom to reach: another member, or key, than the last time. */
-void listener_aim(struct listener *listener, uint32_t slot, bool now, struct outbox *out);
+enum aiming {
+    AIMING_AGAIN, /* as before; what is known of the members may have changed */
+    AIMING_NEXT,  /* another member, or key: who was tried was not found */
+    AIMING_SOON,  /* ... and somebody else was: no need to rest before all have had their turn */
+    AIMING_NOW,
+};
+/* Tells a slot that dials whom to reach. */
+void listener_aim(struct listener *listener, uint32_t slot, enum aiming aiming, struct outbox *out);
 void listener_join(struct listener *listener, const Weft__Join *join, struct outbox *out);
 void listener_open_invite(struct listener *listener, struct instant now, const Weft__Invite *order);
 /* The open invite of this name; -1 when there is none. */

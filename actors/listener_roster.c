@@ -109,32 +109,48 @@ void listener_roster(struct listener *listener, struct mail **in, struct outbox 
             end_session(listener, i, out);
         }
         if (slot->dials && slot->aim == AIM_INVITE && inside) slot->aim = AIM_DEVICE;
-        if (slot->dials && !slot->stands) listener_aim(listener, i, false, out);
+        if (slot->dials && !slot->stands) listener_aim(listener, i, AIMING_AGAIN, out);
     }
 }
 
 /* ---- whom to dial ---- */
 
-/* The member that a slot without a name is to try: each in its turn, those first with whom no
- * session stands. `*turn` becomes how often it has had its turn before. */
-static const Weft__RosterMember *pick(const struct listener *listener, uint32_t *turn) {
+/* Whether an address may lead to this member: not to those with whom a session stands, unless one
+ * stands with all. */
+static bool may_be_there(const struct listener *listener, const Weft__RosterMember *member,
+                         bool apart, struct id *device) {
+    CHECK(id_read(device, member->device.data, member->device.len));
+    if (member->removed || id_equal(device, &listener->settings->device)) return false;
+    return !apart || !stands_elsewhere(listener, device);
+}
+
+/* The member that a slot without a name is to try: who was tried last, or else the next by its id.
+ * The set may change between two turns, so a place in a list would pass over some for ever.
+ * `*round`: all have had their turn, and it begins anew. */
+static const Weft__RosterMember *pick(const struct listener *listener, struct slot *slot, bool next,
+                                      bool *round) {
     const Weft__Roster *roster = listener->roster->body.roster;
-    const Weft__RosterMember *list[LIMIT_ROSTER];
-    uint32_t count = 0;
-    for (int apart = 1; apart >= 0 && count == 0; apart--) {
-        for (size_t i = 0; i < roster->n_members && count < LIMIT_ROSTER; i++) {
+    const Weft__RosterMember *first = NULL, *after = NULL;
+    struct id first_id = {0}, after_id = {0};
+    for (int apart = 1; apart >= 0 && first == NULL; apart--) {
+        for (size_t i = 0; i < roster->n_members; i++) {
             const Weft__RosterMember *member = roster->members[i];
             struct id device;
-            CHECK(id_read(&device, member->device.data, member->device.len));
-            if (member->removed || id_equal(&device, &listener->settings->device)) continue;
-            if (apart == 1 && stands_elsewhere(listener, &device)) continue;
-            list[count++] = member;
+            if (!may_be_there(listener, member, apart == 1, &device)) continue;
+            if (first == NULL || id_compare(&device, &first_id) < 0) {
+                first = member;
+                first_id = device;
+            }
+            if (id_compare(&device, &slot->tried) < (next ? 1 : 0)) continue;
+            if (after == NULL || id_compare(&device, &after_id) < 0) {
+                after = member;
+                after_id = device;
+            }
         }
     }
-    if (count == 0) return NULL;
-    const Weft__RosterMember *member = list[*turn % count];
-    *turn /= count;
-    return member;
+    *round = after == NULL;
+    slot->tried = after != NULL ? after_id : first_id;
+    return after != NULL ? after : first;
 }
 
 static void fill_dial(struct mail *mail, Weft__Dial *dial, const uint8_t *id_pk,
@@ -144,25 +160,28 @@ static void fill_dial(struct mail *mail, Weft__Dial *dial, const uint8_t *id_pk,
     CHECK(mail_bytes(mail, &dial->psk, psk, LIBRARY_KEY));
 }
 
-void listener_aim(struct listener *listener, uint32_t at, bool now, struct outbox *out) {
+void listener_aim(struct listener *listener, uint32_t at, enum aiming aiming, struct outbox *out) {
     struct slot *slot = &listener->slots[at];
+    const bool next = aiming == AIMING_NEXT || aiming == AIMING_SOON;
+    bool round = next; /* There is one to try, or nobody. */
     Weft__Dial *dial = NULL;
     CHECK(slot->dials);
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_DIAL, &dial);
     mail->secret = true;
     dial->address = mail_text(mail, slot->address);
-    dial->now = now;
+    dial->now = aiming == AIMING_NOW;
     const Weft__Roster *roster = listener->roster == NULL ? NULL : listener->roster->body.roster;
     if (slot->aim == AIM_INVITE) {
         dial->invite = true;
         fill_dial(mail, dial, listener->introducer.device.id_pk, listener->introducer.device.x_pk,
                   listener->introducer.psk);
     } else if (roster != NULL && roster->n_keys != 0) {
-        uint32_t turn = slot->turn;
         const Weft__RosterMember *member = slot->aim == AIM_DEVICE
                                                ? listener_member(listener, &slot->target)
-                                               : pick(listener, &turn);
+                                               : pick(listener, slot, next, &round);
+        if (round) slot->turn++;
         /* The newest key comes first, and again after each of the older ones. */
+        const uint32_t turn = slot->turn;
         size_t older = roster->n_keys - 1;
         size_t back = turn % 2 == 0 || older == 0 ? 0 : 1 + turn / 2 % older;
         const Weft__RosterKey *key = roster->keys[roster->n_keys - 1 - back];
@@ -170,7 +189,7 @@ void listener_aim(struct listener *listener, uint32_t at, bool now, struct outbo
             fill_dial(mail, dial, member->id_pk.data, member->x_pk.data, key->key.data);
         }
     }
-    slot->turn++;
+    dial->soon = aiming == AIMING_SOON && !round;
     outbox_send(out, ACTOR_PEER + at, &mail);
 }
 
@@ -244,6 +263,6 @@ void listener_join(struct listener *listener, const Weft__Join *join, struct out
         *slot = (struct slot){.taken = true, .dials = true, .aim = AIM_INVITE, .invite = -1};
         slot->target = identity_device(introducer->device.id_pk);
         memcpy(slot->address, join->addresses[i], strlen(join->addresses[i]) + 1);
-        listener_aim(listener, (uint32_t)at, true, out);
+        listener_aim(listener, (uint32_t)at, AIMING_NOW, out);
     }
 }

@@ -74,8 +74,10 @@ enum weft_status log_apply_incoming(struct log *log, const Weft__Rows *rows,
     if (status == WEFT_OK) {
         status = writer_apply_remote(log->writer, &stream.owner, rows, &log->remote, why);
     }
-    if (status == WEFT_OK && rows->horizon != 0) {
-        status = writer_horizon(log->writer, &stream, rows->horizon, why);
+    /* Up to where the rows reach tombstones may be missing; beyond, who sends the next decides. */
+    const uint64_t horizon = rows->horizon < rows->upto ? rows->horizon : rows->upto;
+    if (status == WEFT_OK && horizon != 0) {
+        status = writer_horizon(log->writer, &stream, horizon, why);
     }
     if (status == WEFT_OK && rows->settled > rows->upto) {
         status = writer_settled(log->writer, &stream, rows->settled, why);

@@ -95,7 +95,8 @@ static void dial(struct peer *peer, struct instant now, struct outbox *out) {
 }
 
 /* What comes after a connection: another dial, or a free slot. */
-static void settle(struct peer *peer, struct instant now, struct outbox *out) {
+static void settle(struct peer *peer, struct instant now, bool missed, bool refused,
+                   struct outbox *out) {
     CHECK(peer->link == 0 && !peer->joined);
     bool again = peer->dials && !peer->stopping;
     if (again) {
@@ -114,6 +115,8 @@ static void settle(struct peer *peer, struct instant now, struct outbox *out) {
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_VACATED, &vacated);
     vacated->peer = peer->index;
     vacated->slot_free = !again;
+    vacated->missed = missed;
+    vacated->refused = refused;
     outbox_send(out, ACTOR_LISTENER, &mail);
 }
 
@@ -165,7 +168,7 @@ void peer_end(struct peer *peer, struct instant now, enum weft_status status, co
     if (status != WEFT_OK) board_add(peer->board->failures, 1);
     tell_end(peer, was_live, unanswered, status, text, out);
     if (peer->joined == 0) {
-        settle(peer, now, out);
+        settle(peer, now, unanswered, unanswered && status == WEFT_CLOSED, out);
         return;
     }
     set_state(peer, PEER_CLEARING);
@@ -238,6 +241,8 @@ static void on_dial(struct peer *peer, struct instant now, const Weft__Dial *ord
         set_state(peer, PEER_PAUSING);
         peer->redial_us = now.mono_us;
     }
+    if (order->soon && peer->redial_us > now.mono_us + LIMIT_REDIAL_MIN_US)
+        peer->redial_us = now.mono_us + LIMIT_REDIAL_MIN_US;
     if (order->now && peer->state == PEER_PAUSING) peer->redial_us = now.mono_us;
     if (peer->state == PEER_PAUSING && peer->aimed && now.mono_us >= peer->redial_us) {
         dial(peer, now, out);
@@ -254,7 +259,7 @@ static void on_accepted(struct peer *peer, struct instant now, const Weft__Accep
         peer->net.ops->adopt(peer->net.self, accepted->handle, peer->watch, &peer->link, &why);
     if (status != WEFT_OK) {
         peer->link = 0;
-        settle(peer, now, out);
+        settle(peer, now, false, false, out);
         return;
     }
     begin_connection(peer, now, false);
@@ -340,7 +345,7 @@ static void on_bulk(struct peer *peer, struct instant now, struct mail **in, str
     const Weft__Mail *body = &(*in)->body;
     if (body->body_case == WEFT__MAIL__BODY_LEFT) {
         CHECK(peer->state == PEER_CLEARING && peer->joined > 0);
-        if (--peer->joined == 0) settle(peer, now, out);
+        if (--peer->joined == 0) settle(peer, now, false, false, out);
         return;
     }
     if (peer->state != PEER_LIVE) return;
@@ -377,7 +382,7 @@ static void on_stop(struct peer *peer, struct instant now, struct outbox *out) {
     if (peer->link != 0) {
         peer_end(peer, now, WEFT_OK, "the engine closes", out);
     } else {
-        settle(peer, now, out);
+        settle(peer, now, false, false, out);
     }
 }
 

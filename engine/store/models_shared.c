@@ -216,8 +216,13 @@ static enum weft_status draft_fields(struct compiler *compiler, struct model *mo
             status =
                 statement_step(query, &row, "numbering the columns of", model->name, compiler->why);
         }
+        if (status == WEFT_OK && !row) {
+            status = status_fail(compiler->why, WEFT_CORRUPT, 0,
+                                 "table \"%s\", column \"%s\": _weft_field takes no number for it "
+                                 "and finds none: its index is damaged; restore the file",
+                                 model->name, column->name);
+        }
         if (status != WEFT_OK) break;
-        CHECK(row);
         const int64_t field = sqlite3_column_int64(query, 0);
         sqlite3_reset(query);
         column->field = (uint32_t)field;

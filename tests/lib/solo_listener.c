@@ -348,6 +348,7 @@ void solo_listener_vacate(struct solo_listener *stage, uint32_t peer, bool slot_
     struct mail *mail = solo_mail(&stage->solo, MAIL(VACATED), &vacated);
     vacated->peer = peer;
     vacated->slot_free = slot_free;
+    vacated->missed = vacated->refused = !slot_free;
     solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
 }
 
@@ -391,8 +392,12 @@ struct solo_dial solo_listener_dial(struct solo_listener *stage, uint32_t peer) 
     struct mail *mail = solo_listener_told(stage, ACTOR_PEER + peer, MAIL(DIAL));
     if (mail == NULL) return out;
     const Weft__Dial *dial = mail->body.dial;
-    out = (struct solo_dial){
-        .some = true, .now = dial->now, .invite = dial->invite, .device = -1, .key = -1};
+    out = (struct solo_dial){.some = true,
+                             .now = dial->now,
+                             .soon = dial->soon,
+                             .invite = dial->invite,
+                             .device = -1,
+                             .key = -1};
     out.secret = mail->secret;
     snprintf(out.address, sizeof out.address, "%s", dial->address);
     for (int n = 0; n < (int)SOLO_LISTENER_DEVICES && dial->id_pk.len != 0; n++) {

@@ -100,7 +100,7 @@ void solo_listener_wait(struct solo_listener *stage, uint64_t us);
 
 /* What slot `peer` is told to dial. */
 struct solo_dial {
-    bool some, now, invite, secret;
+    bool some, now, soon, invite, secret;
     char address[64];
     int device; /* -1: nobody */
     int key;    /* epoch; 0: the invite's; -1: none */

@@ -372,6 +372,13 @@ uint64_t device_due_us(const struct device *device) {
     return due < device->paused_until_us ? device->paused_until_us : due;
 }
 
+static bool is_up(const struct world *world, const uint8_t id[WEFT_ID_SIZE]) {
+    for (uint32_t d = 0; d < world->plan.device_count; d++)
+        if (memcmp(world->cast.device[d].bytes, id, WEFT_ID_SIZE) == 0)
+            return world->device[d].engine != NULL;
+    return false;
+}
+
 /* Whether another session with a device stands: of two that began at once one is given up. */
 static bool has_another(const struct device *device, const uint8_t of[WEFT_ID_SIZE]) {
     struct weft_peer peers[DEVICES_MAX * 2];
@@ -402,7 +409,8 @@ void device_events(struct device *device) {
         if (event.kind == WEFT_EVENT_DIFFERS && !world->byzantine && !world->was_damaged)
             world_fail(world, "device %u: %s", device->number, event.error.text);
         if (world->plan.calm && event.kind == WEFT_EVENT_PEER_DOWN &&
-            event.error.status == WEFT_NET && !has_another(device, event.device))
+            event.error.status == WEFT_NET && !has_another(device, event.device) &&
+            is_up(world, event.device))
             world_fail(world, "device %u: gave up a peer with which nothing was wrong: %s",
                        device->number, event.error.text);
     }

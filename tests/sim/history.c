@@ -237,14 +237,14 @@ bool snapshot_positions(struct device *device, struct snapshot *out) {
     sqlite3_stmt *statement = device->query[QUERY_POSITIONS];
     int code;
     memset(out->position, 0, sizeof out->position);
-    memset(out->swept, 0, sizeof out->swept);
+    memset(out->sweeps, 0, sizeof out->sweeps);
     while ((code = sqlite3_step(statement)) == SQLITE_ROW) {
         uint32_t owner;
         enum table table;
         if (!column_device(device, statement, 0, &owner)) break;
         if (!column_table(device, statement, 1, &table)) break;
         out->position[owner][table] = (uint64_t)sqlite3_column_int64(statement, 2);
-        out->swept[owner][table] = (uint64_t)sqlite3_column_int64(statement, 3);
+        out->sweeps[owner][table] = sqlite3_column_type(statement, 3) != SQLITE_NULL;
     }
     return query_done(device, statement, code, "reading positions");
 }

@@ -47,8 +47,8 @@ struct snapshot {
     uint64_t digest[DEVICES_MAX][ROWS]; /* 0: not there */
     uint64_t version[DEVICES_MAX][ROWS];
     uint64_t position[DEVICES_MAX][TABLE_COUNT];
-    uint64_t swept[DEVICES_MAX][TABLE_COUNT]; /* how far a sweep has come; 0: none */
-    uint64_t buried[TABLE_COUNT];             /* the newest own tombstone */
+    bool sweeps[DEVICES_MAX][TABLE_COUNT]; /* all of it is taken anew; not yet to its end */
+    uint64_t buried[TABLE_COUNT];          /* the newest own tombstone */
     uint32_t beside_count;
     struct beside beside[BESIDE_MAX]; /* that the table does not take */
 };

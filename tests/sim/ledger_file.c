@@ -207,7 +207,9 @@ bool ledger_take(struct device *device, uint64_t place) {
         device->world->points.reached[POINT_QUARANTINED]++;
         return true;
     }
-    if (file->next.count > 0 && file->next.hlc > file->newest) file->newest = file->next.hlc;
+    if (file->next.count > 0 && file->next.hlc > file->newest &&
+        (!file->folding || ledger_passed(device, &file->next)))
+        file->newest = file->next.hlc;
     device->world->points.reached[POINT_BEATEN] += fold_scroll(&file->fold, &file->next);
     return true;
 }

@@ -110,9 +110,7 @@ static bool nobody_needs(struct device *device, const struct horizon *horizon) {
     return true;
 }
 
-/* Whether the device's clock has passed a record that came in a snapshot: not one that lay too far
- * ahead, which is taken all the same when nobody has another. It came some seconds ago. */
-static bool is_passed(const struct device *device, const struct scroll *scroll) {
+bool ledger_passed(const struct device *device, const struct scroll *scroll) {
     return (scroll->hlc >> 16) + 10000 < device_wall_ms(device) + LIMIT_CLOCK_AHEAD_MS;
 }
 
@@ -130,7 +128,7 @@ static bool fold_upto(struct device *device, const struct horizon *horizon) {
                               "device %u stands at record %llu of device %u, which was nowhere",
                               device->number, (unsigned long long)seq, horizon->device);
         fold_scroll(&file->fold, scroll);
-        if (scroll->count > 0 && scroll->hlc > file->newest && is_passed(device, scroll))
+        if (scroll->count > 0 && scroll->hlc > file->newest && ledger_passed(device, scroll))
             file->newest = scroll->hlc;
         memcpy(chain->hash, scroll->hash, sizeof chain->hash);
     }

@@ -106,5 +106,8 @@ bool ledger_follow_horizon(struct device *device);
 /* Whether a record that does not follow its chain is one that is never forgotten, and lies below
  * the horizon or beyond the head. */
 bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *kept);
+/* Whether the device's clock has passed a record that came with a snapshot: not one that lay too
+ * far ahead, which is taken all the same when nobody has another. It came some seconds ago. */
+bool ledger_passed(const struct device *device, const struct scroll *scroll);
 
 #endif

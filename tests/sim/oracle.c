@@ -266,7 +266,7 @@ static bool waiting_is_sound(struct device *device, uint32_t of, uint32_t row, u
     struct past now = history_now(&device->world->oracle->history, of, row);
     if (device->version == VERSION_NEW || !device->world->plan.rules.picky)
         return bad_copy(device, of, row, "waits, and nothing keeps it out", file);
-    if (waits > position && waits > file->swept[of][table_of(row)])
+    if (waits > position && !file->sweeps[of][table_of(row)])
         return bad_copy(device, of, row, "waits beyond its position", file);
     if (file->digest[of][row] && file->version[of][row] >= waits)
         return bad_copy(device, of, row, "waits though a newer one is there", file);
@@ -281,7 +281,8 @@ static bool copy_is_sound(struct device *device, uint32_t of, uint32_t row,
     uint64_t digest = file->digest[of][row], version = file->version[of][row];
     uint64_t position = file->position[of][table_of(row)];
     struct past now = history_now(history, of, row);
-    if (digest && version > position && version > file->swept[of][table_of(row)])
+    /* A sweep that began anew has left rows beyond the point where it stands. */
+    if (digest && version > position && !file->sweeps[of][table_of(row)])
         return bad_copy(device, of, row, "is past its position", file);
     if (digest && !history_was(history, of, row, version, digest) &&
         !byzantine_said(device->world, of, row, version, digest))

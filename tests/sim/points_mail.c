@@ -295,7 +295,7 @@ static void from_peer(struct device *device, const struct edge *edge, const Weft
         on_packed(device, body->packed);
         break;
     case WEFT__MAIL__BODY_VACATED:
-        reach_if(device, POINT_NO_SESSION, !body->vacated->met);
+        reach_if(device, POINT_NO_SESSION, body->vacated->missed);
         break;
     case WEFT__MAIL__BODY_SNAPSHOT_WANTED:
         on_snapshot_wanted(device, body->snapshot_wanted, true);

@@ -54,6 +54,37 @@ static void all_members_are_tried_with_the_newest_key_before_one_is_with_an_olde
     assert_int_equal(dials_until(stage, SOLO_HIGHEST, 1), 3);
 }
 
+/* News of members come between two dials, and sessions begin and end: nobody is passed over. */
+static void the_turns_go_on_where_they_were_whatever_becomes_known_of_the_members(void **state) {
+    struct solo_listener *stage = *state;
+    static const uint32_t members[] = {SOLO_ALL, SOLO_ALL & ~SOLO_ONLY(SOLO_LOWER)};
+    static const int devices[] = {SOLO_LOWEST, SOLO_HIGHER, SOLO_HIGHEST};
+    solo_listener_roster(stage, members[0]);
+    solo_listener_connect(stage, HERE, -1);
+    assert_int_equal(solo_listener_dial(stage, 0).device, SOLO_LOWEST);
+    for (unsigned i = 0; i < 9; i++) {
+        solo_listener_roster(stage, members[1 - i % 2]);
+        assert_int_equal(solo_listener_dial(stage, 0).device, devices[i % 3]);
+        if (i % 2 == 1) {
+            solo_listener_roster(stage, members[1]);
+            assert_int_equal(solo_listener_dial(stage, 0).device, devices[i % 3]);
+        }
+        solo_listener_vacate(stage, 0, false);
+        assert_int_equal(solo_listener_dial(stage, 0).device, devices[(i + 1) % 3]);
+    }
+}
+
+static void all_have_had_their_turn_before_there_is_a_longer_pause(void **state) {
+    struct solo_listener *stage = *state;
+    solo_listener_roster(stage, SOLO_ALL);
+    solo_listener_connect(stage, HERE, -1);
+    (void)solo_listener_dial(stage, 0);
+    for (unsigned i = 1; i < 12; i++) {
+        solo_listener_vacate(stage, 0, false);
+        assert_int_equal(solo_listener_dial(stage, 0).soon, i % 4 != 0);
+    }
+}
+
 /* Its own dial rests for long, as the other side has dialled too: if that one has lost the way,
  * nobody else dials. */
 static void the_end_of_a_session_that_the_other_opened_wakes_a_dial_that_rests(void **state) {
@@ -83,6 +114,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         listener_test(the_end_of_a_session_that_the_other_opened_wakes_a_dial_that_rests),
         listener_test(every_member_is_tried_with_every_key),
+        listener_test(the_turns_go_on_where_they_were_whatever_becomes_known_of_the_members),
+        listener_test(all_have_had_their_turn_before_there_is_a_longer_pause),
         listener_test(all_members_are_tried_with_the_newest_key_before_one_is_with_an_older),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
