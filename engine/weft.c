@@ -66,7 +66,7 @@ static enum weft_status settle_store(struct weft_engine *engine, struct store_se
         status = read_stamp(engine, seed, why);
         if (status == WEFT_OK && seed->has_stamp) status = store_take_stamp(seed, store, why);
     }
-    uint64_t wall = hlc_pack(seed->fresh_incarnation, 0);
+    uint64_t wall = hlc_pack(hlc_ms(seed->fresh_incarnation), 0);
     uint64_t hlc = wall > store->clock ? wall : store->clock + 1;
     if (status == WEFT_OK) {
         status = store_found(store, engine->path, engine->ports.vfs, &engine->identity,
@@ -90,7 +90,6 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
         .schema = config->schema,
         .device_must_match = true,
         .joining = config->invite != NULL,
-        .fresh_incarnation = time.now(time.self).wall_ms,
         .cache_bytes = engine->settings.cache_bytes,
         .page_bytes = engine->ports.page_bytes,
     };
@@ -99,6 +98,7 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
     entropy->fill(entropy->self, seed.fresh_library.bytes, sizeof seed.fresh_library.bytes);
     entropy->fill(entropy->self, engine->id_key, sizeof engine->id_key);
     entropy->fill(entropy->self, &seed.fresh_gap, sizeof seed.fresh_gap);
+    seed.fresh_incarnation = hlc_pack(time.now(time.self).wall_ms, seed.fresh_gap);
     if (config->library != NULL || config->invite != NULL) {
         library = engine->invite.library;
         if (config->library != NULL) memcpy(library.bytes, config->library, sizeof library.bytes);

@@ -39,11 +39,11 @@ struct store_seed {
     struct id fresh_device;   /* used when the file is new */
     bool device_must_match;   /* an old file must be `fresh_device`'s */
     struct id fresh_library;
-    /* Begun when the file is new, or has moved. Greater than any before it, as a wall clock that is
-     * right makes it; if it is not, the one after the file's is begun. */
+    /* Begun when the file is new, or has moved: the wall clock, and 16 bits drawn by chance, for a
+     * machine that goes back to a snapshot of itself goes on at the same time. Greater than any
+     * before it, if the clock is right; if it is not, the one after the file's is begun. */
     uint64_t fresh_incarnation;
-    /* Drawn by chance; left out between the file's and the one after it then: the same copy may be
-     * put back twice, and must not begin the same incarnation twice. */
+    /* Drawn by chance; left out between the file's and the one after it then. */
     uint16_t fresh_gap;
     bool has_stamp;
     uint8_t stamp[STORE_STAMP]; /* what tells this file from a copy of it (runtime/port.h) */

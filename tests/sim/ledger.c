@@ -339,7 +339,7 @@ static bool check_all(struct device *device) {
     struct file *file = ledger_file(device);
     enum stand stands[COMMONS_ROWS];
     if (!ledger_take_all(device)) return false;
-    if (file->taking) return heads_follow(device) && holds_own(device);
+    if (ledger_is_loose(file)) return heads_follow(device) && holds_own(device);
     fold_stands(&file->fold, stands);
     for (uint32_t r = 0; r < COMMONS_ROWS; r++) {
         device->world->points.reached[POINT_BEHIND] += stands[r] == STAND_BEHIND;

@@ -214,6 +214,10 @@ bool ledger_take(struct device *device, uint64_t place) {
     return true;
 }
 
+bool ledger_is_loose(const struct file *file) {
+    return file->taking || (file->took && file->waiting_count > 0);
+}
+
 bool ledger_is_own(const struct device *device) {
     const struct file *file = &device->world->ledger->file[device->number];
     return file->next.device == device->number && file->next.incarnation == file->own &&

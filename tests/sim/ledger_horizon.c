@@ -172,7 +172,7 @@ bool ledger_follow_horizon(struct device *device) {
     sqlite3_reset(file->query[QUERY_TAKING]);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return ledger_broken(device, "reading whether a snapshot is taken");
-    if (file->taking) file->released = true;
+    if (ledger_is_loose(file)) file->released = true;
     anew = was && !file->taking;
     while (good && next_horizon(device, &horizon, &code)) {
         struct chain *chain = ledger_chain_add(file, horizon.device, horizon.incarnation);
@@ -186,6 +186,7 @@ bool ledger_follow_horizon(struct device *device) {
         chain->pruned = horizon.pruned;
     }
     sqlite3_reset(file->query[QUERY_HORIZONS]);
+    file->took = file->took || anew;
     if (file->begun && anew) device->world->points.reached[POINT_SNAPSHOT]++;
     if (good && code != SQLITE_DONE) return ledger_broken(device, "reading horizons");
     return good && (!anew || fold_anew(device));

@@ -43,7 +43,8 @@ struct file {
     uint64_t waiting[WAITING_MAX];
     uint32_t waiting_count;
     bool released; /* some came into their time since the last answer: when exactly is not known */
-    bool taking;   /* rows and log do not go together: a snapshot is being taken */
+    bool taking;   /* a snapshot is being taken */
+    bool took;     /* rows have come that are of no record here */
     bool folding;  /* what was taken before is taken again */
     struct scroll next;
 };
@@ -92,6 +93,9 @@ bool ledger_peek(struct device *device, uint64_t *place);
 bool ledger_take(struct device *device, uint64_t place);
 /* Whether the record peeked at was written by this device's host, in this life of its file. */
 bool ledger_is_own(const struct device *device);
+/* Whether rows and log do not go together: while a snapshot is taken, and as long as a record waits
+ * for its time after one: who gave the snapshot may have applied it. */
+bool ledger_is_loose(const struct file *file);
 /* Takes all there is. Of the host's own there is none that has not been answered. */
 bool ledger_take_all(struct device *device);
 
