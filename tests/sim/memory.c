@@ -112,6 +112,7 @@ void memory_install(void) {
     if (memory.sqlite.xMalloc != NULL) return;
     /* One thread; and who forks while it allocates must not find that its mutexes are another's. */
     CHECK(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK);
+    CHECK(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
     CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory.sqlite) == SQLITE_OK);
     sqlite3_mem_methods methods = memory.sqlite;
     methods.xMalloc = sqlite_malloc;
