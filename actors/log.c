@@ -461,6 +461,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         }
         (void)log_flush(log, now, out);
         if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
+        if (log_strays_due(log)) log_strays(log, now, out);
         if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
         if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
         break;
@@ -474,7 +475,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
 static uint64_t log_due(const void *self) {
     const struct log *log = self;
     if (log->stopped) return DUE_NEVER;
-    if (log->open) return 0;
+    if (log->open || log_strays_due(log)) return 0;
     uint64_t due = log->acks_due_us;
     if (log->quarantine_due_us < due) due = log->quarantine_due_us;
     if (log->repair_due_us < due) due = log->repair_due_us;
@@ -489,6 +490,7 @@ static void log_stop(void *self) {
     mail_drop(&log->hooks.mail);
     log_scan_free(log);
     log_words_free(log);
+    log_strays_free(log);
     log_free_members(log);
     log_free_taking(log);
     log_prune_free(log);

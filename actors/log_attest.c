@@ -12,6 +12,8 @@
  *   2. A statement goes on only if its signature holds, and once. */
 #include "actors/log_private.h"
 
+#include <stdlib.h>
+
 #include "engine/store/models.h"
 #include "engine/wire/attest.h"
 
@@ -141,6 +143,50 @@ void log_attest(struct log *log, struct instant now, struct outbox *out) {
 
 /* ---- of others ---- */
 
+/* A statement may come before the record that makes its device a member, and is passed on once.
+ * Without memory, or when there are more, those that are lost come again in some minutes. */
+static void stray_add(struct log *log, const struct id *device, struct bytes said) {
+    struct stray *stray = log->strays;
+    while (stray < log->strays + log->stray_count && !id_equal(&stray->device, device))
+        stray++;
+    uint8_t *copy = stray < log->strays + LOG_STRAYS ? malloc(said.size) : NULL;
+    if (copy == NULL) return;
+    memcpy(copy, said.data, said.size);
+    if (stray == log->strays + log->stray_count) {
+        log->stray_count++;
+        stray->said = NULL;
+    }
+    free(stray->said);
+    *stray = (struct stray){*device, copy, said.size};
+    log->stray_roster = log->roster.version;
+}
+
+bool log_strays_due(const struct log *log) {
+    return log->stray_count != 0 && log->stray_roster != log->roster.version && !log->open;
+}
+
+void log_strays_free(struct log *log) {
+    for (uint32_t i = 0; i < log->stray_count; i++)
+        free(log->strays[i].said);
+    log->stray_count = 0;
+}
+
+void log_strays(struct log *log, struct instant now, struct outbox *out) {
+    struct stray strays[LOG_STRAYS];
+    ProtobufCBinaryData said[LOG_STRAYS];
+    Weft__Attested attested = WEFT__ATTESTED__INIT;
+    for (uint32_t i = 0; i < log->stray_count; i++) {
+        strays[i] = log->strays[i];
+        said[i] = (ProtobufCBinaryData){strays[i].size, strays[i].said};
+    }
+    attested.statements = said;
+    attested.n_statements = log->stray_count;
+    log->stray_count = 0; /* Who is still unknown comes back. */
+    log_attested(log, now, &attested, out);
+    for (size_t i = 0; i < attested.n_statements; i++)
+        free(strays[i].said);
+}
+
 /* Merges what a member says; whether any of it was news. */
 static bool merge(struct log *log, struct member *member, const struct attest *attest) {
     const struct models *models = log->settings->models;
@@ -182,6 +228,7 @@ static bool take(struct taking *taking, struct bytes bytes) {
     if (!attest_read(bytes, &attest)) return false;
     struct member *member = log_member(log, &attest.origin.device);
     const struct roster_member *known = roster_find(&log->roster, &attest.origin.device);
+    if (known == NULL) stray_add(log, &attest.origin.device, bytes);
     if (member == NULL || known == NULL || member->state != BOARD_MEMBER) return false;
     bool *taken = &taking->taken[member - log->members];
     const uint64_t incarnation = attest.origin.incarnation;

@@ -82,6 +82,13 @@ struct log_hooks {
     uint64_t serial, mails, bytes;
 };
 
+#define LOG_STRAYS 8u
+struct stray {
+    struct id device;
+    uint8_t *said;
+    size_t size;
+};
+
 struct log {
     /* Fixed at start. */
     const struct settings *settings;
@@ -106,6 +113,9 @@ struct log {
     /* Members. */
     struct member members[LIMIT_ROSTER];
     uint32_t member_count;
+    struct stray strays[LOG_STRAYS]; /* statements of devices that are no members here (yet) */
+    uint32_t stray_count;
+    uint64_t stray_roster;      /* its version when the last of them came */
     uint64_t attest_due_us;     /* when this device says what it holds; DUE_NEVER: that is said */
     uint64_t serial;            /* of its last statement */
     uint64_t serial_next;       /* ... after the first commit of this life */
@@ -297,6 +307,10 @@ void log_attest(struct log *log, struct instant now, struct outbox *out);
 /* Takes statements that a peer has passed on. */
 void log_attested(struct log *log, struct instant now, const Weft__Attested *attested,
                   struct outbox *out);
+/* Tries those again that came before it was known that their devices are members. */
+void log_strays(struct log *log, struct instant now, struct outbox *out);
+bool log_strays_due(const struct log *log);
+void log_strays_free(struct log *log);
 
 /* ---- log_digest.c: what members hold, compared ---- */
 

@@ -6,6 +6,7 @@
  * Deliberately not here: anything that a run depends on. */
 #include "tests/sim/trace.h"
 
+#include "engine/wire/attest.h"
 #include "engine/wire/snapshot.h"
 
 #include <stdio.h>
@@ -53,6 +54,17 @@ static void print_chunk(const Weft__Chunk *chunk) {
     for (size_t i = 0; i < chunk->n_bodies && chunk->stage == 0 && !chunk->cursor_asked.len; i++)
         if (i >= chunk->n_raw_sizes || !chunk->raw_sizes[i])
             print_body((struct bytes){chunk->bodies[i].data, chunk->bodies[i].len});
+}
+
+static void print_statements(const struct cast *cast, const Weft__Attested *attested) {
+    for (size_t i = 0; i < attested->n_statements; i++) {
+        static struct attest attest;
+        const ProtobufCBinaryData *said = &attested->statements[i];
+        if (!attest_read((struct bytes){said->data, said->len}, &attest)) continue;
+        const struct id *by = &attest.origin.device;
+        printf(" %u:%llu", device_of(cast, (ProtobufCBinaryData){sizeof by->bytes, (uint8_t *)by}),
+               (unsigned long long)attest.serial);
+    }
 }
 
 static void print_rows(const struct cast *cast, const Weft__Rows *rows) {
@@ -120,6 +132,9 @@ static void print_peer_mail(const struct cast *cast, const Weft__Mail *body) {
         break;
     case WEFT__MAIL__BODY_SHARED_HELD:
         print_heads(cast, body->shared_held->heads, body->shared_held->n_heads);
+        break;
+    case WEFT__MAIL__BODY_ATTESTED:
+        print_statements(cast, body->attested);
         break;
     case WEFT__MAIL__BODY_SHARED_ACKED:
         print_heads(cast, body->shared_acked->heads, body->shared_acked->n_heads);

@@ -415,6 +415,22 @@ static void a_stranger_s_statement_is_not_taken_until_it_is_a_member(void **stat
     assert_int_equal(surveyed(stage, 4), 500);
 }
 
+/* Who passes it on does so once: it must not come too early. */
+static void a_statement_from_before_its_device_was_a_member_is_taken_when_it_is(void **state) {
+    struct stage *stage = met(state);
+    const struct bytes forged =
+        statement(stage, (struct statement){.device = 4, .position = 700, .signer = THEM});
+    const struct bytes last = statement(stage, (struct statement){.device = 4, .position = 501});
+    does_not_take(stage, forged);
+    does_not_take(stage, statement(stage, (struct statement){.device = 4, .position = 500}));
+    does_not_take(stage, last);
+    solo_log_meet(stage->log, 4);
+    solo_turn(&stage->log->solo);
+    passes_on(stage, &last, 1);
+    assert_int_equal(surveyed(stage, 4), 501);
+    does_not_take(stage, last);
+}
+
 static void a_removed_device_s_statement_is_not_taken(void **state) {
     struct stage *stage = met(state);
     passes_it_on(stage, statement(stage, (struct statement){.device = THEM, .position = 500}));
@@ -532,6 +548,7 @@ int main(void) {
         ATTEST_TEST(a_forged_statement_is_not_taken_and_does_not_stand_in_the_way),
         ATTEST_TEST(bytes_that_are_no_statement_are_passed_over),
         ATTEST_TEST(a_stranger_s_statement_is_not_taken_until_it_is_a_member),
+        ATTEST_TEST(a_statement_from_before_its_device_was_a_member_is_taken_when_it_is),
         ATTEST_TEST(a_removed_device_s_statement_is_not_taken),
         ATTEST_TEST(its_own_statement_that_comes_back_is_not_taken),
         ATTEST_TEST(of_one_mail_each_device_is_heard_once),
