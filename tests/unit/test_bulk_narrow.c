@@ -209,6 +209,26 @@ static void an_answer_to_something_else_is_no_answer(void **state) {
     passes_over(stage, -1, ROWS - 1, false);
 }
 
+/* A batch was refused, and may be asked for again by now: not before the answer about ranges. */
+static void who_waits_for_an_answer_has_nothing_to_do(void **state) {
+    struct stage *stage = *state;
+    struct solo_bulk *bulk = &stage->bulk;
+    const struct solo *solo = &bulk->solo;
+    solo_bulk_start(bulk, 50);
+    solo_bulk_join(bulk, 0, THEM);
+    solo_bulk_deliver(bulk, &(struct delivery){.owner = THEM,
+                                               .after = stage->position,
+                                               .upto = stage->position + 1,
+                                               .count = 1});
+    struct mail *mail = solo_bulk_incoming(bulk);
+    assert_non_null(mail);
+    solo_bulk_home(bulk, mail, WEFT_DISK_FULL, stage->position, false);
+    solo_bulk_repair(bulk, THEM, false);
+    bulk->solo.now.mono_us += LIMIT_RETRY_US;
+    solo_turn(&bulk->solo);
+    assert_true(actor_due_us(&solo->topology->actors[solo->id]) > solo->now.mono_us);
+}
+
 static void who_does_not_answer_is_asked_for_all(void **state) {
     struct stage *stage = *state;
     (void)asked(stage);
@@ -366,6 +386,7 @@ int main(void) {
         NARROW_TEST(who_cannot_answer_is_asked_for_all),
         NARROW_TEST(an_answer_to_something_else_is_no_answer),
         NARROW_TEST(who_does_not_answer_is_asked_for_all),
+        NARROW_TEST(who_waits_for_an_answer_has_nothing_to_do),
         NARROW_TEST(a_sweep_that_stands_still_goes_on_as_a_whole_one),
         NARROW_TEST(another_source_is_asked_for_all_that_is_left),
         NARROW_TEST(a_sweep_that_has_to_begin_anew_is_a_whole_one),
