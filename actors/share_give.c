@@ -18,6 +18,7 @@ void share_on_snapshot_wanted(struct share *share, struct mail **in) {
     if (wanted->records) {
         peer->kept_only = true;
         peer->cursor = 0;
+        heads_free(&peer->remote); /* What was sent before may have been refused. */
         return;
     }
     mail_drop(&peer->chunk);

@@ -104,6 +104,18 @@ static void what_is_kept_for_good_comes_in_one_pass_with_an_end(void **state) {
     assert_false(solo_share_shipment(stage, 0).some);
 }
 
+/* It goes below while records are on their way to it, which it refuses. */
+static void what_is_kept_for_good_comes_also_if_it_was_sent_before(void **state) {
+    struct solo_share *stage = started(state, 4);
+    solo_share_join(stage, 0, 2);
+    solo_share_want(stage, 0, NULL, 0);
+    assert_int_equal(solo_share_shipment(stage, 0).count, 4);
+    solo_share_asks(stage, 0, true);
+    const struct solo_shipment kept = solo_share_shipment(stage, 0);
+    assert_true(kept.kept && kept.below);
+    assert_int_equal(kept.count, 4);
+}
+
 static void a_library_that_keeps_nothing_says_the_end_at_once(void **state) {
     struct solo_share *stage = started(state, 0);
     solo_share_join(stage, 0, 2);
@@ -511,6 +523,7 @@ int main(void) {
         share_test(that_it_lies_below_is_told_when_there_is_credit),
         share_test(what_is_kept_for_good_comes_in_one_pass_with_an_end),
         share_test(a_library_that_keeps_nothing_says_the_end_at_once),
+        share_test(what_is_kept_for_good_comes_also_if_it_was_sent_before),
         share_test(a_request_for_the_log_does_not_cut_the_pass_short),
         share_test(records_kept_beyond_a_head_are_not_shipped_as_ordinary_ones),
         share_test(a_chunk_is_given_to_who_asks_when_there_is_credit),
