@@ -45,6 +45,8 @@ static int by_owner(const void *a, const void *b) {
 const struct digest_list *log_digests(struct log *log) {
     struct weft_error why = {0};
     if (log->digests_read) return &log->digests;
+    /* What is read now may be taken back; and a read that fails may end the transaction. */
+    if (log->open) return NULL;
     if (writer_read_digests(log->writer, &log->digests, &why) != WEFT_OK) return NULL;
     if (log->digests.count > 1)
         qsort(log->digests.list, log->digests.count, sizeof *log->digests.list, by_owner);
@@ -191,7 +193,9 @@ static void repair_shared(struct comparing *comparing, struct differing *differi
                           const char *table) {
     struct log *log = comparing->log;
     const struct member *member = comparing->member;
-    const struct digest_found *mine = digest_find_shared(log_digests(log), table, strlen(table));
+    const struct digest_list *digests = log_digests(log);
+    if (digests == NULL) return;
+    const struct digest_found *mine = digest_find_shared(digests, table, strlen(table));
     uint64_t theirs = 0, digest = 0;
     uint32_t with_me = 1, with_them = 0, silent = 0;
     if (!said_of(log, member, table, &theirs)) return;
@@ -320,7 +324,11 @@ void log_compare(struct log *log, struct instant now, struct member *member, str
     struct comparing comparing = {log, member, now, out, false};
     const struct digest_list *digests = log_digests(log);
     struct attest attest;
-    if (member->said == NULL || member->state != BOARD_MEMBER || digests == NULL) return;
+    if (member->said == NULL || member->state != BOARD_MEMBER) return;
+    if (digests == NULL) {
+        if (log->open) log->repair_due_us = now.mono_us; /* As soon as all is committed. */
+        return;
+    }
     CHECK(attest_read((struct bytes){member->said, member->said_size}, &attest));
     compare_shared(&comparing, &attest, digests);
     compare_places(&comparing, &attest, digests);

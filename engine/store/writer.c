@@ -165,6 +165,7 @@ enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
         writer_rollback_late(writer);
         return status;
     }
+    writer->began = true;
     if (writer->recalled) return WEFT_OK;
 
     sqlite3_stmt *parked = NULL;
@@ -202,6 +203,7 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
         return status;
     }
     CHECK(sqlite3_get_autocommit(writer->db) != 0);
+    writer->began = false;
     if (writer->log_pages >= (int)writer->checkpoint_pages) writer_checkpoint(writer);
     return WEFT_OK;
 }
@@ -210,6 +212,7 @@ void writer_rollback(struct writer *writer) {
     CHECK(writer != NULL);
     /* Some failures have rolled back already. What ROLLBACK itself answers changes nothing. */
     writer_rollback_late(writer);
+    writer->began = false;
     digest_forget(writer);
     writer->recalled = false;
     writer->device_count = 0;
@@ -218,6 +221,16 @@ void writer_rollback(struct writer *writer) {
 }
 
 /* ---- statements ------------------------------------------------------------------------------ */
+
+/* After some failures, also of reading, SQLite has rolled back by itself. What is written then would
+ * stand alone, committed at once. */
+static enum weft_status still_open(const struct writer *writer, struct weft_error *why) {
+    if (!writer->began || sqlite3_get_autocommit(writer->db) == 0) return WEFT_OK;
+    return status_fail(why, WEFT_IO, 0,
+                       "writing %s failed: a failure before this has rolled back the transaction; "
+                       "try again, and check the disk if it goes on",
+                       writer->path);
+}
 
 const struct model *writer_model(const struct writer *writer, const Weft__Rows *rows) {
     CHECK(rows != NULL);
@@ -302,7 +315,7 @@ enum weft_status writer_slot(struct writer *writer, const struct model *model,
     }
     CHECK(sqlite3_stmt_busy(*statement) == 0);
     *out = *statement;
-    return WEFT_OK;
+    return still_open(writer, why);
 }
 
 enum weft_status writer_fixed(struct writer *writer, enum writer_fixed fixed, sqlite3_stmt **out,
@@ -316,7 +329,7 @@ enum weft_status writer_fixed(struct writer *writer, enum writer_fixed fixed, sq
     }
     CHECK(sqlite3_stmt_busy(*statement) == 0);
     *out = *statement;
-    return WEFT_OK;
+    return still_open(writer, why);
 }
 
 /* ---- who is told ----------------------------------------------------------------------------- */

@@ -172,6 +172,7 @@ struct writer {
     uint32_t checkpoint_pages;
     int log_pages;    /* of the write-ahead log, after the last commit */
     bool sync_failed; /* nothing may be written any more */
+    bool began;       /* a transaction, which ends by commit or rollback; or SQLite has ended it */
     /* What is remembered of the file; forgotten on rollback. */
     bool recalled; /* `any_parked` is what the file says */
     bool any_parked;

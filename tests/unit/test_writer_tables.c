@@ -288,6 +288,26 @@ static void after_a_failed_sync_nothing_more_is_written(void **state) {
     place_text(place, "SELECT path FROM location", "/home");
 }
 
+/* SQLite rolls back by itself after some failures, also of a statement that only reads and whose
+ * failure nobody minds: what is written after it must not be committed alone. */
+static void nothing_is_written_when_the_transaction_has_gone(void **state) {
+    struct place *place = *state;
+    struct writer *writer = place->a.writer;
+    struct weft_error *why = &place->a.why;
+    const uint64_t clock = place->a.clock + 100;
+    library_ok(&place->a, writer_begin(writer, why));
+    library_ok(&place->a, writer_clock(writer, clock, why));
+    assert_int_equal(sqlite3_exec(writer->db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(writer_clock(writer, clock + 1, why), WEFT_IO);
+    assert_int_equal(writer_commit(writer, why), WEFT_IO);
+    assert_true(place_count(place, "SELECT value FROM _weft_meta WHERE key = 'clock'") <
+                (int64_t)clock);
+    library_ok(&place->a, writer_begin(writer, why));
+    library_ok(&place->a, writer_clock(writer, clock, why));
+    library_ok(&place->a, writer_commit(writer, why));
+    assert_int_equal(place_count(place, "SELECT value FROM _weft_meta WHERE key = 'clock'"), clock);
+}
+
 #define place_test(f) cmocka_unit_test_setup_teardown(f, place_setup, place_teardown)
 
 int main(void) {
@@ -299,6 +319,7 @@ int main(void) {
         place_test(a_scan_deletes_in_slices_what_it_has_not_seen),
         place_test(a_scan_looks_at_few_rows_at_a_time),
         place_test(a_full_file_fails_one_transaction_only),
+        place_test(nothing_is_written_when_the_transaction_has_gone),
         place_test(after_a_failed_sync_nothing_more_is_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
