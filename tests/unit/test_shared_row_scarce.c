@@ -39,11 +39,11 @@ struct story {
 
 static const struct story stories[] = {
     {"a row of a new origin", TAGS, {0}, "1 tag +@1 name=a color=#5"},
-    {"one of a table and of a column that are not known",
+    {"a column that is not known",
      TAGS,
      {"1 tag +@1 name=a"},
      "2 tag ~@1 icon=star; +@2 name=b icon=moon"},
-    {"one of no known table", TAGS, {0}, "2 note +x text=one; ~y text=two; -z"},
+    {"a table that is not known", TAGS, {0}, "2 note +x text=one; ~y text=two; -z"},
     {"an older rival, of two", TAGS, {"2 tag +@2 name=a", "3 tag +@3 name=a"}, "1 tag +@1 name=a"},
     {"a row with a key of two columns",
      "CREATE TABLE IF NOT EXISTS pair ( -- @shared(create: unique)\n"
