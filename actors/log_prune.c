@@ -211,11 +211,18 @@ static void make_cut(struct log *log) {
     settling->waiting = true;
 }
 
+/* What the cut made of an origin needs; 0 of one that has come since. */
+static uint64_t need_of(const struct log_settling *settling, const struct record_origin *origin) {
+    const struct deleted_cut key = {.origin = *origin};
+    const struct deleted_cut *cut =
+        bsearch(&key, settling->cuts, settling->count, sizeof key, compare_cuts);
+    return cut == NULL ? 0 : settling->need[cut - settling->cuts];
+}
+
 static bool cut_reached(const struct log *log) {
-    const struct log_settling *settling = log->settling;
-    for (uint32_t i = 0; i < settling->count; i++) {
-        const struct shared_head *head = log_head(log, &settling->cuts[i].origin);
-        if (head == NULL || (head->seq < settling->need[i] && !head->frozen)) return false;
+    for (uint32_t i = 0; i < log->head_count; i++) {
+        const struct shared_head *head = &log->heads[i];
+        if (head->seq < need_of(log->settling, &head->origin) && !head->frozen) return false;
     }
     return true;
 }

@@ -20,21 +20,10 @@ struct forgetting {
     struct weft_error *why;
 };
 
-static const struct record_origin *origin_of(const struct shared_work *work, uint32_t number) {
-    uint32_t low = 0, high = work->origin_count;
-    while (low < high) {
-        const uint32_t middle = low + (high - low) / 2;
-        if (work->origins[middle].number == number) return &work->origins[middle].origin;
-        if (work->origins[middle].number < number) low = middle + 1;
-        if (work->origins[middle].number > number) high = middle;
-    }
-    return NULL;
-}
-
 static bool covered(const struct forgetting *forgetting, const struct stamp *stamp) {
     uint32_t low = 0, high = forgetting->cut_count;
     if (stamp->hlc == 0) return true;
-    const struct record_origin *origin = origin_of(forgetting->work, stamp->origin);
+    const struct record_origin *origin = shared_origin_numbered(forgetting->work, stamp->origin);
     if (origin == NULL) return false;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;

@@ -55,9 +55,8 @@ static enum weft_status first_held(struct writer *writer, int64_t origin, int64_
     if (status != WEFT_OK) return status;
     sqlite3_bind_int64(held, 1, origin);
     status = statement_step(held, &row, "reading", writer->path, why);
-    if (status == WEFT_OK && row && sqlite3_column_type(held, 0) != SQLITE_NULL) {
+    if (status == WEFT_OK && sqlite3_column_type(held, 0) != SQLITE_NULL)
         *place = sqlite3_column_int64(held, 0);
-    }
     sqlite3_reset(held);
     return status;
 }
@@ -77,7 +76,7 @@ static enum weft_status find_cut(struct writer *writer, const struct shared_stor
     sqlite3_bind_int64(next, 2, (int64_t)stored->pruned);
     sqlite3_bind_int64(next, 3, (int64_t)(seq < stored->seq ? seq : stored->seq));
     sqlite3_bind_int64(next, 4, limit);
-    while (status == WEFT_OK) {
+    for (;;) {
         status = statement_step(next, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) break;
         const int64_t at = sqlite3_column_int64(next, 2);
@@ -102,7 +101,7 @@ static enum weft_status prove(struct writer *writer, const struct id *library, i
     sqlite3_bind_int64(query, 2, (int64_t)seq);
     status = statement_step(query, &row, "reading", writer->path, why);
     if (status != WEFT_OK) return status;
-    const struct weft_value value = row ? statement_value(query, 0) : weft_null();
+    const struct weft_value value = statement_value(query, 0); /* NULL without a row */
     const struct bytes bytes = {value.as.bytes, value.type == WEFT_BLOB ? value.size : 0};
     if (bytes.size > 0 && record_read(library, bytes, &record, NULL) == WEFT_OK) {
         record_prove(&record, proof);
@@ -140,7 +139,7 @@ enum weft_status horizon_places(struct writer *writer, uint64_t *oldest, uint64_
     *oldest = *newest = 0;
     enum weft_status status = writer_fixed(writer, FIXED_LOG_PLACES, &places, why);
     if (status == WEFT_OK) status = statement_step(places, &row, "reading", writer->path, why);
-    if (status != WEFT_OK || !row) return status;
+    if (status != WEFT_OK) return status;
     *oldest = (uint64_t)sqlite3_column_int64(places, 0);
     *newest = (uint64_t)sqlite3_column_int64(places, 1);
     sqlite3_reset(places);

@@ -51,8 +51,9 @@ static int compare_origins(const void *context, uint32_t a, uint32_t b) {
     return record_origin_compare(x, y);
 }
 
-static enum weft_status origin_keep(struct shared_work *work, const struct record_origin *origin,
+static enum weft_status origin_keep(struct writer *writer, const struct record_origin *origin,
                                     uint32_t number, struct weft_error *why) {
+    struct shared_work *work = writer->shared;
     if (work->origin_count == work->origin_room) {
         uint32_t room = work->origin_room == 0 ? 64 : work->origin_room * 2;
         struct shared_origin *grown = realloc(work->origins, room * sizeof *grown);
@@ -61,10 +62,16 @@ static enum weft_status origin_keep(struct shared_work *work, const struct recor
         work->origin_room = room;
     }
     /* One that the log has numbered may come after others that have greater numbers. */
-    uint32_t at = work->origin_count++;
-    for (; at > 0 && work->origins[at - 1].number > number; at--)
-        work->origins[at] = work->origins[at - 1];
-    CHECK(at == 0 || work->origins[at - 1].number < number);
+    uint32_t at = work->origin_count;
+    while (at > 0 && work->origins[at - 1].number > number)
+        at--;
+    if (at > 0 && work->origins[at - 1].number == number) {
+        return status_fail(why, WEFT_CORRUPT, 0,
+                           "%s: two origins have the number %u; restore the file from a copy",
+                           writer->path, number);
+    }
+    memmove(&work->origins[at + 1], &work->origins[at],
+            (work->origin_count++ - at) * sizeof work->origins[0]);
     work->origins[at] = (struct shared_origin){*origin, number};
     return WEFT_OK;
 }
@@ -89,7 +96,7 @@ static enum weft_status recall(struct writer *writer, struct shared_work *work,
         const int64_t number = sqlite3_column_int64(origins, 0);
         if (!shared_column(origins, 1, origin.device.bytes, sizeof origin.device.bytes)) continue;
         if (number >= 1 && number <= UINT32_MAX)
-            status = origin_keep(work, &origin, (uint32_t)number, why);
+            status = origin_keep(writer, &origin, (uint32_t)number, why);
         else
             status = status_fail(why, WEFT_CORRUPT, 0,
                                  "%s: an origin has the number %lld, which cannot be; restore the "
@@ -116,6 +123,12 @@ enum weft_status shared_work(struct writer *writer, struct shared_work **out,
     return (*out)->recalled ? WEFT_OK : recall(writer, *out, why);
 }
 
+struct shared_work *shared_work_begun(const struct writer *writer) {
+    CHECK(sqlite3_get_autocommit(writer->db) == 0);
+    CHECK(writer->shared != NULL && writer->shared->recalled);
+    return writer->shared;
+}
+
 enum weft_status shared_origin(struct writer *writer, const struct record_origin *origin,
                                uint32_t *number, struct weft_error *why) {
     struct shared_work *work = NULL;
@@ -126,10 +139,7 @@ enum weft_status shared_origin(struct writer *writer, const struct record_origin
         if (record_origin_compare(&work->origins[i].origin, origin) == 0) return WEFT_OK;
     }
     status = shared_origin_number(writer, origin, number, why);
-    for (uint32_t i = 0; i < work->origin_count && status == WEFT_OK; i++) {
-        if (work->origins[i].number == *number) return WEFT_OK;
-    }
-    return status == WEFT_OK ? origin_keep(work, origin, *number, why) : status;
+    return status == WEFT_OK ? origin_keep(writer, origin, *number, why) : status;
 }
 
 /* ---- fields ---- */
@@ -272,14 +282,14 @@ enum weft_status shared_row_apply(struct writer *writer, struct bytes body, uint
                                   uint32_t origin, const struct id *device,
                                   struct shared_row_tally *tally, struct weft_error *why) {
     struct applying applying = {.writer = writer,
+                                .work = shared_work_begun(writer),
                                 .hlc = hlc,
                                 .origin = origin,
                                 .device = device,
                                 .tally = tally,
                                 .why = why};
     struct shared_row_tally mine = {0};
-    enum weft_status status = shared_work(writer, &applying.work, why);
-    if (status != WEFT_OK) return status;
+    enum weft_status status = WEFT_OK;
     applying.tally = &mine;
     change_open(&applying.reader, body);
     struct change_row *change = &applying.work->change;

@@ -43,7 +43,8 @@ enum weft_status shared_origin(struct writer *writer, const struct record_origin
 /* Writes a run of the host (PUT, DELETE, SET; versions filled in) of a shared model, and lays what
  * has changed into the body of a CHANGE op in `arena`: empty when nothing has. A row's stamp is its
  * version; `hlc` is that of the record, the greatest of the transaction, and `origin` this device's
- * number. Rows that changed nothing become ROW_NONE.
+ * number, as shared_origin() has told it in this transaction. Rows that changed nothing become
+ * ROW_NONE.
  * Errors: WEFT_NOT_FOUND (SET of a row that is not there), WEFT_CONSTRAINT, WEFT_LIMIT (more than
  *   a record may hold), WEFT_DISK_FULL, WEFT_IO …; `why` names table and key. The caller rolls
  *   back. */
@@ -58,8 +59,9 @@ enum weft_status shared_row_adopt(struct writer *writer, Weft__Rows *rows, uint6
                                   uint32_t origin, struct arena *arena, struct bytes *change,
                                   struct shared_row_tally *tally, struct weft_error *why);
 
-/* Applies the sound body of a CHANGE op of a record with this stamp and origin. `device` is the
- * record's, for NODE. Errors: WEFT_DISK_FULL, WEFT_IO …: nothing that the op says makes it fail. */
+/* Applies the sound body of a CHANGE op of a record with this stamp and origin, whose number
+ * shared_origin() has told in this transaction. `device` is the record's, for NODE. Errors:
+ * WEFT_DISK_FULL, WEFT_IO …: nothing that the op says makes it fail. */
 enum weft_status shared_row_apply(struct writer *writer, struct bytes change, uint64_t hlc,
                                   uint32_t origin, const struct id *device,
                                   struct shared_row_tally *tally, struct weft_error *why);

@@ -85,14 +85,19 @@ static enum weft_status take_cells(struct shared_row *row, sqlite3_stmt *look,
     return shared_keep_values(&row->cells, kept, count, why);
 }
 
+enum weft_status shared_row_look(struct writer *writer, struct shared_row *row, sqlite3_stmt **look,
+                                 struct weft_error *why) {
+    enum weft_status status = writer_slot(writer, row->model, SLOT_SHARED_LOOK, look, why);
+    if (status != WEFT_OK) return status;
+    for (uint32_t k = 0; k < row->key_count; k++)
+        statement_bind(*look, 2 + (int)row->model->key[k], &row->key[k]);
+    return statement_step(*look, &row->in_table, "reading", row->model->name, why);
+}
+
 static enum weft_status load_table(struct writer *writer, struct shared_row *row,
                                    struct weft_error *why) {
     sqlite3_stmt *look = NULL;
-    enum weft_status status = writer_slot(writer, row->model, SLOT_SHARED_LOOK, &look, why);
-    if (status != WEFT_OK) return status;
-    for (uint32_t k = 0; k < row->key_count; k++)
-        statement_bind(look, 2 + (int)row->model->key[k], &row->key[k]);
-    status = statement_step(look, &row->in_table, "reading", row->model->name, why);
+    enum weft_status status = shared_row_look(writer, row, &look, why);
     if (status != WEFT_OK || !row->in_table) return status;
     struct weft_value clock = statement_value(look, 0);
     /* A row that was there before its table was annotated has no clock yet. */
@@ -115,19 +120,9 @@ static bool take_fields(struct shared_row *row) {
         uint64_t field = 0;
         if (!packed_read_number(&at, end, &field) || field >= LIMIT_FIELDS) return false;
         if (!packed_read_value(&at, end, &row->values[field])) return false;
+        row->came = row->came || shared_column_of(row->model, (uint32_t)field) >= 0;
     }
     return true;
-}
-
-bool shared_row_came(const struct shared_row *row) {
-    const uint8_t *at = row->fields.data, *end = at + row->fields.size;
-    struct weft_value value;
-    uint64_t field = 0;
-    while (at < end && packed_read_number(&at, end, &field) &&
-           packed_read_value(&at, end, &value)) {
-        if (shared_column_of(row->model, (uint32_t)field) >= 0) return true;
-    }
-    return false;
 }
 
 static enum weft_status load_shadow(struct writer *writer, struct shared_row *row,
@@ -179,7 +174,7 @@ static enum weft_status load(struct writer *writer, struct shared_row *row,
     row->clock = (struct merge_row){0};
     row->in_table = row->bare = false;
     row->kind = SHADOW_NONE;
-    row->touched = false;
+    row->touched = row->came = false;
     row->counted = 0;
     if (row->model != NULL) status = load_table(writer, row, why);
     if (status == WEFT_OK && writer->shared->any_shadow) status = load_shadow(writer, row, why);
@@ -229,7 +224,7 @@ void shared_row_set(struct writer *writer, struct shared_row *row, uint32_t fiel
     const int c = shared_column_of(row->model, field);
     if (c < 0) return;
     const struct writer_table *table = writer_table(writer, row->model);
-    row->touched = row->touched || table->opaque || (table->unique[c / 64] >> (c % 64) & 1) != 0;
+    row->touched = row->touched || (table->unique[c / 64] >> (c % 64) & 1) != 0;
 }
 
 /* ---- cells ---- */

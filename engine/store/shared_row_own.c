@@ -170,11 +170,11 @@ static enum weft_status own_rows(struct own *own, struct arena *arena, struct by
     struct change_builder builder;
     struct writer *writer = own->writer;
     struct weft_error *why = own->why;
+    enum weft_status status = WEFT_OK;
     CHECK(own->model->kind == MODEL_SHARED);
-    enum weft_status status = shared_work(writer, &own->work, why);
     const char *name = own->model->name;
     *change = (struct bytes){NULL, 0};
-    if (status != WEFT_OK) return status;
+    own->work = shared_work_begun(writer);
     own->builder = &builder;
     writer_settle_zeros(own->model, own->rows);
     change_begin(&builder, arena, (struct bytes){(const uint8_t *)name, strlen(name)},

@@ -11,8 +11,8 @@
  * Of rows that cannot stand together, the one stands that was created first, unless one created
  * still earlier keeps it out: the greedy choice by age, which depends on the rows alone. It is kept
  * up by trying those that stand behind others whenever a row of the table has gone or changed. An
- * index that is partial, or of expressions, does not tell whom it keeps out: of those whom it does
- * not let stand together the one stands that came first.
+ * index that is partial, or of expressions, does not tell whom it keeps out: it is refused when the
+ * file is opened (models_shared.c), and one that is made later is a constraint like others.
  *
  * Invariant: a row in the table is there with its clock and all its fields that have a column. */
 #include "engine/base/check.h"
@@ -133,10 +133,7 @@ static void bind_row(struct writer *writer, const struct shared_row *row, sqlite
 static enum weft_status look_again(struct writer *writer, struct shared_row *row,
                                    struct weft_error *why) {
     sqlite3_stmt *look = NULL;
-    enum weft_status status = writer_slot(writer, row->model, SLOT_SHARED_LOOK, &look, why);
-    if (status != WEFT_OK) return status;
-    bind_key(look, row);
-    status = statement_step(look, &row->in_table, "reading", row->model->name, why);
+    const enum weft_status status = shared_row_look(writer, row, &look, why);
     sqlite3_reset(look);
     return status;
 }
@@ -173,19 +170,21 @@ static enum weft_status write_table(struct writer *writer, struct shared_row *ro
 
 /* ---- rivals ---- */
 
-static int compare_keys(const struct weft_value *a, const struct weft_value *b, uint32_t count) {
-    for (uint32_t k = 0; k < count; k++, a++, b++) {
-        if (a->type != b->type) return a->type < b->type ? -1 : 1;
-        if (a->type == WEFT_INTEGER) {
-            if (a->as.integer != b->as.integer) return a->as.integer < b->as.integer ? -1 : 1;
-            continue;
-        }
-        const uint32_t size = a->size < b->size ? a->size : b->size;
-        const int order = size == 0 ? 0 : memcmp(a->as.bytes, b->as.bytes, size);
-        if (order != 0) return order;
-        if (a->size != b->size) return a->size < b->size ? -1 : 1;
-    }
-    return 0;
+static int compare_values(const struct weft_value *a, const struct weft_value *b) {
+    if (a->type != b->type) return a->type < b->type ? -1 : 1;
+    if (a->type == WEFT_INTEGER)
+        return (a->as.integer > b->as.integer) - (a->as.integer < b->as.integer);
+    const uint32_t size = a->size < b->size ? a->size : b->size;
+    const int order = size == 0 ? 0 : memcmp(a->as.bytes, b->as.bytes, size);
+    return order != 0 ? order : (a->size > b->size) - (a->size < b->size);
+}
+
+/* Whether one key is less than another: by the first column in which they differ. */
+static bool is_lesser(const struct weft_value *a, const struct weft_value *b, uint32_t count) {
+    uint32_t k = 0;
+    while (k + 1 < count && compare_values(&a[k], &b[k]) == 0)
+        k++;
+    return compare_values(&a[k], &b[k]) < 0;
 }
 
 /* Whether the rival in the query's row, its clock read, goes before the row. Of two with one stamp
@@ -197,7 +196,7 @@ static bool goes_before(const struct writer *writer, const struct shared_row *ri
         stamp_compare(&rival->clock.created, &row->clock.created, &writer->shared->order);
     for (uint32_t k = 0; k < row->key_count; k++)
         key[k] = statement_value(query, 1 + (int)k);
-    return order < 0 || (order == 0 && compare_keys(key, row->key, row->key_count) < 0);
+    return order < 0 || (order == 0 && is_lesser(key, row->key, row->key_count));
 }
 
 /* A row that a unique index does not let stand beside this one, its key in `rival`; `*older`: one
@@ -237,15 +236,16 @@ static enum weft_status find_rival(struct writer *writer, const struct shared_ro
 }
 
 /* Makes room for a row that a unique index refuses, if it was created before all that are in its
- * way. `*made`: it may be tried again. */
+ * way. `*made`: it may be tried again; `*older`: one goes before it. */
 static enum weft_status make_room(struct writer *writer, const struct shared_row *row, bool *made,
-                                  struct shared_row_tally *tally, struct weft_error *why) {
+                                  bool *older, struct shared_row_tally *tally,
+                                  struct weft_error *why) {
     struct shared_row *rival = &writer->shared->rival;
     for (*made = false;; *made = true) {
-        bool found = false, older = false;
-        enum weft_status status = find_rival(writer, row, rival, &found, &older, why);
+        bool found = false;
+        enum weft_status status = find_rival(writer, row, rival, &found, older, why);
         if (status != WEFT_OK || !found) return status;
-        if (older) break;
+        if (*older) break;
         status = shared_row_load(writer, rival, why);
         if (status == WEFT_OK) status = leave_table(writer, rival, why);
         if (status == WEFT_OK) {
@@ -271,15 +271,14 @@ static enum weft_status enter_table(struct writer *writer, struct shared_row *ro
                                     struct shared_row_tally *tally, struct weft_error *why) {
     for (;;) {
         int code = SQLITE_OK;
-        bool made = false;
+        bool made = false, older = false;
         enum weft_status status = write_table(writer, row, &code, reason, why);
         *kind = code == SQLITE_OK ? SHADOW_NONE : SHADOW_PARKED;
         if (status != WEFT_OK || code == SQLITE_OK || strict || !is_unique_fault(code))
             return status;
-        *kind = SHADOW_RIVAL;
-        /* Room that does not help would be made again and again. */
-        if (writer_table(writer, row->model)->opaque) return WEFT_OK;
-        status = make_room(writer, row, &made, tally, why);
+        status = make_room(writer, row, &made, &older, tally, why);
+        /* Where nobody is in its way, room would be made again and again. */
+        if (older) *kind = SHADOW_RIVAL;
         if (status != WEFT_OK || !made) return status;
     }
 }
@@ -382,7 +381,7 @@ static enum weft_status is_idle(struct writer *writer, const struct shared_row *
     char reason[SHARED_REASON];
     bool found = false, older = false;
     *idle = row->model == NULL && row->kind == SHADOW_PARKED;
-    if (row->kind == SHADOW_EXTRA) *idle = row->in_table && !shared_row_came(row);
+    if (row->kind == SHADOW_EXTRA) *idle = row->in_table && !row->came;
     if (row->kind != SHADOW_RIVAL || !fits(row, reason)) return WEFT_OK;
     const enum weft_status status =
         find_rival(writer, row, &writer->shared->rival, &found, &older, why);

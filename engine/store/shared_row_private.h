@@ -31,6 +31,7 @@ struct shared_row {
     bool in_table;
     bool touched; /* its age, or a value of a unique index, is not what it was when it was loaded */
     bool bare;    /* in the table, without a clock: no record says it yet (adopt_shared.h) */
+    bool came;    /* the shadow has a field for which a column has come since */
     enum shadow_kind kind;
     uint64_t counted; /* what it counts with in the table's digest; 0: nothing */
     /* What values point into. */
@@ -68,6 +69,8 @@ struct shared_work {
  * WEFT_NO_MEMORY, those of reading. */
 enum weft_status shared_work(struct writer *writer, struct shared_work **out,
                              struct weft_error *why);
+/* The same in a transaction in which that was done, or a number asked of shared_origin(). */
+struct shared_work *shared_work_begun(const struct writer *writer);
 /* The number of a field of a table, which is given one if it has none. `*full`: as many as there
  * may be have been. */
 enum weft_status shared_field(struct writer *writer, struct bytes table, const struct model *model,
@@ -93,10 +96,12 @@ enum weft_status shared_row_load(struct writer *writer, struct shared_row *row,
  * when it cannot be unpacked. */
 enum weft_status shared_row_load_packed(struct writer *writer, struct shared_row *row,
                                         struct bytes key, bool *sound, struct weft_error *why);
+/* Looks whether the row stands in its table; row->in_table then says so. If it does `*look`, which
+ * the caller resets, has its clock and its columns. */
+enum weft_status shared_row_look(struct writer *writer, struct shared_row *row, sqlite3_stmt **look,
+                                 struct weft_error *why);
 /* What the table shows in a column: the field's value, or, while it has none, the default. */
 const struct weft_value *shared_cell(const struct shared_row *row, uint32_t column);
-/* Whether a column has come for a field that the shadow keeps of a row in its table. */
-bool shared_row_came(const struct shared_row *row);
 /* A field has this value now: borrowed. */
 void shared_row_set(struct writer *writer, struct shared_row *row, uint32_t field,
                     const struct weft_value *value);

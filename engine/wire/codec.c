@@ -128,8 +128,9 @@ static enum weft_status put_ops_and_versions(struct packer *packer, uint64_t aft
         }
     }
     CHECK(n == packer->count);
-    uint8_t *at = sink_room(&packer->sink, 1 + bitmap_size(n));
-    if (at == NULL) return WEFT_NO_MEMORY;
+    /* The guess, by which the sink was begun, is more than this. */
+    CHECK(packer->sink.room - packer->sink.size >= 1 + bitmap_size(n));
+    uint8_t *at = packer->sink.data + packer->sink.size;
     *at++ = deletes != 0;
     if (deletes != 0) at = put_bitmap(at, packer->tags, n, is_delete);
     sink_wrote(&packer->sink, at);

@@ -377,6 +377,21 @@ static enum weft_status act_horizon(struct hold *hold) {
     return settle(hold, status);
 }
 
+/* A record that is kept for good, of an origin that has said nothing else. */
+static void prepare_keep(struct hold *hold) {
+    hold_signs(hold, 0, HOLD_SELF, 1, "tag ~@41 name=kept");
+}
+
+static enum weft_status act_keep(struct hold *hold) {
+    struct library *library = &hold->library;
+    struct weft_error *why = &library->why;
+    uint64_t place = 0;
+    enum weft_status status = writer_begin(library->writer, why);
+    if (status != WEFT_OK) return status;
+    DO(horizon_keep(library->writer, &hold->records[0], hold->signed_records[0], &place, why));
+    return settle(hold, status);
+}
+
 static void see_greatest(void *context, const struct shared_head *head) {
     uint64_t *seen = context;
     if (head->seq > *seen) *seen = head->seq;
@@ -387,7 +402,7 @@ static void prepare_raise(struct hold *hold) {
     hold_signs(hold, 0, HOLD_BOB, 5, "tag ~@41 name=bob");
 }
 
-static enum weft_status act_raise(struct hold *hold) {
+static enum weft_status raise_head(struct hold *hold, bool waits) {
     struct library *library = &hold->library;
     struct weft_error *why = &library->why;
     uint8_t proof[RECORD_PROOF];
@@ -398,9 +413,17 @@ static enum weft_status act_raise(struct hold *hold) {
     if (status != WEFT_OK || seen >= hold->records[0].seq) return status;
     status = writer_begin(library->writer, why);
     if (status != WEFT_OK) return status;
-    DO(horizon_release(library->writer, &hold->records[0], why));
+    if (waits) DO(horizon_release(library->writer, &hold->records[0], why));
     DO(horizon_raise(library->writer, &hold->records[0], (struct bytes){proof, sizeof proof}, why));
     return settle(hold, status);
+}
+
+static enum weft_status act_raise(struct hold *hold) {
+    return raise_head(hold, true);
+}
+
+static enum weft_status act_raise_alone(struct hold *hold) {
+    return raise_head(hold, false);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -539,6 +562,8 @@ const struct hold_act hold_acts[] = {
     {"the quarantine", NULL, act_quarantine},
     {"the horizon", NULL, act_horizon},
     {"a head raised", prepare_raise, act_raise},
+    {"a head raised where nothing waits", prepare_raise, act_raise_alone},
+    {"a record kept", prepare_keep, act_keep},
     {"rows read", NULL, act_read},
     {"records read", NULL, act_read_log},
     {"a snapshot read", NULL, act_read_snapshot},

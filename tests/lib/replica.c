@@ -27,6 +27,19 @@ static struct instant no_time(void *self) {
     return (struct instant){.mono_us = 1, .wall_ms = UINT64_C(1750000000000)};
 }
 
+static void open_writer(struct replica *replica) {
+    struct library *library = &replica->library;
+    library_ok(library,
+               writer_open(library->path, disk_vfs(replica->disk), CACHE, library->store.models,
+                           &library->store.device, &library->writer, &library->why));
+}
+
+static void close_writer(struct replica *replica) {
+    while (replica->query_count > 0)
+        sqlite3_finalize(replica->queries[--replica->query_count]);
+    writer_close(replica->library.writer);
+}
+
 static void open_store(struct replica *replica, const char *schema) {
     struct library *library = &replica->library;
     const uint64_t clock = library->clock;
@@ -38,17 +51,14 @@ static void open_store(struct replica *replica, const char *schema) {
     struct store_seed seed = library_seed(library->path, schema, replica->device);
     seed.vfs = disk_vfs(replica->disk);
     library_ok(library, store_open(&seed, library->pool, &library->store, &library->why));
-    library_ok(library, writer_open(library->path, seed.vfs, CACHE, library->store.models,
-                                    &library->store.device, &library->writer, &library->why));
+    open_writer(replica);
     library->clock = clock == 0 ? 1000 : clock;
 }
 
 static void close_store(struct replica *replica) {
     struct library *library = &replica->library;
-    while (replica->query_count > 0)
-        sqlite3_finalize(replica->queries[--replica->query_count]);
     digests_hold(library->writer, true);
-    writer_close(library->writer);
+    close_writer(replica);
     store_close(&library->store);
     arena_drop(&replica->arena);
     pool_close(library->pool);
@@ -77,6 +87,11 @@ void replica_reopen(struct replica *replica, const char *schema) {
     replica_ok(replica, writer_commit(library->writer, &library->why));
 }
 
+void replica_renew(struct replica *replica) {
+    close_writer(replica);
+    open_writer(replica);
+}
+
 void replica_forget(struct replica *replica) {
     arena_drop(&replica->arena);
     arena_init(&replica->arena, replica->library.pool);
@@ -101,14 +116,12 @@ static void fill_row(struct run *run, const struct model *model, const struct sp
     }
 }
 
-enum weft_status replica_write_within(struct replica *replica, const char *words) {
+Weft__Rows *replica_run(struct replica *replica, const char *words) {
     struct library *library = &replica->library;
-    const struct record_origin self = origin_of(replica->device);
     struct spoken *row = malloc(sizeof *row);
     struct run run = {.library = library};
     char table[LIMIT_NAME + 1];
     const char *at = words + strcspn(words, " ");
-    uint32_t origin = 0;
     assert_non_null(row);
     snprintf(table, sizeof table, "%.*s", (int)(at - words), words);
     const struct model *model = models_get(library->store.models, library_model(library, table));
@@ -121,12 +134,23 @@ enum weft_status replica_write_within(struct replica *replica, const char *words
     }
     free(row);
     replica->arena = run.arena;
+    return run.builder.rows;
+}
+
+enum weft_status replica_write_run(struct replica *replica, Weft__Rows *rows) {
+    struct library *library = &replica->library;
+    const struct record_origin self = origin_of(replica->device);
+    uint32_t origin = 0;
     replica->tally = (struct shared_row_tally){0};
     replica->hlc = library->clock;
     enum weft_status status = shared_origin(library->writer, &self, &origin, &library->why);
     if (status != WEFT_OK) return status;
-    return shared_row_write(library->writer, run.builder.rows, replica->hlc, origin,
-                            &replica->arena, &replica->said, &replica->tally, &library->why);
+    return shared_row_write(library->writer, rows, replica->hlc, origin, &replica->arena,
+                            &replica->said, &replica->tally, &library->why);
+}
+
+enum weft_status replica_write_within(struct replica *replica, const char *words) {
+    return replica_write_run(replica, replica_run(replica, words));
 }
 
 enum weft_status replica_apply_within(struct replica *replica, uint8_t device, uint64_t hlc,

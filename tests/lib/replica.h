@@ -32,12 +32,17 @@ void replica_open(struct replica *replica, const char *name, uint8_t device, con
 void replica_close(struct replica *replica);
 /* Closes, opens with another schema, and tries the rows of the shadow, as the log does. */
 void replica_reopen(struct replica *replica, const char *schema);
+/* Closes the writer and opens another: nothing is remembered of the file. */
+void replica_renew(struct replica *replica);
 /* Drops the bodies made so far. */
 void replica_forget(struct replica *replica);
 /* Fails the test, printing why, unless the status is WEFT_OK. */
 void replica_ok(const struct replica *replica, enum weft_status status);
 
+/* The host's run, in the arena. */
+Weft__Rows *replica_run(struct replica *replica, const char *words);
 /* Inside a transaction of the caller. */
+enum weft_status replica_write_run(struct replica *replica, Weft__Rows *rows);
 enum weft_status replica_write_within(struct replica *replica, const char *words);
 enum weft_status replica_apply_within(struct replica *replica, uint8_t device, uint64_t hlc,
                                       struct bytes body);

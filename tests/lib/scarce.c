@@ -16,6 +16,7 @@ static struct {
     bool armed, refusing; /* refusing: within the call */
     unsigned within; /* calls of SQLite under way: what its disk allocates is no business of ours */
     uint64_t call, chosen, struck;
+    unsigned repeats;
     struct {
         uint64_t place;
         unsigned times;
@@ -65,6 +66,10 @@ void scarce_begin(enum scarce_kind kind, uint64_t call) {
     scarce.chosen = call;
 }
 
+void scarce_repeats(unsigned times) {
+    scarce.repeats = times;
+}
+
 bool scarce_end(void) {
     const bool struck = !scarce.armed;
     scarce.armed = scarce.refusing = false;
@@ -86,6 +91,7 @@ static bool counts(const void *from, const char *sql) {
     while (scarce.seen[at].times > 0 && scarce.seen[at].place != place)
         at = (at + 1) % PLACES;
     scarce.seen[at].place = place;
+    if (scarce.repeats > 0) return ++scarce.seen[at].times <= scarce.repeats;
     return ++scarce.seen[at].times <= (scarce.kind == SCARCE_SQLITE ? 1 : 12);
 }
 

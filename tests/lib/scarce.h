@@ -23,6 +23,9 @@ enum scarce_kind {
     SCARCE_ARENA   /* a block of an arena, taken or grown */
 };
 
+/* How many of the calls from one place in the source (to SQLite: with the same SQL) count: 1 to
+ * SQLite and 12 others, until this says something else. 0: as in the beginning. */
+void scarce_repeats(unsigned times);
 /* From the `call`th call on (1: the next), until one has failed. */
 void scarce_begin(enum scarce_kind kind, uint64_t call);
 /* Whether one has. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "engine/store/deleted.h"
+#include "engine/store/writer_private.h"
 #include "tests/lib/replica.h"
 
 #define SCHEMA                                                                                  \
@@ -19,7 +20,9 @@
     "CREATE TABLE IF NOT EXISTS link ( -- @relation(item: object, group: tag)\n"                \
     " tag INTEGER NOT NULL, object TEXT NOT NULL, added INTEGER, PRIMARY KEY (object, tag));\n" \
     "CREATE TABLE IF NOT EXISTS wide ( -- @shared(create: atomic)\n"                            \
-    " id TEXT PRIMARY KEY, a INTEGER, b INTEGER);\n"
+    " id TEXT PRIMARY KEY, a INTEGER, b INTEGER);\n"                                            \
+    "CREATE TABLE IF NOT EXISTS mine ( -- @owned(owner: device)\n"                              \
+    " id TEXT PRIMARY KEY, device BLOB NOT NULL);\n"
 #define BURIED "SELECT count(*) FROM _weft_shadow"
 
 struct stage {
@@ -125,17 +128,19 @@ static void writes_behind_a_deletion_stay_where_a_creation_may_be_less_than_whol
     hears(stage, 1, 3000, "wide -a");
     hears(stage, 1, 3001, "link -a,#1");
     hears(stage, 1, 3002, "strange -a");
+    hears(stage, 1, 3003, "mine -a");
     hears(stage, 2, 3500, "wide ~a a=#1");
     hears(stage, 2, 3501, "link ~a,#1 added=#1");
     hears(stage, 2, 3502, "strange ~a a=#1");
+    hears(stage, 2, 3503, "mine ~a a=#1"); /* Who wrote it has another version of the table. */
     assert_int_equal(forget(stage, 9000, 9000), 0);
-    buried(stage, "#3");
+    buried(stage, "#4");
     /* Without them the deletion goes. */
     hears(stage, 1, 4000, "wide -b");
     hears(stage, 1, 4001, "link -b,#1");
     hears(stage, 1, 4002, "strange -b");
     assert_int_equal(forget(stage, 9000, 9000), 3);
-    buried(stage, "#3");
+    buried(stage, "#4");
 }
 
 static void rows_that_are_there_are_left_alone(void **state) {
@@ -197,6 +202,50 @@ static void a_rollback_takes_nothing(void **state) {
     assert_int_equal(forget(stage, 9000, 9000), 1);
 }
 
+/* Within a transaction that is taken back. */
+static enum weft_status forgets_damaged(struct stage *stage, const char *sql) {
+    struct library *library = &stage->replica.library;
+    sqlite3 *db = library->writer->db;
+    const struct deleted_cut cut = {{library_id(1), 7}, 9000};
+    bool more = false;
+    library_ok(library, writer_begin(library->writer, &library->why));
+    writer_rollback(library->writer); /* What it remembers of the file is forgotten. */
+    library_ok(library, writer_begin(library->writer, &library->why));
+    assert_int_equal(sqlite3_exec(db, "PRAGMA ignore_check_constraints = ON", NULL, NULL, NULL),
+                     SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    deleted_place_free(&stage->place);
+    const enum weft_status status = deleted_forget(library->writer, &stage->place, &cut, 1, 10,
+                                                   &stage->tally, &more, &library->why);
+    writer_rollback(library->writer);
+    return status;
+}
+
+static void what_cannot_be_read_of_a_deletion_is_told(void **state) {
+    static const char *const damages[] = {
+        "UPDATE _weft_shadow SET model = x'01'",
+        "UPDATE _weft_shadow SET key = 'text'",
+        "UPDATE _weft_shadow SET clock = 'text'",
+        "UPDATE _weft_shadow SET clock = x'ff'",
+    };
+    struct stage *stage = *state;
+    hears(stage, 1, 2000, "tag -@1");
+    for (unsigned i = 0; i < sizeof damages / sizeof *damages; i++) {
+        assert_int_equal(forgets_damaged(stage, damages[i]), WEFT_CORRUPT);
+        assert_non_null(strstr(stage->replica.library.why.text, "restore the file"));
+    }
+    assert_int_equal(forget(stage, 9000, 9000), 1);
+}
+
+static void a_deletion_by_nobody_who_is_known_stays(void **state) {
+    struct stage *stage = *state;
+    hears(stage, 1, 2000, "tag -@1");
+    library_ok(&stage->replica.library,
+               forgets_damaged(stage, "UPDATE _weft_origin SET device = x'01'"));
+    assert_int_equal(stage->tally.looked, 1);
+    assert_int_equal(stage->tally.forgotten, 0);
+}
+
 int main(void) {
 #define STAGE_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -211,6 +260,8 @@ int main(void) {
         STAGE_TEST(a_row_made_anew_is_there),
         STAGE_TEST(the_walk_goes_in_slices_and_passes_over_what_stays),
         STAGE_TEST(a_rollback_takes_nothing),
+        STAGE_TEST(what_cannot_be_read_of_a_deletion_is_told),
+        STAGE_TEST(a_deletion_by_nobody_who_is_known_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -290,6 +291,36 @@ static void after_a_rollback_nothing_of_the_transaction_is_remembered(void **sta
 
 #define own_test(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+/* As when the file says so by mistake: what others say moves this device's clock beyond it. */
+static void a_write_that_is_older_than_what_is_there_changes_nothing_and_is_told(void **state) {
+    struct replica *replica = *state;
+    replica_hears(replica, 1, 2000, "tag +@1 name=red color=#5 weight=null");
+    replica_hears(replica, 1, 9000, "tag ~@1 name=blue");
+    replica->library.clock = 5000;
+    writes(replica, "tag =@1 name=green color=#6", "tag ~@1 name=green color=#6");
+    replica_shows(replica, ALL_TAGS, "@1|blue|#6|null");
+    assert_int_equal(replica->tally.beaten, 1);
+    assert_int_equal(replica->tally.written, 1);
+    writes(replica, "tag ~@1 name=green", "tag ~@1 name=green");
+    replica_shows(replica, ALL_TAGS, "@1|blue|#6|null");
+    assert_int_equal(replica->tally.beaten, 1);
+    assert_int_equal(replica->tally.written, 0);
+}
+
+static void more_than_a_record_may_have_is_refused(void **state) {
+    enum { NOTE = 240, ROWS = 1 + LIMIT_RECORD / NOTE, SIZE = ROWS * (NOTE + 32) };
+    struct replica *replica = *state;
+    char *words = malloc(SIZE);
+    assert_non_null(words);
+    size_t size = (size_t)snprintf(words, SIZE, "object ");
+    for (int i = 0; i < ROWS; i++)
+        size += (size_t)snprintf(words + size, SIZE - size, "=k%d note=%0*d; ", i, NOTE, i);
+    refuses(replica, words, WEFT_LIMIT, "commit them in several");
+    free(words);
+    replica_shows(replica, "SELECT count(*) FROM object", "#0");
+    writes(replica, "object =abc", "object +abc first=node");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         own_test(a_new_row_says_every_column_and_null_too),
@@ -311,6 +342,8 @@ int main(void) {
         own_test(a_row_that_stands_behind_another_comes_when_the_host_lets_that_go),
         own_test(what_the_host_took_is_given_up_to_one_that_was_created_before),
         own_test(after_a_rollback_nothing_of_the_transaction_is_remembered),
+        own_test(a_write_that_is_older_than_what_is_there_changes_nothing_and_is_told),
+        own_test(more_than_a_record_may_have_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
