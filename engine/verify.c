@@ -29,7 +29,8 @@ static enum weft_status ask_log(struct verifying *verifying, bool recount) {
     (void)pthread_mutex_lock(&engine->lock);
     enum weft_status status = host_fault(engine, verifying->why);
     struct mail *mail = NULL;
-    if (status == WEFT_OK && atomic_load(&engine->closing)) status = WEFT_CLOSED;
+    if (status == WEFT_OK && atomic_load(&engine->closing))
+        status = status_fail(verifying->why, WEFT_CLOSED, 0, "the engine is being closed");
     if (status == WEFT_OK) {
         mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
         if (mail == NULL) status = status_fail(verifying->why, WEFT_NO_MEMORY, 0, "out of memory");
