@@ -233,7 +233,7 @@ bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
     if (engine->stepped) {
         uint64_t due = 0;
         runner_step(engine->runner, &due);
-        return host_pump(engine) != 0;
+        return host_pump(engine) != 0 || host_fault(engine, NULL) != WEFT_OK;
     }
     int left = time_left(engine, deadline);
     if (left == 0) return false;

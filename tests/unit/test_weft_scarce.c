@@ -312,8 +312,17 @@ static void ask(struct trial *trial, enum scarce_kind kind, uint64_t most, asked
 static void what_cannot_be_answered_is_refused(void **state) {
     struct trial *trial = *state;
     static asked *const calls[] = {listen, verify, read_with_sql};
-    (void)alone_commits(&trial->alone, 1, "one");
-    alone_run(&trial->alone);
+    struct alone *alone = &trial->alone;
+    const struct weft_value place[] = {weft_integer(7), weft_text("home", 4),
+                                       weft_blob(alone->device, WEFT_ID_SIZE), weft_real(0.5)};
+    weft_tx *tx = NULL;
+    assert_int_equal(weft_begin(alone->engine, &tx), WEFT_OK);
+    assert_int_equal(alone_put_note(alone, tx, 1, "one"), WEFT_OK);
+    assert_int_equal(weft_put(tx, alone->place, place, 4), WEFT_OK);
+    assert_int_equal(alone_put_tag(alone, tx, 2, "red"), WEFT_OK);
+    assert_int_equal(alone_put_tag(alone, tx, 3, NULL), WEFT_OK);
+    assert_int_equal(weft_commit(tx, NULL), WEFT_OK);
+    alone_run(alone);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         ask(trial, SCARCE_HEAP, UINT64_MAX, calls[i]);
         ask(trial, SCARCE_ARENA, i == 0 ? 2 : 1, calls[i]);

@@ -105,6 +105,19 @@ static void a_stopped_engine_keeps_its_promises_and_makes_no_more(void **state) 
     assert_int_equal(weft_wait(alone->engine, open, WEFT_DURABLE, 0, -1, NULL), WEFT_SYNC_FAILED);
 }
 
+/* The step that the wait itself makes is the one that fails. */
+static void who_waits_while_an_engine_stops_learns_why(void **state) {
+    struct alone *alone = *state;
+    unsigned count = 0;
+    alone_run(alone);
+    disk_fail_sync(alone->disk, 1);
+    const uint64_t ticket = alone_commits(alone, 1, "one");
+    assert_int_equal(weft_wait(alone->engine, ticket, WEFT_DURABLE, 0, -1, &alone->why),
+                     WEFT_SYNC_FAILED);
+    assert_int_equal(alone->why.status, WEFT_SYNC_FAILED);
+    assert_int_equal(weft_verify_wait(alone->engine, NULL, 0, &count, NULL), WEFT_SYNC_FAILED);
+}
+
 static void that_an_engine_has_stopped_is_told_once(void **state) {
     struct alone *alone = *state;
     struct weft_event event;
@@ -412,6 +425,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         ALONE_TEST(a_stopped_engine_takes_nothing_and_says_why),
         ALONE_TEST(a_stopped_engine_keeps_its_promises_and_makes_no_more),
+        ALONE_TEST(who_waits_while_an_engine_stops_learns_why),
         ALONE_TEST(that_an_engine_has_stopped_is_told_once),
         ALONE_TEST(that_an_engine_has_stopped_is_told_also_where_much_else_waits),
         ALONE_TEST(a_hook_that_asks_while_the_engine_closes_is_told_so),
