@@ -479,7 +479,11 @@ static void move_bytes(struct peer *peer, struct instant now, struct outbox *out
         waiting = peer->pending_count + peer->shipment_count;
         queued = session_queued(peer->session);
         status = peer_feed(peer);
-        if (status == WEFT_OK) status = peer_flush(peer, now, &why);
+        if (status == WEFT_OK) {
+            status = peer_flush(peer, now, &why);
+        } else {
+            (void)status_fail(&why, status, 0, "no memory for rows");
+        }
         /* What was written made room for what waits. */
         moved = peer->may_write && waiting != 0 &&
                 (peer->pending_count + peer->shipment_count < waiting ||

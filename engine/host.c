@@ -190,8 +190,7 @@ static int time_left(struct weft_engine *engine, const struct deadline *deadline
     struct time_port time = engine->ports.runner.time;
     uint64_t now = time.now(time.self).mono_us;
     if (now >= deadline->mono_us) return 0;
-    uint64_t left = (deadline->mono_us - now + 999) / 1000;
-    return left > INT32_MAX ? INT32_MAX : (int)left;
+    return (int)((deadline->mono_us - now + 999) / 1000); /* No more than was asked for: an int. */
 }
 
 static bool wait_for_poller(struct weft_engine *engine, int left) {
@@ -234,7 +233,7 @@ bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
     if (engine->stepped) {
         uint64_t due = 0;
         runner_step(engine->runner, &due);
-        return host_pump(engine) != 0;
+        return host_pump(engine) != 0 || host_fault(engine, NULL) != WEFT_OK;
     }
     int left = time_left(engine, deadline);
     if (left == 0) return false;
@@ -386,11 +385,10 @@ static enum weft_status send_listen(struct weft_engine *engine, const char *addr
     if (mail == NULL) return WEFT_NO_MEMORY;
     listen->request = request;
     listen->address = mail_text(mail, address);
-    if (listen->address == NULL || !edge_push(engine->to_listener, mail)) {
-        mail_drop(&mail);
-        return WEFT_BUSY;
-    }
-    return WEFT_OK;
+    const bool room = listen->address != NULL;
+    if (room && edge_push(engine->to_listener, mail)) return WEFT_OK;
+    mail_drop(&mail);
+    return room ? WEFT_BUSY : WEFT_NO_MEMORY;
 }
 
 enum weft_status host_check_address(struct weft_engine *engine, const char *address,
@@ -430,14 +428,14 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
         if (status != WEFT_OK) (void)status_fail(why, status, 0, "%s", weft_status_text(status));
         while (status == WEFT_OK && !listening->answered) {
             status = host_fault(engine, why);
-            if (status == WEFT_OK && !host_sleep(engine, &never) && engine->stepped &&
-                !listening->answered) {
+            if (status == WEFT_OK && !host_sleep(engine, &never)) { /* Only if it is stepped. */
                 status = status_fail(why, WEFT_CLOSED, 0, "the listener does not answer");
             }
         }
         if (status == WEFT_OK) status = listening->error.status;
         if (listening->answered && status != WEFT_OK && why != NULL) *why = listening->error;
-        if (status == WEFT_OK && engine->listened_count < HOST_LISTENS) {
+        if (status == WEFT_OK) {
+            CHECK(engine->listened_count < HOST_LISTENS); /* The listener takes no more. */
             memcpy(engine->listened[engine->listened_count++], listening->address,
                    sizeof listening->address);
         }

@@ -141,7 +141,7 @@ enum weft_status host_check_address(struct weft_engine *engine, const char *addr
 /* ---- members.c ---- */
 
 /* Sets out to come in with the engine's invite. */
-void members_join(struct weft_engine *engine);
+enum weft_status members_join(struct weft_engine *engine, struct weft_error *why);
 
 /* ---- tx.c ---- */
 

@@ -120,26 +120,35 @@ enum weft_status weft_admit(weft_engine *engine, const uint8_t device[WEFT_ID_SI
 
 /* ---- coming in ---- */
 
-void members_join(struct weft_engine *engine) {
+enum weft_status members_join(struct weft_engine *engine, struct weft_error *why) {
     const struct invite_link *link = &engine->invite;
     Weft__Join *join = NULL;
     uint8_t psk[LIBRARY_KEY];
     struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_JOIN, &join);
-    CHECK(mail != NULL);
-    mail->secret = true;
-    invite_psk(&link->library, link->secret, psk);
-    CHECK(mail_bytes(mail, &join->id_pk, link->inviter.id_pk, IDENTITY_KEY));
-    CHECK(mail_bytes(mail, &join->x_pk, link->inviter.x_pk, IDENTITY_KEY));
-    CHECK(mail_bytes(mail, &join->psk, psk, sizeof psk));
-    sodium_memzero(psk, sizeof psk);
-    join->addresses = arena_take(&mail->arena, link->address_count * sizeof *join->addresses);
-    CHECK(join->addresses != NULL);
-    for (uint32_t i = 0; i < link->address_count; i++) {
-        join->addresses[join->n_addresses++] = mail_text(mail, link->addresses[i]);
+    bool room = mail != NULL;
+    if (room) {
+        mail->secret = true;
+        invite_psk(&link->library, link->secret, psk);
+        join->addresses = arena_take(&mail->arena, link->address_count * sizeof *join->addresses);
+        room = join->addresses != NULL &&
+               mail_bytes(mail, &join->id_pk, link->inviter.id_pk, IDENTITY_KEY) &&
+               mail_bytes(mail, &join->x_pk, link->inviter.x_pk, IDENTITY_KEY) &&
+               mail_bytes(mail, &join->psk, psk, sizeof psk);
+        sodium_memzero(psk, sizeof psk);
+    }
+    for (uint32_t i = 0; room && i < link->address_count; i++) {
+        char *address = mail_text(mail, link->addresses[i]);
+        room = address != NULL;
+        join->addresses[join->n_addresses++] = address;
+    }
+    if (!room) {
+        mail_drop(&mail);
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory to come in by the invite");
     }
     (void)pthread_mutex_lock(&engine->lock);
     (void)order(engine, mail, NULL); /* The first order: there is room. */
     (void)pthread_mutex_unlock(&engine->lock);
+    return WEFT_OK;
 }
 
 enum weft_status weft_join(const struct weft_config *config, const char *link, int timeout_ms,

@@ -67,10 +67,11 @@ void lanes_close(struct weft_engine *engine) {
     }
 }
 
-/* The calling thread's lane, taken on first use. NULL when there is none left or no memory. */
-static struct lane *lane_mine(struct weft_engine *engine) {
+/* The calling thread's lane, taken on first use. */
+static enum weft_status lane_mine(struct weft_engine *engine, struct lane **out) {
     struct lane *lane = pthread_getspecific(engine->lane_key);
-    if (lane != NULL) return lane;
+    *out = lane;
+    if (lane != NULL) return WEFT_OK;
     for (uint32_t i = 0; i < LIMIT_LANES; i++) {
         bool taken = false;
         lane = &engine->lanes[i];
@@ -78,12 +79,13 @@ static struct lane *lane_mine(struct weft_engine *engine) {
                                                      memory_order_acquire, memory_order_relaxed)) {
             continue;
         }
+        *out = lane;
         if (lane->pool == NULL) lane->pool = pool_open(0, LANE_KEEP, &engine->door_held);
-        if (lane->pool != NULL && pthread_setspecific(engine->lane_key, lane) == 0) return lane;
+        if (lane->pool != NULL && pthread_setspecific(engine->lane_key, lane) == 0) return WEFT_OK;
         lane_leave(lane);
-        return NULL;
+        return WEFT_NO_MEMORY;
     }
-    return NULL;
+    return WEFT_LIMIT;
 }
 
 /* ---- begin and end ---- */
@@ -118,9 +120,9 @@ enum weft_status weft_begin(weft_engine *engine, weft_tx **out) {
     if (atomic_load_explicit(&engine->door_held, memory_order_relaxed) >= engine->door_max) {
         return WEFT_BUSY;
     }
-    struct lane *lane = lane_mine(engine);
-    if (lane == NULL) return WEFT_LIMIT;
-    return tx_open(engine, lane, out);
+    struct lane *lane = NULL;
+    enum weft_status status = lane_mine(engine, &lane);
+    return status == WEFT_OK ? tx_open(engine, lane, out) : status;
 }
 
 enum weft_status weft_begin_wait(weft_engine *engine, int timeout_ms, weft_tx **out) {
@@ -186,8 +188,11 @@ static enum weft_status open_run(weft_tx *tx, const struct model *model, struct 
         runs->list = list;
         runs->capacity = capacity;
     }
-    enum weft_status status = rows_begin(&runs->builder, arena, model->id, model->column_count);
+    /* The run before this one stays open until there is another. */
+    struct rows_builder fresh;
+    enum weft_status status = rows_begin(&fresh, arena, model->id, model->column_count);
     if (status != WEFT_OK) return status;
+    runs->builder = fresh;
     runs->list[runs->count++] = runs->builder.rows;
     runs->raw = 0;
     return WEFT_OK;
@@ -236,11 +241,9 @@ static enum weft_status settle_node(weft_tx *tx, const struct model *model, uint
                                     const struct weft_value *given, struct weft_value *out) {
     const struct id *self = &tx->engine->store.device;
     *out = weft_blob(self->bytes, sizeof self->bytes);
-    if (given->type == WEFT_NULL ||
-        (given->type == WEFT_BLOB && given->size == sizeof self->bytes &&
-         memcmp(given->as.bytes, self->bytes, sizeof self->bytes) == 0)) {
-        return WEFT_OK;
-    }
+    if (given->type == WEFT_NULL) return WEFT_OK;
+    CHECK(given->type == WEFT_BLOB && given->size == sizeof self->bytes); /* model_accepts() */
+    if (memcmp(given->as.bytes, self->bytes, sizeof self->bytes) == 0) return WEFT_OK;
     return status_fail(&tx->why, WEFT_INVALID, 0,
                        "table \"%s\": \"%s\" is @node, it holds the id of the device that writes; "
                        "give NULL",
@@ -439,8 +442,8 @@ enum weft_status weft_commit_wait(weft_tx *tx, int timeout_ms, uint64_t *ticket)
 
 static enum weft_status scan_mail(struct weft_engine *engine, struct lane **lane,
                                   struct mail **mail, Weft__Scan **scan) {
-    *lane = lane_mine(engine);
-    if (*lane == NULL) return WEFT_LIMIT;
+    enum weft_status status = lane_mine(engine, lane);
+    if (status != WEFT_OK) return status;
     *mail = mail_new((*lane)->pool, WEFT__MAIL__BODY_SCAN, scan);
     return *mail == NULL ? WEFT_NO_MEMORY : WEFT_OK;
 }

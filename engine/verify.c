@@ -29,7 +29,8 @@ static enum weft_status ask_log(struct verifying *verifying, bool recount) {
     (void)pthread_mutex_lock(&engine->lock);
     enum weft_status status = host_fault(engine, verifying->why);
     struct mail *mail = NULL;
-    if (status == WEFT_OK && atomic_load(&engine->closing)) status = WEFT_CLOSED;
+    if (status == WEFT_OK && atomic_load(&engine->closing))
+        status = status_fail(verifying->why, WEFT_CLOSED, 0, "the engine is being closed");
     if (status == WEFT_OK) {
         mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
         if (mail == NULL) status = status_fail(verifying->why, WEFT_NO_MEMORY, 0, "out of memory");
@@ -61,7 +62,7 @@ static bool same_heads(struct verifying *verifying, const struct attest *attest)
         verifying->db, &query, verifying->engine->path, verifying->why,
         "SELECT device, incarnation, seq, fork IS NULL AND NOT EXISTS (SELECT 1 FROM "
         "_weft_quarantine) FROM _weft_origin WHERE seq > 0");
-    while (status == WEFT_OK && row && same) {
+    while (status == WEFT_OK && same) {
         status = statement_step(query, &row, "reading", verifying->engine->path, verifying->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value device = statement_value(query, 0);
@@ -121,7 +122,7 @@ static enum weft_status take_words(struct verifying *verifying) {
         statement_prepare(verifying->db, &query, verifying->engine->path, verifying->why,
                           "SELECT w.statement FROM _weft_word AS w JOIN _weft_member AS m "
                           "ON m.device = w.device WHERE m.removed = 0");
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", verifying->engine->path, verifying->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value word = statement_value(query, 0);

@@ -245,7 +245,7 @@ static enum weft_status check_config(const struct weft_config *config, struct we
         return status_fail(why, WEFT_NOT_UTF8, 0, "the device's name is not valid UTF-8");
     }
     size_t name = config->name == NULL ? 0 : strlen(config->name);
-    if (name > WEFT_NAME_MAX || !utf8_valid(config->name, name)) {
+    if (name > WEFT_NAME_MAX) {
         return status_fail(why, WEFT_INVALID, 0,
                            "a device's name is UTF-8 of up to %u bytes, this one has %zu; give a "
                            "shorter one",
@@ -294,7 +294,11 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
     if (status != WEFT_OK) goto shut_host;
     status = open_actors(engine, config->threads, why);
     if (status != WEFT_OK) goto shut_wakes;
-    if (config->invite != NULL) members_join(engine);
+    if (config->invite != NULL) status = members_join(engine, why);
+    if (status != WEFT_OK) {
+        engine_kill(engine);
+        return status;
+    }
     if (engine->store.moved) host_tell_restored(engine);
     *out = engine;
     return WEFT_OK;
@@ -364,7 +368,7 @@ static void stop_and_wait(struct weft_engine *engine, struct edge *edge, const b
                 break;
             }
         }
-        if (!host_sleep(engine, &deadline) && !*stopped) break;
+        if (!host_sleep(engine, &deadline)) break;
     }
 }
 

@@ -61,7 +61,8 @@ struct tcp {
 
 static struct link *link_find(struct tcp *tcp, net_handle handle) {
     uint32_t place = (uint32_t)handle;
-    if (place == 0 || place > tcp->link_count) return NULL;
+    if (place == 0) return NULL;
+    CHECK(place <= tcp->link_count);
     struct link *link = &tcp->links[place - 1];
     if (link->state == LINK_FREE || link->generation != (uint32_t)(handle >> 32)) return NULL;
     return link;
@@ -210,7 +211,7 @@ static enum weft_status tcp_accept(void *self, net_handle listener, int64_t *tra
             *transfer = descriptor;
             return WEFT_OK;
         }
-        if (errno == EAGAIN || errno == EWOULDBLOCK) return WEFT_BUSY;
+        if (errno == EAGAIN) return WEFT_BUSY;
         /* The remote gave up before it was taken; the next one may not have. */
         if (errno == EINTR || errno == ECONNABORTED || errno == EPROTO) continue;
         return fail_native(why, socket_status(errno), errno, "accepting on", link->address,
@@ -285,7 +286,7 @@ close_socket:
 static bool met_itself(const struct sockaddr_storage *here, const struct sockaddr_storage *there) {
     struct sockaddr_in6 a6, b6;
     struct sockaddr_in a4, b4;
-    if (here->ss_family != there->ss_family) return false;
+    CHECK(here->ss_family == there->ss_family); /* Both are names of one socket. */
     if (here->ss_family == AF_INET) {
         memcpy(&a4, here, sizeof a4);
         memcpy(&b4, there, sizeof b4);
@@ -388,7 +389,7 @@ static enum weft_status tcp_read(void *self, net_handle handle, void *out, size_
         return status_fail(why, WEFT_CLOSED, 0, "%s has closed the connection", link->address);
     }
     if (count < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK ? WEFT_BUSY : fail_link(why, errno, link);
+        return errno == EAGAIN ? WEFT_BUSY : fail_link(why, errno, link);
     }
     *got = (size_t)count;
     return WEFT_OK;
@@ -406,7 +407,7 @@ static enum weft_status tcp_write(void *self, net_handle handle, const void *dat
         count = send(link->descriptor, data, size, MSG_NOSIGNAL);
     } while (count < 0 && errno == EINTR);
     if (count < 0) {
-        return errno == EAGAIN || errno == EWOULDBLOCK ? WEFT_BUSY : fail_link(why, errno, link);
+        return errno == EAGAIN ? WEFT_BUSY : fail_link(why, errno, link);
     }
     CHECK(count > 0);
     *sent = (size_t)count;

@@ -217,7 +217,8 @@ static int open_working(struct making *making) {
     const int length = snprintf(making->working, sizeof making->working, "%s.%016llx", making->name,
                                 (unsigned long long)random);
     if (making->name[0] == '\0') return EISDIR;
-    if (length < 0 || (size_t)length >= sizeof making->working) return ENAMETOOLONG;
+    CHECK(length > 0);
+    if ((size_t)length >= sizeof making->working) return ENAMETOOLONG;
     making->file = openat(making->folder, making->working,
                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, VAULT_MODE);
     return making->file >= 0 ? 0 : errno;

@@ -62,7 +62,7 @@ enum weft_status digest_names_load(sqlite3 *db, const char *path, struct bytes t
     if (status == WEFT_OK) {
         sqlite3_bind_text(query, 1, (const char *)table.data, (int)table.size, SQLITE_STATIC);
     }
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", path, why);
         if (status != WEFT_OK || !row) break;
         const int64_t field = sqlite3_column_int64(query, 0);

@@ -111,7 +111,7 @@ static enum weft_status read_positions(struct scanning *scanning) {
                           "p.sweep IS NULL AND p.position >= p.settled FROM main._weft_position "
                           "AS p JOIN main._weft_device AS d ON d.id = p.owner "
                           "ORDER BY p.owner, p.model");
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value device = statement_value(query, 1);
@@ -155,7 +155,7 @@ static enum weft_status read_shared(struct scanning *scanning) {
                                "SELECT model, digest FROM main._weft_digest ORDER BY model IN "
                                "(SELECT name FROM main._weft_model) DESC, model LIMIT %u",
                                SHARED_MAX);
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value name = statement_value(query, 0);
@@ -228,7 +228,7 @@ static enum weft_status scan_table(struct scanning *scanning, const struct model
     append_key(sql, model, ",", "");
     sqlite3_str_appendf(sql, " FROM main.\"%w\" WHERE _weft_owner IS NOT NULL", model->name);
     enum weft_status status = prepare(scanning, sql, model->name, &query);
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", model->name, scanning->why);
         if (status != WEFT_OK || !row) break;
         status = pack_key(scanning, model, query, 2);
@@ -272,7 +272,7 @@ static enum weft_status scan_parked(struct scanning *scanning, const struct mode
                                    "WHERE model = %u GROUP BY owner, key",
                                    model->id);
     }
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         uint64_t stored = 0;
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
         if (status != WEFT_OK || !row) break;
@@ -311,7 +311,7 @@ static enum weft_status load_origins(struct scanning *scanning) {
     enum weft_status status =
         statement_prepare(scanning->db, &query, scanning->path, scanning->why,
                           "SELECT id, device, incarnation FROM main._weft_origin ORDER BY id");
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
         if (status != WEFT_OK || !row) break;
         const int64_t number = sqlite3_column_int64(query, 0);
@@ -368,7 +368,7 @@ static enum weft_status scan_shared_table(struct scanning *scanning, const struc
     }
     struct digest_found *found = shared_entry(scanning, model->name, name.size);
     if (status == WEFT_OK && found == NULL) status = fail_memory(scanning->why);
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", model->name, scanning->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value clock = statement_value(query, 0);
@@ -386,7 +386,7 @@ static enum weft_status scan_shadow(struct scanning *scanning) {
     enum weft_status status = statement_prepare(
         scanning->db, &query, scanning->path, scanning->why,
         "SELECT model, key, clock FROM main._weft_shadow WHERE kind > 2 ORDER BY model");
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value name = statement_value(query, 0), key = statement_value(query, 1);

@@ -251,7 +251,7 @@ static enum weft_status key_check_collation(struct compiler *compiler, const str
         "WHERE l.\"unique\" = 1 AND x.\"key\" = 1 AND x.name IS NOT NULL "
         "AND x.coll <> 'BINARY' COLLATE NOCASE");
     bool row = true;
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = ask_step(compiler, model->name, query, &row);
         if (status != WEFT_OK || !row) break;
         struct weft_value name = statement_value(query, 0), collation = statement_value(query, 1);
@@ -325,7 +325,7 @@ static enum weft_status draft_columns(struct compiler *compiler, struct draft *d
                                   "WHERE name NOT IN ('_weft_owner', '_weft_version', "
                                   "'_weft_clock')");
     bool row = true;
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = ask_step(compiler, model->name, query, &row);
         if (status != WEFT_OK || !row) break;
         struct column_facts *fact = &facts[model->column_count];
@@ -402,7 +402,7 @@ static enum weft_status draft_owner(struct compiler *compiler, struct draft *dra
                                   "SELECT \"from\", \"table\", \"to\", count(*) OVER (PARTITION BY "
                                   "id) FROM pragma_foreign_key_list(?1)");
     bool row = true;
-    while (status == WEFT_OK && row && draft->owner == NULL) {
+    while (status == WEFT_OK && draft->owner == NULL) {
         status = ask_step(compiler, model->name, query, &row);
         if (status != WEFT_OK || !row) break;
         struct weft_value from = statement_value(query, 0);

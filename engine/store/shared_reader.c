@@ -221,7 +221,7 @@ enum weft_status shared_reader_heads(struct shared_reader *reader, void *context
     sqlite3_stmt *statement = reader->fixed[FIXED_HEADS];
     enum weft_status status = WEFT_OK;
     *place = 0; /* without origins there are no records */
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         struct shared_head head;
         status = shared_head_step(statement, reader->path, &row, &head, why);
         if (status != WEFT_OK || !row) break;

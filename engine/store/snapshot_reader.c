@@ -199,7 +199,7 @@ static enum weft_status take_heads(struct snapshot_reader *reader, sqlite3_stmt 
     reader->origins = arena_take(reader->arena, (room + 1) * sizeof *reader->origins);
     if (chunk->heads == NULL || reader->origins == NULL) return no_memory(reader);
     reader->origin_count = chunk->head_count = 0;
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         struct shared_head head;
         status = shared_head_step(query, reader->path, &row, &head, reader->why);
         if (status != WEFT_OK || !row) break;

@@ -194,7 +194,7 @@ static enum weft_status adopt_values(struct adoption *adoption, int64_t total) {
     struct weft_error first = {0}, other;
     int64_t unfit = 0;
     bool row = true;
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", model->name, adoption->why);
         if (status != WEFT_OK || !row) break;
         if (adopt_judge(adoption, query, unfit == 0 ? &first : &other) != WEFT_OK) unfit++;

@@ -256,7 +256,7 @@ static enum weft_status learn_unique(struct writer *writer, const struct model *
         "SELECT x.name FROM pragma_index_list(%Q) AS l, pragma_index_xinfo(l.name) AS x "
         "WHERE l.\"unique\" = 1 AND x.\"key\" = 1 AND x.name IS NOT NULL",
         model->name);
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", model->name, why);
         if (status != WEFT_OK || !row) break;
         const struct weft_value name = statement_value(query, 0);

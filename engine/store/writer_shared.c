@@ -316,7 +316,7 @@ static enum weft_status acks_load(struct writer *writer, const struct shared_vis
                                   struct weft_error *why) {
     sqlite3_stmt *statement = NULL;
     enum weft_status status = writer_fixed(writer, FIXED_LOAD_ACKS, &statement, why);
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         struct id device;
         struct record_origin origin;
         status = statement_step(statement, &row, "reading", writer->path, why);
@@ -417,7 +417,7 @@ static enum weft_status keys_load(struct writer *writer, struct roster *roster,
                                   struct weft_error *why) {
     sqlite3_stmt *statement = NULL;
     enum weft_status status = writer_fixed(writer, FIXED_LOAD_KEYS, &statement, why);
-    for (bool row = true; row && status == WEFT_OK;) {
+    for (bool row = true; status == WEFT_OK;) {
         uint8_t psk_id[LIBRARY_KEY_ID], sealed[LIBRARY_KEY_SEALED];
         struct id author;
         status = statement_step(statement, &row, "reading", writer->path, why);

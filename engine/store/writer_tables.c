@@ -156,7 +156,7 @@ enum weft_status writer_load_positions(struct writer *writer, struct vector *out
     sqlite3_stmt *statement = NULL;
     bool row = true;
     enum weft_status status = writer_fixed(writer, FIXED_POSITIONS, &statement, why);
-    while (status == WEFT_OK && row) {
+    while (status == WEFT_OK) {
         status = statement_step(statement, &row, "reading", writer->path, why);
         if (status != WEFT_OK || !row) break;
         struct stream stream = {.model = (uint32_t)sqlite3_column_int64(statement, 1)};
