@@ -294,7 +294,17 @@ static enum weft_status begin_anew(struct log *log, Weft__Chunk *chunk, struct w
     return WEFT_OK;
 }
 
+/* Of what was taken nothing is undone: it beats what was here, or was beaten here. As far as heads
+ * were raised, and no further, this device holds what is to be held. */
+static enum weft_status give_up(struct log *log, Weft__Chunk *chunk, struct weft_error *why) {
+    chunk->stage = STAGE_DONE;
+    if (log->taking == NULL) return WEFT_OK;
+    log->taking->whole = true;
+    return horizon_taking_save(log->writer, (struct bytes){0}, why);
+}
+
 static enum weft_status begin(struct log *log, Weft__Chunk *chunk, struct weft_error *why) {
+    if (chunk->give_up) return give_up(log, chunk, why);
     if (chunk->cursor_asked.len == 0 && !chunk->finish) return begin_anew(log, chunk, why);
     const Weft__Taking *said = log->taking == NULL ? NULL : log->taking->said;
     if (said == NULL || said->raised || said->read != chunk->finish ||

@@ -50,6 +50,8 @@ struct share_taking {
     bool repair;       /* of rows that differ: it need not bring news */
     bool unite;        /* ... it adds to what is here */
     bool begun;        /* the log has taken some of it: rows and heads do not go together */
+    bool raised;       /* ... and has raised the heads, but has not the log behind them */
+    uint64_t stuck_us; /* since when whoever is asked is taking one itself; 0: somebody gives */
 };
 
 struct share_peer {
@@ -70,7 +72,7 @@ struct share_peer {
     struct mail *left;         /* the session's end, to be answered when none is under way */
     /* Snapshots: of this peer ... */
     bool below;       /* what is held here lies below its horizon, as it has said */
-    bool busy;        /* it is taking one itself */
+    bool busy;        /* it is taking one itself, as it said last */
     uint64_t busy_us; /* ... and is asked again then */
     bool asked_chunk; /* the answer is on its way */
     bool asked_kept;  /* likewise, what it never forgets */
@@ -132,7 +134,7 @@ void share_blame(struct share_peer *peer, uint32_t session, const char *text);
 /* Answers the end of a session when none of its mails is under way any more. */
 void share_settle_left(struct share *share, uint32_t index, struct outbox *out);
 
-/* ---- share_snapshot.c: snapshots, taken and given ---- */
+/* ---- share_snapshot.c: snapshots, taken ---- */
 
 enum weft_status share_snapshot_start(struct share *share, struct weft_error *why);
 void share_snapshot_stop(struct share *share);
@@ -150,6 +152,10 @@ void share_follow_taking(struct share *share, bool taking);
 /* Asks for what is next. */
 void share_ask(struct share *share, struct instant now, struct outbox *out);
 uint64_t share_ask_due(const struct share *share);
+bool share_zip_start(struct share *share);
+
+/* ---- share_give.c: snapshots, given ---- */
+
 /* The remote asks for a chunk. */
 void share_on_snapshot_wanted(struct share *share, struct mail **in);
 /* Hands out the chunk that a peer waits for. */

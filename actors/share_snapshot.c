@@ -1,5 +1,4 @@
-/* Snapshots, as share drives them: for this device, chunk after chunk from one source; and for
- * others, a chunk whenever it is asked for.
+/* Snapshots that this device takes, as share drives them: chunk after chunk from one source.
  *
  *   "below" ─► READ ──last chunk──► KEPT ──all that is never forgotten──► END ─► FOLLOW ─► NONE
  *               └ one chunk at a time                              the log up to ┘
@@ -11,9 +10,13 @@
  *      nothing because it is taking one itself; then all begins anew.
  *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
  *      that is taking gives nothing, so both would wait for ever.
- *   3. A chunk goes to the log only if it is sound, and, where such can be had, no stamp in it is
+ *   3. Two may still have begun, or more in a ring: each with a source that is gone, or that lied.
+ *      Who hears from all that they are busy, and goes on hearing it, gives up what it began, the
+ *      lowest id first. Then it gives, and takes what it lacks when somebody else is whole. One
+ *      that has raised its heads is the last to: what was beaten behind them is not in its rows.
+ *   4. A chunk goes to the log only if it is sound, and, where such can be had, no stamp in it is
  *      ahead of the clock; the clock passes them all, and those of the heads.
- * Not here: what a snapshot does to rows and heads (log). */
+ * Not here: what a snapshot does to rows and heads (log), giving one (share_give.c). */
 #include <stdlib.h>
 
 #include "actors/share_private.h"
@@ -26,6 +29,7 @@
 #define SNAPSHOT_ZSTD_LEVEL 1
 #define SNAPSHOT_AHEAD_US 10000000u /* by so much more may two clocks differ that are not wrong */
 #define SNAPSHOT_STILL_US (4u * (uint64_t)LIMIT_SOURCE_US)
+#define SNAPSHOT_STUCK_US (2u * (uint64_t)LIMIT_SOURCE_US) /* all are busy, and it is the lowest */
 
 /* ---- where it stands ---- */
 
@@ -58,6 +62,7 @@ enum weft_status share_snapshot_start(struct share *share, struct weft_error *wh
     if (said != NULL && id_read(&taking->source, said->source.data, said->source.len)) {
         taking->begun = true;
         taking->unite = said->unite;
+        taking->raised = said->raised;
         taking->stage = said->raised ? TAKING_FOLLOW : said->read ? TAKING_KEPT : TAKING_READ;
         set_cursor(taking, &said->cursor);
     }
@@ -75,13 +80,24 @@ void share_forget_peer(struct share *share, uint32_t index) {
     mail_drop(&share->peers[index].chunk);
 }
 
+/* Nothing is being taken any more. */
+static void end_taking(struct share_taking *taking) {
+    taking->stage = TAKING_NONE;
+    taking->begun = taking->raised = taking->repair = taking->unite = false;
+    taking->ahead_us = taking->stuck_us = 0;
+}
+
 void share_follow_taking(struct share *share, bool taking) {
-    share->taking.still_us = 0;
-    if (taking || (share->taking.stage != TAKING_END && share->taking.stage != TAKING_FOLLOW))
-        return;
-    share->taking.stage = TAKING_NONE;
-    share->taking.begun = share->taking.repair = share->taking.unite = false;
-    share->taking.ahead_us = 0;
+    struct share_taking *mine = &share->taking;
+    mine->still_us = 0;
+    if (taking) return;
+    if (mine->stage == TAKING_END || mine->stage == TAKING_FOLLOW) {
+        end_taking(mine);
+    } else if (mine->raised) {
+        /* The log behind it has come after all, while another was to take its place. */
+        mine->begun = mine->raised = false;
+        if (!mine->under_way) end_taking(mine);
+    }
 }
 
 static bool is_source(const struct share *share, const struct share_peer *peer) {
@@ -137,6 +153,13 @@ static struct share_peer *choose(const struct share *share) {
     return again;
 }
 
+/* Who may give though it has not said that this device lies below: what is missing may be nowhere
+ * any more, and another snapshot is whole without it. */
+static void ask_all(struct share *share) {
+    for (uint32_t p = 0; p < share->settings->peers; p++)
+        share->peers[p].below = share->peers[p].below || share->peers[p].live;
+}
+
 static bool is_lost(struct share *share, struct instant now) {
     struct share_taking *taking = &share->taking;
     if (taking->still_us == 0) taking->still_us = now.mono_us == 0 ? 1 : now.mono_us;
@@ -174,11 +197,7 @@ void share_ask(struct share *share, struct instant now, struct outbox *out) {
         if (now.mono_us >= share->peers[p].busy_us) share->peers[p].busy_us = 0;
     if (taking->stage == TAKING_END || taking->under_way) return;
     const bool lost = taking->stage != TAKING_NONE && is_lost(share, now);
-    if (lost && taking->begun) {
-        /* What is missing may be nowhere any more: another snapshot is whole without it. */
-        for (uint32_t p = 0; p < share->settings->peers; p++)
-            share->peers[p].below = share->peers[p].below || share->peers[p].live;
-    }
+    if (lost && taking->begun) ask_all(share);
     if (taking->stage == TAKING_NONE || taking->stage == TAKING_FOLLOW || lost) {
         const struct share_peer *peer = choose(share);
         if (peer != NULL) begin_with(share, peer);
@@ -218,8 +237,8 @@ static void give_up_source(struct share_taking *taking, struct share_peer *peer)
     taking->lost = true;
 }
 
-/* The end of a snapshot, for the log. */
-static void send_end(struct share *share, uint32_t index, struct outbox *out) {
+/* For the log: the end of a snapshot, or of taking it. */
+static void send_end(struct share *share, uint32_t index, bool give_up, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
     Weft__Records *records = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RECORDS, &records);
@@ -227,10 +246,11 @@ static void send_end(struct share *share, uint32_t index, struct outbox *out) {
     records->session = peer->session;
     records->chunk = mail_message(mail, &weft__chunk__descriptor);
     CHECK(records->chunk != NULL);
-    records->chunk->finish = true;
+    records->chunk->finish = !give_up;
+    records->chunk->give_up = give_up;
     records->chunk->unite = share->taking.unite;
     CHECK(mail_bytes(mail, &records->chunk->source, peer->device.bytes, WEFT_ID_SIZE));
-    share->taking.stage = TAKING_END;
+    if (!give_up) share->taking.stage = TAKING_END;
     share->taking.under_way = true;
     peer->under_way++;
     outbox_send(out, ACTOR_CLOCK, &mail);
@@ -251,11 +271,11 @@ void share_on_below(struct share *share, struct instant now, uint32_t index, boo
         share->taking.early = false;
         share->taking.stage = TAKING_READ;
     } else {
-        send_end(share, index, out);
+        send_end(share, index, false, out);
     }
 }
 
-static bool zip_start(struct share *share) {
+bool share_zip_start(struct share *share) {
     if (share->zip == NULL) share->zip = zip_open(SNAPSHOT_ZSTD_LEVEL);
     return share->zip != NULL;
 }
@@ -266,7 +286,8 @@ static enum weft_status unzip(struct share *share, struct mail *mail, Weft__Chun
     if (chunk->n_raw_sizes == 0 || chunk->n_bodies > SNAPSHOT_BODIES) return WEFT_OK;
     if (chunk->n_raw_sizes != chunk->n_bodies)
         return status_fail(why, WEFT_PROTOCOL, 0, "a SnapshotChunk with too few or many sizes");
-    if (!zip_start(share)) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
+    if (!share_zip_start(share))
+        return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
     for (size_t i = 0; i < chunk->n_bodies; i++) {
         const struct bytes packed = {chunk->bodies[i].data, chunk->bodies[i].len};
         struct bytes raw;
@@ -285,12 +306,10 @@ static enum weft_status unzip(struct share *share, struct mail *mail, Weft__Chun
 /* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
  * taken: what this device writes from now on is later than that also where the giver has forgotten
  * it. `*news`: its giver holds more than this device. */
-static const char *chunk_fault(const struct share *share, const Weft__Chunk *chunk, bool first,
+static const char *chunk_fault(const struct share *share, const Weft__Chunk *chunk,
                                uint64_t *newest, bool *news) {
     if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
         return "a SnapshotChunk with too many heads or bodies";
-    if ((first || chunk->last) && chunk->n_heads == 0)
-        return "a SnapshotChunk that does not say what it is of";
     if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
         return "a SnapshotChunk with an impossible cursor";
     *newest = 0;
@@ -310,6 +329,45 @@ static const char *chunk_fault(const struct share *share, const Weft__Chunk *chu
         if (stamp > *newest) *newest = stamp;
     }
     return NULL;
+}
+
+/* Invariant 3: whether this one is the next to give up what it began. */
+static bool gives_up(const struct share *share, struct instant now) {
+    const struct share_taking *taking = &share->taking;
+    uint64_t due = taking->stuck_us + SNAPSHOT_STUCK_US;
+    bool lowest = true;
+    for (uint32_t p = 0; p < share->settings->peers; p++) {
+        const struct share_peer *peer = &share->peers[p];
+        if (!peer->live) continue;
+        /* One that has not said so may give; one that says nothing for so long will not. */
+        if (!peer->busy && now.mono_us < taking->stuck_us + SNAPSHOT_STILL_US) return false;
+        lowest = lowest && id_compare(&share->settings->device, &peer->device) < 0;
+    }
+    if (taking->raised) due += LIMIT_SOURCE_US;
+    if (!lowest) due += LIMIT_SOURCE_US / 2;
+    return now.mono_us >= due && (lowest || !taking->raised);
+}
+
+/* It is taking a snapshot itself. */
+static void on_busy(struct share *share, struct instant now, uint32_t index, struct outbox *out) {
+    struct share_taking *taking = &share->taking;
+    struct share_peer *peer = &share->peers[index];
+    later(peer, now);
+    peer->busy = true;
+    if (!taking->begun) {
+        /* Nothing has been done yet: another may have time. */
+        if (taking->cursor_size == 0) taking->stage = TAKING_NONE;
+        return;
+    }
+    if (taking->stuck_us == 0) taking->stuck_us = now.mono_us == 0 ? 1 : now.mono_us;
+    const bool lost = now.mono_us >= taking->stuck_us + LIMIT_SOURCE_US;
+    if (lost) ask_all(share);
+    const struct share_peer *other = lost || taking->cursor_size == 0 ? choose(share) : NULL;
+    if (gives_up(share, now)) {
+        send_end(share, index, true, out);
+    } else if (other != NULL) {
+        begin_with(share, other);
+    }
 }
 
 /* Of those who could give, all have stamps that lie ahead: one of the clocks is wrong, and no later
@@ -332,11 +390,13 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     }
     /* Of another attempt. */
     if (taking->stage != TAKING_READ || !is_source(share, peer) || taking->under_way) return false;
-    if (chunk->busy || chunk->lost) {
-        if (chunk->busy) later(peer, now);
-        /* Nothing has been done yet: another may have time. */
-        if (chunk->busy && taking->cursor_size == 0 && !taking->begun) taking->stage = TAKING_NONE;
-        if (chunk->lost) taking->cursor_size = 0;
+    if (chunk->busy) {
+        on_busy(share, now, records->peer, out);
+        return false;
+    }
+    peer->busy = false;
+    if (chunk->lost) {
+        taking->cursor_size = 0;
         return false;
     }
     uint64_t newest = 0;
@@ -349,7 +409,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     }
     if (status != WEFT_OK) return false;
     bool news = false;
-    const char *fault = chunk_fault(share, chunk, taking->cursor_size == 0, &newest, &news);
+    const char *fault = chunk_fault(share, chunk, &newest, &news);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
         give_up_source(taking, peer);
@@ -376,14 +436,29 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     return true;
 }
 
-/* All is as the giver had it: others are asked from there. */
-static void ended(struct share *share) {
-    if (share->taking.stage == TAKING_END) share->taking.stage = TAKING_FOLLOW;
+/* Others are asked from what is here now. */
+static void ask_anew(struct share *share) {
     for (uint32_t p = 0; p < share->settings->peers; p++) {
-        share->peers[p].below = false;
+        share->peers[p].below = share->peers[p].busy = false;
         share->peers[p].asked = false;
         share->peers[p].retry_us = 0;
     }
+}
+
+/* All is as the giver had it. */
+static void ended(struct share *share) {
+    struct share_taking *taking = &share->taking;
+    if (taking->stage == TAKING_END) {
+        taking->stage = TAKING_FOLLOW;
+        taking->raised = true;
+    }
+    ask_anew(share);
+}
+
+static void given_up(struct share *share) {
+    end_taking(&share->taking);
+    share->taking.cursor_size = 0;
+    ask_anew(share);
 }
 
 static void failed(struct share *share, struct share_peer *peer, struct instant now,
@@ -409,8 +484,11 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
     struct share_peer *peer = &share->peers[records->peer];
     CHECK(peer->under_way > 0 && taking->under_way);
     /* That all is whole may have been told before the end comes home. */
-    if (records->status == WEFT_OK && !chunk->finish) taking->begun = true;
-    if (records->status == WEFT_OK) taking->still_us = 0;
+    if (records->status == WEFT_OK && !chunk->finish && !chunk->give_up) {
+        taking->begun = true;
+        taking->raised = false;
+    }
+    if (records->status == WEFT_OK) taking->still_us = taking->stuck_us = 0;
     if (records->status == WEFT_OK && chunk->more) {
         records->stamp = 0;
         outbox_send(out, ACTOR_CLOCK, in);
@@ -420,6 +498,8 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
     peer->under_way--;
     if (records->status != WEFT_OK) {
         failed(share, peer, now, records);
+    } else if (chunk->give_up) {
+        given_up(share);
     } else if (chunk->finish) {
         ended(share);
     } else {
@@ -429,95 +509,4 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
     }
     if (records->wire_bytes != 0) share_done(peer, records->session, records->wire_bytes);
     share_settle_left(share, records->peer, out);
-}
-
-/* ---- giving ---- */
-
-void share_on_snapshot_wanted(struct share *share, struct mail **in) {
-    const Weft__SnapshotWanted *wanted = (*in)->body.snapshot_wanted;
-    CHECK(wanted->peer < share->settings->peers);
-    struct share_peer *peer = &share->peers[wanted->peer];
-    if (!peer->live) return;
-    if (wanted->records) {
-        peer->kept_only = true;
-        peer->cursor = 0;
-        return;
-    }
-    mail_drop(&peer->chunk);
-    peer->chunk = *in;
-    *in = NULL;
-}
-
-static enum weft_status giver_start(struct share *share, struct weft_error *why) {
-    const struct settings *settings = share->settings;
-    const struct record_origin self = {settings->device, settings->incarnation};
-    if (!zip_start(share)) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
-    if (share->snapshots != NULL) return WEFT_OK;
-    return snapshot_reader_open(settings->path, settings->vfs, settings->models, &self,
-                                &settings->library, &share->snapshots, why);
-}
-
-static enum weft_status fill_bodies(struct share *share, struct mail *mail,
-                                    const struct snapshot_chunk *from, Weft__Chunk *out) {
-    out->bodies = arena_take(&mail->arena, (from->body_count + 1) * sizeof *out->bodies);
-    out->raw_sizes = arena_take(&mail->arena, (from->body_count + 1) * sizeof *out->raw_sizes);
-    if (out->bodies == NULL || out->raw_sizes == NULL) return WEFT_NO_MEMORY;
-    for (uint32_t i = 0; i < from->body_count; i++) {
-        struct bytes packed;
-        enum weft_status status =
-            zip_pack(share->zip, from->bodies[i], &mail->arena, &packed, &out->raw_sizes[i]);
-        if (status != WEFT_OK) return status;
-        out->bodies[i] = (ProtobufCBinaryData){packed.size, (uint8_t *)(uintptr_t)packed.data};
-    }
-    out->n_bodies = out->n_raw_sizes = from->body_count;
-    return WEFT_OK;
-}
-
-static enum weft_status fill_chunk(struct share *share, struct mail *mail,
-                                   const struct snapshot_chunk *from, Weft__Chunk *out) {
-    out->heads = arena_take(&mail->arena, (from->head_count + 1) * sizeof *out->heads);
-    if (out->heads == NULL) return WEFT_NO_MEMORY;
-    for (uint32_t i = 0; from->proofs != NULL && i < from->head_count; i++)
-        out->heads[i] =
-            (ProtobufCBinaryData){from->proofs[i].size, (uint8_t *)(uintptr_t)from->proofs[i].data};
-    out->n_heads = from->proofs == NULL ? 0 : from->head_count;
-    out->cursor = (ProtobufCBinaryData){from->cursor.size, (uint8_t *)(uintptr_t)from->cursor.data};
-    out->last = from->last;
-    out->lost = from->lost;
-    return fill_bodies(share, mail, from, out);
-}
-
-void share_give_chunk(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
-    struct share_peer *peer = &share->peers[index];
-    struct snapshot_chunk read = {0};
-    struct weft_error why = {0};
-    Weft__Shipment *shipment = NULL;
-    if (!peer->live || peer->chunk == NULL || peer->shipments == 0) return;
-    const ProtobufCBinaryData *cursor = &peer->chunk->body.snapshot_wanted->cursor;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipment);
-    shipment->chunk = mail_message(mail, &weft__chunk__descriptor);
-    CHECK(shipment->chunk != NULL);
-    enum weft_status status = WEFT_OK;
-    const bool taking = share->taking.begun || share->taking.under_way;
-    if (taking && !share->taking.unite) {
-        shipment->chunk->busy = true;
-    } else {
-        status = giver_start(share, &why);
-        if (status == WEFT_OK) {
-            status =
-                snapshot_chunk_read(share->snapshots, (struct bytes){cursor->data, cursor->len},
-                                    share->settings->chunk_bytes, &mail->arena, &read, &why);
-        }
-        if (status == WEFT_OK) status = fill_chunk(share, mail, &read, shipment->chunk);
-    }
-    if (status == WEFT_PROTOCOL) share_blame(peer, peer->session, why.text);
-    if (status != WEFT_OK) {
-        if (status != WEFT_PROTOCOL) share->retry_us = now.mono_us + LIMIT_RETRY_US;
-        mail_drop(&mail);
-        if (status == WEFT_PROTOCOL) mail_drop(&peer->chunk);
-        return;
-    }
-    mail_drop(&peer->chunk);
-    peer->shipments--;
-    outbox_send(out, ACTOR_PEER + index, &mail);
 }

@@ -177,6 +177,64 @@ static void a_source_that_never_comes_back_gives_way_to_another(void **state) {
     level(fleet);
 }
 
+static bool both_have_some(struct fleet *fleet, void *context) {
+    const int64_t *wanted = context;
+    return fleet_number(fleet, 2, "SELECT count(*) FROM note") >= *wanted &&
+           fleet_number(fleet, 3, "SELECT count(*) FROM note") >= *wanted;
+}
+
+static bool none_is_taking(struct fleet *fleet, void *context) {
+    (void)context;
+    for (unsigned n = 2; n < 4; n++)
+        if (fleet_number(fleet, n, "SELECT count(*) FROM _weft_meta WHERE key = 'snapshot'") != 0)
+            return false;
+    return true;
+}
+
+static bool both_have_both(struct fleet *fleet, void *context) {
+    (void)context;
+    for (unsigned n = 2; n < 4; n++)
+        if (fleet_number(fleet, n, "SELECT count(*) FROM note WHERE id LIKE 'of %'") != 2)
+            return false;
+    return true;
+}
+
+static bool all_are_known(struct fleet *fleet, void *context) {
+    (void)context;
+    return fleet_number(fleet, 1, "SELECT count(*) FROM _weft_member") == 4;
+}
+
+/* Two newcomers have parts of a snapshot each, and nobody who has the whole of it is there. */
+static void two_whose_source_never_comes_back_do_not_wait_for_each_other(void **state) {
+    struct fleet *fleet = *state;
+    int64_t some = 100;
+    fleet->log_records = 8;
+    fleet->chunk_bytes = 4096;
+    two(state);
+    write_rows(fleet, 0, 0, 3000);
+    level(fleet);
+    prunes(fleet, 0, 16);
+    prunes(fleet, 1, 16);
+    fleet_come(fleet, 2, 0);
+    fleet_come(fleet, 3, 0);
+    fleet_until(fleet, all_are_known, NULL);
+    fleet_leave(fleet, 1, false);
+    fleet_until(fleet, both_have_some, &some);
+    assert_true(fleet_number(fleet, 2, "SELECT count(*) FROM note") < 1000);
+    assert_true(fleet_number(fleet, 3, "SELECT count(*) FROM note") < 1000);
+    fleet_leave(fleet, 0, true);
+    fleet_meet(fleet, 3, 2);
+    fleet_until(fleet, none_is_taking, NULL);
+    /* They go on; and who has all of it comes back. */
+    fleet_note(fleet, 2, "of a newcomer", "to the other", 1);
+    fleet_note(fleet, 3, "of the other", "to a newcomer", 2);
+    fleet_until(fleet, both_have_both, NULL);
+    fleet_return(fleet, 1);
+    fleet_meet(fleet, 2, 1);
+    level(fleet);
+    assert_int_equal(fleet_number(fleet, 3, "SELECT count(*) FROM note"), 1002);
+}
+
 static bool nothing_is_buried(struct fleet *fleet, void *context) {
     (void)context;
     for (unsigned n = 0; n < 3; n++)
@@ -318,6 +376,7 @@ int main(void) {
         HORIZON_TEST(a_newcomer_to_a_pruned_library_has_what_the_others_have),
         HORIZON_TEST(a_snapshot_that_is_cut_goes_on_where_it_stood),
         HORIZON_TEST(a_source_that_never_comes_back_gives_way_to_another),
+        HORIZON_TEST(two_whose_source_never_comes_back_do_not_wait_for_each_other),
         HORIZON_TEST(deletions_are_forgotten_by_those_who_never_meet),
         HORIZON_TEST(who_was_away_loses_nothing_and_brings_nothing_back),
         HORIZON_TEST(a_month_of_silence_is_waited_for_and_no_longer),

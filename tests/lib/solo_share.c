@@ -349,3 +349,37 @@ struct solo_notes solo_share_notes(struct solo_share *share, uint32_t peer) {
     stage->notes[peer] = (struct solo_notes){0};
     return out;
 }
+
+struct solo_notes solo_share_all_notes(struct solo_share *stage, uint32_t peer) {
+    struct solo_notes sum = {0};
+    for (uint32_t spent = 1; spent != 0;) {
+        const struct solo_notes one = solo_share_notes(stage, peer);
+        spent = one.requests + one.helds + one.wants + one.wants_kept;
+        if (spent != 0) solo_share_grant(stage, peer, 0, spent);
+        sum.requests += one.requests;
+        sum.helds += one.helds;
+        sum.wants += one.wants;
+        sum.wants_kept += one.wants_kept;
+        if (one.wants != 0) memcpy(sum.cursor, one.cursor, sizeof sum.cursor);
+        if (one.fault[0] != 0) memcpy(sum.fault, one.fault, sizeof sum.fault);
+    }
+    return sum;
+}
+
+struct bytes solo_share_proof(struct solo_share *stage, uint64_t seq, uint64_t hlc) {
+    struct scene *scene = stage->scene;
+    struct record record = {.origin = scene->ann.origin, .seq = seq, .hlc = hlc};
+    struct bytes bytes;
+    uint8_t *out = arena_take(&scene->arena, RECORD_PROOF);
+    assert_non_null(out);
+    assert_int_equal(record_write(&scene->ann.identity, &record, &scene->arena, &bytes, NULL),
+                     WEFT_OK);
+    record_prove(&record, out);
+    return (struct bytes){out, RECORD_PROOF};
+}
+
+void solo_share_later(struct solo_share *stage, uint64_t us) {
+    stage->solo.now.mono_us += us;
+    stage->solo.now.wall_ms += us / 1000;
+    solo_turn(&stage->solo);
+}

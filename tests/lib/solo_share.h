@@ -105,5 +105,12 @@ struct solo_notes {
     char fault[LIMIT_ERROR_BYTES];
 };
 struct solo_notes solo_share_notes(struct solo_share *stage, uint32_t peer);
+/* Likewise, credit being given back for all of it. */
+struct solo_notes solo_share_all_notes(struct solo_share *stage, uint32_t peer);
+
+/* A proof that ann has written number `seq` at this moment. */
+struct bytes solo_share_proof(struct solo_share *stage, uint64_t seq, uint64_t hlc);
+/* So much time passes. */
+void solo_share_later(struct solo_share *stage, uint64_t us);
 
 #endif

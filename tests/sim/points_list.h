@@ -40,6 +40,7 @@
     X(TAKING_CRASHED, "taking-crashed", "a crash while a snapshot was taken") \
     X(TAKING_RESUMED, "taking-resumed", "... that went on where it was in the next life") \
     X(TAKING_SERVES, "taking-serves", "who takes a snapshot is asked for one") \
+    X(TAKING_GIVEN_UP, "taking-given-up", "... and waits for others who do: given up") \
     /* Members. */ \
     X(JOINED, "joined", "the guest is in") \
     X(JOINED_APART, "joined-apart", "... while some devices did not reach each other") \

@@ -170,7 +170,10 @@ static void on_records(struct device *device, const Weft__Records *records) {
     bool good = records->status == WEFT_OK, full = records->status == WEFT_DISK_FULL;
     reach_if(device, POINT_FULL_RECORDS, full);
     reach_if(device, POINT_RECORDS_LATE, !good && !full);
-    if (good && records->chunk) life_of(device)->taking = !records->chunk->finish;
+    const bool given_up = good && records->chunk && records->chunk->give_up;
+    if (good && records->chunk)
+        life_of(device)->taking = !records->chunk->finish && !records->chunk->give_up;
+    reach_if(device, POINT_TAKING_GIVEN_UP, given_up);
     reach_if(device, POINT_CHUNK_UNITED, good && records->chunk && records->chunk->unite);
 }
 

@@ -47,10 +47,10 @@ static void print_body(struct bytes bytes) {
 }
 
 static void print_chunk(const Weft__Chunk *chunk) {
-    printf(" chunk%s%s%s%s%s, %zu heads, %zu bodies, stage %u", chunk->finish ? " finish" : "",
-           chunk->cursor_asked.len ? "" : " first", chunk->last ? " last" : "",
-           chunk->busy ? " busy" : "", chunk->lost ? " lost" : "", chunk->n_heads, chunk->n_bodies,
-           chunk->stage);
+    printf(" chunk%s%s%s%s%s%s, %zu heads, %zu bodies, stage %u", chunk->finish ? " finish" : "",
+           chunk->give_up ? " give-up" : "", chunk->cursor_asked.len ? "" : " first",
+           chunk->last ? " last" : "", chunk->busy ? " busy" : "", chunk->lost ? " lost" : "",
+           chunk->n_heads, chunk->n_bodies, chunk->stage);
     for (size_t i = 0; i < chunk->n_bodies && chunk->stage == 0 && !chunk->cursor_asked.len; i++)
         if (i >= chunk->n_raw_sizes || !chunk->raw_sizes[i])
             print_body((struct bytes){chunk->bodies[i].data, chunk->bodies[i].len});

@@ -111,7 +111,7 @@ struct chunk {
     const char *asked, *cursor;
     struct bytes head;
     struct bytes bodies[2];
-    bool last, finish;
+    bool last, finish, give_up;
 };
 
 static struct mail *chunk_mail(struct stage *stage, struct chunk from) {
@@ -137,6 +137,7 @@ static struct mail *chunk_mail(struct stage *stage, struct chunk from) {
     assert_true(mail_bytes(mail, &chunk->source, source->bytes, WEFT_ID_SIZE));
     chunk->last = from.last;
     chunk->finish = from.finish;
+    chunk->give_up = from.give_up;
     return mail;
 }
 
@@ -203,13 +204,13 @@ static struct chunk last(struct stage *stage) {
                           .last = true};
 }
 
-static const struct chunk finish = {.finish = true};
+static const struct chunk finish = {.finish = true}, give_up = {.give_up = true};
 
-/* All chunks have been taken. */
-static void take_both(struct stage *stage) {
+/* All chunks have been taken; so many rows were here besides. */
+static void take_both(struct stage *stage, int64_t others) {
     assert_int_equal(take(stage, first(stage)), WEFT_OK);
     assert_int_equal(take(stage, last(stage)), WEFT_OK);
-    assert_int_equal(count(stage, ROWS), 3);
+    assert_int_equal(count(stage, ROWS), 3 + others);
 }
 
 /* The log from the heads of the first chunk to those of the last comes; then all is well. */
@@ -229,7 +230,7 @@ static void follows(struct stage *stage) {
 
 static void a_snapshot_is_taken_and_the_log_goes_on_behind_it(void **state) {
     struct stage *stage = *state;
-    take_both(stage);
+    take_both(stage, 0);
     assert_int_equal(count(stage, HEAD " AND pruned <> 0"), 0);
     assert_int_equal(take(stage, finish), WEFT_OK);
     assert_true(stage->told_taking);
@@ -319,9 +320,42 @@ static void another_snapshot_takes_the_place_of_one_that_was_given_up(void **sta
     follows(stage);
 }
 
+static void one_that_is_given_up_leaves_its_rows_and_the_heads_as_they_were(void **state) {
+    struct stage *stage = *state;
+    assert_int_equal(deliver(stage, 1), WEFT_OK);
+    take_both(stage, 1);
+    assert_int_equal(take(stage, give_up), WEFT_OK);
+    assert_false(stage->told_taking);
+    assert_int_equal(count(stage, TAKING), 0);
+    assert_int_equal(count(stage, ROWS), 4);
+    assert_int_equal(count(stage, HEAD), 0);
+    solo_log_power_cut(stage->log);
+    assert_int_equal(count(stage, TAKING), 0);
+    assert_int_equal(take(stage, last(stage)), WEFT_NOT_FOUND);
+    assert_int_equal(take(stage, finish), WEFT_NOT_FOUND);
+    assert_int_equal(take(stage, give_up), WEFT_OK); /* There is nothing left to give up. */
+    /* The log goes on where it stood, and so does another snapshot. */
+    assert_int_equal(deliver(stage, 2), WEFT_OK);
+    take_both(stage, 1);
+    assert_int_equal(take(stage, finish), WEFT_OK);
+    follows(stage);
+}
+
+static void one_is_given_up_with_its_commit_or_not_at_all(void **state) {
+    struct stage *stage = *state;
+    take_both(stage, 0);
+    disk_set_full(stage->log->disk, true);
+    const enum weft_status status = take(stage, give_up);
+    disk_set_full(stage->log->disk, false);
+    assert_int_equal(status, WEFT_DISK_FULL);
+    assert_int_equal(count(stage, TAKING), 1);
+    assert_int_equal(take(stage, finish), WEFT_OK);
+    follows(stage);
+}
+
 static void nothing_is_forgotten_while_it_is_taken(void **state) {
     struct stage *stage = *state;
-    take_both(stage);
+    take_both(stage, 0);
     assert_int_equal(take(stage, finish), WEFT_OK);
     struct mail *mail = solo_log_survey(stage->log);
     assert_int_equal(mail->body.surveyed->n_held, 0);
@@ -419,7 +453,7 @@ static void a_frozen_origin_is_raised_as_well_and_stays_frozen(void **state) {
     stage->records[1] = truth;
     assert_int_equal(deliver(stage, 1), WEFT_OK);
     assert_int_equal(count(stage, FROZEN), 1);
-    take_both(stage);
+    take_both(stage, 0);
     assert_int_equal(take(stage, finish), WEFT_OK);
     assert_int_equal(count(stage, HEAD), OF);
     assert_int_equal(count(stage, TAKING), 0); /* Of a frozen one nothing more comes. */
@@ -458,6 +492,8 @@ int main(void) {
         LOG_TEST(it_goes_on_after_a_power_cut_in_each_stage),
         LOG_TEST(a_full_disk_costs_time_and_nothing_else),
         LOG_TEST(another_snapshot_takes_the_place_of_one_that_was_given_up),
+        LOG_TEST(one_that_is_given_up_leaves_its_rows_and_the_heads_as_they_were),
+        LOG_TEST(one_is_given_up_with_its_commit_or_not_at_all),
         LOG_TEST(nothing_is_forgotten_while_it_is_taken),
         LOG_TEST(a_chunk_that_does_not_go_on_where_it_stands_is_refused),
         LOG_TEST(a_forged_head_is_a_lie_and_nothing_is_raised),

