@@ -13,7 +13,9 @@
  * Invariants
  *   1. How far it has come is committed with what was done; after a restart it goes on from there.
  *   2. Until it is whole, nobody is told what is held here, and nothing is forgotten.
- *   3. A head is raised to what its device has signed, as the roster judges it; only forwards. */
+ *   3. A head is raised to what its device has signed, as the roster judges it; only forwards.
+ *   4. Of a device that was removed no rows stay past its pin: a snapshot whose giver held more of
+ *      it is not ended, and another one takes away what it left. */
 #include <stdlib.h>
 
 #include "actors/log_private.h"
@@ -186,6 +188,29 @@ static enum weft_status check_heads(const struct log *log, const ProtobufCBinary
     return WEFT_OK;
 }
 
+/* A device was removed, as this one has heard meanwhile, and the giver holds more of it than may be
+ * taken: it is that device, or has not heard of it itself. Had it heard, it would have said how far
+ * it was with that device, and the pin would stand there. */
+static bool is_past_pin(const struct log *log, const ProtobufCBinaryData *proofs, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        struct record record;
+        if (!read_proof(log, &proofs[i], &record)) continue;
+        const struct shared_head *head = log_head(log, &record.origin);
+        if (head != NULL && head->seq >= record.seq) continue;
+        if (roster_judge_signed(&log->roster, &record) == ROSTER_REMOVED) return true;
+    }
+    return false;
+}
+
+/* What the remains of another snapshot are told by. */
+static enum weft_status tell_own(struct log *log, struct weft_error *why) {
+    struct id removed[LIMIT_ROSTER];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < log->roster.count; i++)
+        if (log->roster.members[i].removed) removed[count++] = log->roster.members[i].device;
+    return snapshot_own(log->taking->taker, log->heads, log->head_count, removed, count, why);
+}
+
 static enum weft_status make_taker(struct log *log, struct log_taking *taking,
                                    struct weft_error *why) {
     const Weft__Taking *said = taking->said;
@@ -315,6 +340,10 @@ static enum weft_status begin(struct log *log, Weft__Chunk *chunk, struct weft_e
     if (chunk->finish) {
         enum weft_status status = check_heads(log, said->heads, said->n_heads, why);
         if (status != WEFT_OK) return status;
+        if (is_past_pin(log, said->heads, said->n_heads)) {
+            return status_fail(why, WEFT_NOT_FOUND, 0,
+                               "a snapshot with records of a removed device, past its pin");
+        }
     }
     chunk->stage = chunk->finish ? STAGE_SWEEP : STAGE_MERGE;
     if (log->taking->taker == NULL) return make_taker(log, log->taking, why);
@@ -375,6 +404,9 @@ static enum weft_status take_slice(struct log *log, Weft__Chunk *chunk,
                                    struct shared_row_tally *tally, struct weft_error *why) {
     bool more = false;
     enum weft_status status = WEFT_OK;
+    const bool marks = chunk->stage == STAGE_MERGE || chunk->stage == STAGE_SWEEP;
+    if (marks) status = tell_own(log, why);
+    if (status != WEFT_OK) return status;
     switch ((enum stage)chunk->stage) {
     case STAGE_BEGIN:
         return begin(log, chunk, why);

@@ -468,12 +468,17 @@ static void failed(struct share *share, struct share_peer *peer, struct instant 
         share_blame(peer, records->session, records->text);
         give_up_source(taking, peer);
     } else if (records->status == WEFT_NOT_FOUND) {
+        /* Something is wrong with it as a whole: anew, from another if there is one. */
         taking->stage = TAKING_READ;
         taking->cursor_size = 0;
     } else if (taking->stage == TAKING_END) {
         taking->stage = TAKING_KEPT;
     }
     later(peer, now);
+    if (records->status != WEFT_NOT_FOUND) return;
+    if (taking->begun) ask_all(share);
+    const struct share_peer *other = choose(share);
+    if (other != NULL) begin_with(share, other);
 }
 
 void share_chunk_taken(struct share *share, struct instant now, struct mail **in,

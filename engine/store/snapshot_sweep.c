@@ -1,4 +1,4 @@
-/* The end of a snapshot: what no chunk has named goes, as far as it is covered.
+/* The end of a snapshot: what no chunk named goes, if it is covered or left by another snapshot.
  *
  *   walk over all rows ─► covered, and not seen? ─► gathered ─► covered stamps go ─► place, or gone
  *   (snapshot_walk.h)                                └ the walk's statements have ended before
@@ -19,12 +19,16 @@ struct sweeping {
     struct weft_error *why;
 };
 
-static bool covers_any(const struct sweeping *sweeping, const struct merge_row *clock) {
-    const struct snapshot_taker *taker = sweeping->taker;
-    if (snapshot_covered(sweeping->writer, taker, &clock->created)) return true;
-    if (snapshot_covered(sweeping->writer, taker, &clock->deleted)) return true;
+static bool goes(const struct sweeping *sweeping, const struct stamp *stamp) {
+    return snapshot_covered(sweeping->writer, sweeping->taker, stamp) ||
+           snapshot_remains(sweeping->writer, sweeping->taker, stamp);
+}
+
+static bool goes_any(const struct sweeping *sweeping, const struct merge_row *clock) {
+    if (goes(sweeping, &clock->created)) return true;
+    if (goes(sweeping, &clock->deleted)) return true;
     for (uint32_t f = 0; f < clock->field_count; f++)
-        if (snapshot_covered(sweeping->writer, taker, &clock->fields[f])) return true;
+        if (goes(sweeping, &clock->fields[f])) return true;
     return false;
 }
 
@@ -48,7 +52,7 @@ static enum weft_status look_at(struct sweeping *sweeping) {
     struct packed *list = &sweeping->taker->found;
     bool seen = true;
     enum weft_status status = WEFT_OK;
-    if (covers_any(sweeping, &found->clock)) status = is_seen(sweeping, &seen);
+    if (goes_any(sweeping, &found->clock)) status = is_seen(sweeping, &seen);
     if (status == WEFT_OK && !seen) {
         const struct weft_value table =
             weft_text((const char *)found->table.data, found->table.size);
@@ -90,14 +94,11 @@ static enum weft_status strip(struct sweeping *sweeping, struct bytes table, str
     row->model = models_find(writer->models, (const char *)table.data, table.size);
     if (row->model != NULL && row->model->kind != MODEL_SHARED) row->model = NULL;
     enum weft_status status = shared_row_load_packed(writer, row, key, &sound, sweeping->why);
-    if (status != WEFT_OK || !sound || !covers_any(sweeping, clock)) return status;
-    if (snapshot_covered(writer, sweeping->taker, &clock->created))
-        clock->created = (struct stamp){0};
-    if (snapshot_covered(writer, sweeping->taker, &clock->deleted))
-        clock->deleted = (struct stamp){0};
+    if (status != WEFT_OK || !sound || !goes_any(sweeping, clock)) return status;
+    if (goes(sweeping, &clock->created)) clock->created = (struct stamp){0};
+    if (goes(sweeping, &clock->deleted)) clock->deleted = (struct stamp){0};
     for (uint32_t f = 0; f < clock->field_count; f++) {
-        if (snapshot_covered(writer, sweeping->taker, &clock->fields[f]))
-            clock->fields[f] = (struct stamp){0};
+        if (goes(sweeping, &clock->fields[f])) clock->fields[f] = (struct stamp){0};
     }
     return snapshot_settle(writer, row, tally, sweeping->why);
 }

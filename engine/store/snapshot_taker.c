@@ -42,6 +42,22 @@ enum weft_status snapshot_taker_new(const struct shared_head *heads, uint32_t co
     return WEFT_OK;
 }
 
+enum weft_status snapshot_own(struct snapshot_taker *taker, const struct shared_head *heads,
+                              uint32_t count, const struct id *removed, uint32_t removed_count,
+                              struct weft_error *why) {
+    CHECK(count <= LIMIT_ORIGINS && removed_count <= LIMIT_ROSTER);
+    if (taker->own == NULL) taker->own = calloc(LIMIT_ORIGINS, sizeof *taker->own);
+    if (taker->own == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a snapshot");
+    for (uint32_t i = 0; i < count; i++)
+        taker->own[i] = (struct snapshot_head){heads[i].origin, heads[i].hlc};
+    taker->own_count = count;
+    qsort(taker->own, count, sizeof *taker->own, by_origin);
+    taker->removed_count = removed_count;
+    if (removed_count != 0) memcpy(taker->removed, removed, removed_count * sizeof removed[0]);
+    taker->own_known = true;
+    return WEFT_OK;
+}
+
 void snapshot_unite(struct snapshot_taker *taker) {
     taker->unite = true;
 }
@@ -51,6 +67,7 @@ void snapshot_taker_free(struct snapshot_taker *taker) {
     snapshot_place_free(&taker->place);
     packed_free(&taker->found);
     free(taker->covers);
+    free(taker->own);
     free(taker->heads);
     free(taker);
 }
@@ -61,11 +78,33 @@ void snapshot_rewind(struct snapshot_taker *taker) {
 
 /* ---- what is covered ------------------------------------------------------------------------- */
 
+static const struct snapshot_head *find_head(const struct snapshot_head *heads, uint32_t count,
+                                             const struct record_origin *origin) {
+    const struct snapshot_head key = {*origin, 0};
+    if (count == 0) return NULL;
+    return bsearch(&key, heads, count, sizeof key, by_origin);
+}
+
 static const struct snapshot_head *head_of(const struct snapshot_taker *taker,
                                            const struct record_origin *origin) {
-    const struct snapshot_head key = {*origin, 0};
-    if (taker->head_count == 0) return NULL;
-    return bsearch(&key, taker->heads, taker->head_count, sizeof key, by_origin);
+    return find_head(taker->heads, taker->head_count, origin);
+}
+
+static bool is_removed(const struct snapshot_taker *taker, const struct id *device) {
+    for (uint32_t i = 0; i < taker->removed_count; i++)
+        if (id_equal(&taker->removed[i], device)) return true;
+    return false;
+}
+
+static struct snapshot_cover cover_of(const struct snapshot_taker *taker,
+                                      const struct record_origin *origin) {
+    const struct snapshot_head *head = head_of(taker, origin);
+    struct snapshot_cover cover = {head == NULL ? 0 : head->hlc, UINT64_MAX};
+    if (taker->own_known && (head != NULL || is_removed(taker, &origin->device))) {
+        const struct snapshot_head *own = find_head(taker->own, taker->own_count, origin);
+        cover.own = own == NULL ? 0 : own->hlc;
+    }
+    return cover;
 }
 
 enum weft_status snapshot_cover(struct writer *writer, struct snapshot_taker *taker,
@@ -74,33 +113,43 @@ enum weft_status snapshot_cover(struct writer *writer, struct snapshot_taker *ta
     CHECK(work != NULL && work->recalled);
     if (work->origin_count > taker->cover_room) {
         const uint32_t room = work->origin_count * 2;
-        uint64_t *covers = realloc(taker->covers, room * sizeof *covers);
+        struct snapshot_cover *covers = realloc(taker->covers, room * sizeof *covers);
         if (covers == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for origins");
         taker->covers = covers;
         taker->cover_room = room;
     }
-    for (uint32_t i = 0; i < work->origin_count; i++) {
-        const struct snapshot_head *head = head_of(taker, &work->origins[i].origin);
-        taker->covers[i] = head == NULL ? 0 : head->hlc;
-    }
+    for (uint32_t i = 0; i < work->origin_count; i++)
+        taker->covers[i] = cover_of(taker, &work->origins[i].origin);
     taker->cover_count = work->origin_count;
     return WEFT_OK;
 }
 
-bool snapshot_covered(const struct writer *writer, const struct snapshot_taker *taker,
-                      const struct stamp *stamp) {
+static const struct snapshot_cover *find_cover(const struct writer *writer,
+                                               const struct snapshot_taker *taker,
+                                               const struct stamp *stamp) {
     const struct shared_work *work = writer->shared;
     uint32_t low = 0, high = taker->cover_count;
     CHECK(taker->cover_count == work->origin_count);
-    if (stamp->hlc == 0) return false;
+    if (stamp->hlc == 0) return NULL;
     while (low < high) {
         const uint32_t middle = low + (high - low) / 2;
-        if (work->origins[middle].number == stamp->origin)
-            return stamp->hlc <= taker->covers[middle];
+        if (work->origins[middle].number == stamp->origin) return &taker->covers[middle];
         if (work->origins[middle].number < stamp->origin) low = middle + 1;
         if (work->origins[middle].number > stamp->origin) high = middle;
     }
-    return false;
+    return NULL;
+}
+
+bool snapshot_covered(const struct writer *writer, const struct snapshot_taker *taker,
+                      const struct stamp *stamp) {
+    const struct snapshot_cover *cover = find_cover(writer, taker, stamp);
+    return cover != NULL && stamp->hlc <= cover->upto;
+}
+
+bool snapshot_remains(const struct writer *writer, const struct snapshot_taker *taker,
+                      const struct stamp *stamp) {
+    const struct snapshot_cover *cover = find_cover(writer, taker, stamp);
+    return cover != NULL && stamp->hlc > cover->upto && stamp->hlc > cover->own;
 }
 
 /* ---- one body -------------------------------------------------------------------------------- */
@@ -160,13 +209,16 @@ static struct stamp stamp_here(const struct merging *merging, const struct stamp
 }
 
 /* Takes a covered stamp away that the source does not have. What it has instead, and is not covered
- * itself, will beat it. */
+ * itself, will beat it; but not what another snapshot left. */
 static bool give_up(const struct merging *merging, struct stamp *mine, const struct stamp *there) {
     bool covered = false;
     const struct stamp here = stamp_here(merging, there, &covered);
-    if (mine->hlc == 0 || !snapshot_covered(merging->writer, merging->taker, mine)) return false;
-    if (there->hlc != 0 && !covered) return false;
+    if (mine->hlc == 0) return false;
     if (here.hlc == mine->hlc && here.origin == mine->origin) return false;
+    if (!snapshot_remains(merging->writer, merging->taker, mine)) {
+        if (!snapshot_covered(merging->writer, merging->taker, mine)) return false;
+        if (there->hlc != 0 && !covered) return false;
+    }
     *mine = (struct stamp){0};
     return true;
 }

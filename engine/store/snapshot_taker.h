@@ -16,6 +16,9 @@
  *   - one that is not covered stays if it is here, and is not taken from the source: its record
  *     comes with the log behind the heads. So what is here is always what some heads say, and
  *     nothing is here whose record could be lost with the source.
+ *   - one that is later than what this device holds of its origin has come with a snapshot that was
+ *     given up, and no record of it is here or will come: it goes as if it was covered, if the
+ *     heads name its origin, or its device has been removed (snapshot_own()).
  * Everything else is crdt/merge.h.
  * What the caller sees to
  *   1. Heads and bodies are one source's; the heads' devices are members, or were; a body is sound,
@@ -43,6 +46,12 @@ void snapshot_taker_free(struct snapshot_taker *taker);
 /* Nothing is taken away from here on: what the source has counts beside what is here. The sweep is
  * left out. For a repair, when either may have lost something. */
 void snapshot_unite(struct snapshot_taker *taker);
+/* What this device holds itself, and who was removed: for the next merge or slice of the sweep.
+ * Copied. Without it nothing is taken for the remains of another snapshot. Errors:
+ * WEFT_NO_MEMORY. */
+enum weft_status snapshot_own(struct snapshot_taker *taker, const struct shared_head *heads,
+                              uint32_t count, const struct id *removed, uint32_t removed_count,
+                              struct weft_error *why);
 /* Forgets up to `limit` rows that were seen. Errors, here and below: those of reading and writing.
  */
 enum weft_status snapshot_forget(struct writer *writer, uint32_t limit, bool *more,

@@ -11,12 +11,23 @@ struct snapshot_head {
     uint64_t hlc;
 };
 
+/* Of an origin of the file: stamps up to `upto` are covered, those after `own` are remains. */
+struct snapshot_cover {
+    uint64_t upto, own;
+};
+
 struct snapshot_taker {
     bool unite;
     uint32_t head_count;
     struct snapshot_head *heads; /* by origin */
-    /* Per origin of the file, in the order of writer->shared: up to where it is covered. */
-    uint64_t *covers;
+    /* What this device holds, by origin, and who was removed: snapshot_own(). */
+    bool own_known;
+    uint32_t own_count;
+    struct snapshot_head *own;
+    uint32_t removed_count;
+    struct id removed[LIMIT_ROSTER];
+    /* Per origin of the file, in the order of writer->shared. */
+    struct snapshot_cover *covers;
     uint32_t cover_count, cover_room;
     /* The body under way. */
     struct snapshot_body body;
@@ -36,6 +47,9 @@ struct snapshot_taker {
 enum weft_status snapshot_cover(struct writer *writer, struct snapshot_taker *taker,
                                 struct weft_error *why);
 bool snapshot_covered(const struct writer *writer, const struct snapshot_taker *taker,
+                      const struct stamp *stamp);
+/* Whether a stamp here is what another snapshot left. */
+bool snapshot_remains(const struct writer *writer, const struct snapshot_taker *taker,
                       const struct stamp *stamp);
 /* Puts a row that was changed into its place, or removes it if nothing is said of it any more. */
 enum weft_status snapshot_settle(struct writer *writer, struct shared_row *row,

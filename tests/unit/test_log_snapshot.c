@@ -19,6 +19,7 @@
 #define TAKING "SELECT count(*) FROM _weft_meta WHERE key = 'snapshot'"
 #define ROWS "SELECT count(*) FROM _weft_shadow"
 #define HEAD "SELECT max(seq) FROM _weft_origin WHERE pruned <> 0 OR seq > 5"
+#define PRUNED "SELECT count(*) FROM _weft_origin WHERE pruned <> 0"
 #define FROZEN "SELECT count(*) FROM _weft_origin WHERE fork IS NOT NULL"
 #define SIGNED 12u /* records of THEM: the snapshot is of 10, and goes on with 11 and 12 */
 #define OF 10u
@@ -439,7 +440,7 @@ static void a_head_of_a_device_that_nobody_ever_adds_is_passed_over(void **state
     only.bodies[0].size = only.bodies[1].size = 0;
     assert_int_equal(take(stage, only), WEFT_OK);
     assert_int_equal(take(stage, finish), WEFT_OK);
-    assert_int_equal(count(stage, "SELECT count(*) FROM _weft_origin WHERE pruned <> 0"), 0);
+    assert_int_equal(count(stage, PRUNED), 0);
 }
 
 /* Else it would lie below the others' horizon for ever, and take one snapshot after another. */
@@ -465,22 +466,70 @@ static void a_frozen_origin_is_raised_as_well_and_stays_frozen(void **state) {
     assert_int_equal(count(stage, HEAD), OF);
 }
 
+/* A snapshot in one chunk, with a row of each of these records of THEM. */
+static struct chunk whole(struct stage *stage, uint64_t of, const char *key, uint64_t seq) {
+    struct chunk chunk = first(stage);
+    chunk.source = OTHERS;
+    chunk.cursor = "";
+    chunk.last = true;
+    chunk.head = stage->proofs[of];
+    chunk.bodies[0] = body(stage, key, seq);
+    chunk.bodies[1].size = 0;
+    return chunk;
+}
+
 static void a_head_beyond_the_pin_of_a_removed_device_is_not_taken_over(void **state) {
     struct stage *stage = *state;
-    assert_int_equal(deliver(stage, 1), WEFT_OK);
-    (void)solo_log_govern(stage->log, THEM, true);
-    solo_turn(&stage->log->solo);
-    struct chunk only = first(stage);
-    only.source = OTHERS;
-    only.cursor = "";
-    only.last = true;
-    assert_int_equal(take(stage, only), WEFT_OK);
     struct chunk finished = finish;
     finished.source = OTHERS;
+    assert_int_equal(deliver(stage, 1), WEFT_OK);
+    assert_int_equal(take(stage, whole(stage, OF, "past it", 5)), WEFT_OK);
+    (void)solo_log_govern(stage->log, THEM, true);
+    solo_turn(&stage->log->solo);
+    /* Its giver has not heard of the removal, or is the removed device. */
+    assert_int_equal(take(stage, finished), WEFT_NOT_FOUND);
+    assert_int_equal(count(stage, PRUNED), 0);
+    assert_int_equal(count(stage, TAKING), 1);
+    solo_log_power_cut(stage->log);
+    assert_int_equal(take(stage, finished), WEFT_NOT_FOUND);
+    /* From who has, nothing past the pin comes, and what was taken of it goes. */
+    assert_int_equal(count(stage, ROWS), 2);
+    assert_int_equal(take(stage, whole(stage, 1, "x", 1)), WEFT_OK);
     assert_int_equal(take(stage, finished), WEFT_OK);
-    assert_int_equal(count(stage, "SELECT count(*) FROM _weft_origin WHERE pruned <> 0"), 0);
-    assert_int_equal(count(stage, TAKING), 0); /* Nothing of it is waited for. */
+    assert_int_equal(count(stage, ROWS), 1);
+    assert_int_equal(count(stage, ROWS " WHERE instr(key, CAST('past it' AS BLOB)) > 0"), 0);
+    assert_int_equal(count(stage, TAKING), 0);
     assert_false(stage->told_taking);
+}
+
+static void what_a_removed_device_wrote_before_its_pin_is_no_remains(void **state) {
+    struct stage *stage = *state;
+    struct chunk finished = finish;
+    finished.source = OTHERS;
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        assert_int_equal(deliver(stage, seq), WEFT_OK);
+    (void)solo_log_govern(stage->log, THEM, true);
+    solo_turn(&stage->log->solo);
+    assert_int_equal(count(stage, ROWS), 1);
+    /* The giver holds less of it than this device. */
+    assert_int_equal(take(stage, whole(stage, 2, "y", 2)), WEFT_OK);
+    assert_int_equal(take(stage, finished), WEFT_OK);
+    assert_int_equal(count(stage, ROWS), 2);
+    assert_int_equal(count(stage, TAKING), 0);
+}
+
+static void what_a_snapshot_left_that_was_given_up_goes_with_the_next(void **state) {
+    struct stage *stage = *state;
+    struct chunk finished = finish;
+    finished.source = OTHERS;
+    take_both(stage, 0);
+    assert_int_equal(take(stage, give_up), WEFT_OK);
+    assert_int_equal(count(stage, ROWS), 3);
+    /* The giver holds two records: of the others nobody has more than these rows. */
+    assert_int_equal(take(stage, whole(stage, 2, "two", 2)), WEFT_OK);
+    assert_int_equal(take(stage, finished), WEFT_OK);
+    assert_int_equal(count(stage, ROWS), 1);
+    assert_int_equal(deliver(stage, 3), WEFT_OK);
 }
 
 int main(void) {
@@ -501,6 +550,8 @@ int main(void) {
         LOG_TEST(a_head_of_a_device_that_nobody_ever_adds_is_passed_over),
         LOG_TEST(a_frozen_origin_is_raised_as_well_and_stays_frozen),
         LOG_TEST(a_head_beyond_the_pin_of_a_removed_device_is_not_taken_over),
+        LOG_TEST(what_a_removed_device_wrote_before_its_pin_is_no_remains),
+        LOG_TEST(what_a_snapshot_left_that_was_given_up_goes_with_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
