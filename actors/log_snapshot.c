@@ -14,8 +14,8 @@
  *   1. How far it has come is committed with what was done; after a restart it goes on from there.
  *   2. Until it is whole, nobody is told what is held here, and nothing is forgotten.
  *   3. A head is raised to what its device has signed, as the roster judges it; only forwards.
- *   4. Of a device that was removed no rows stay past its pin: a snapshot whose giver held more of
- *      it is not ended, and another one takes away what it left. */
+ *   4. A snapshot given by a device that was removed meanwhile is not ended where it lies past a
+ *      pin; another one takes away what it left. */
 #include <stdlib.h>
 
 #include "actors/log_private.h"
@@ -189,8 +189,8 @@ static enum weft_status check_heads(const struct log *log, const ProtobufCBinary
 }
 
 /* A device was removed, as this one has heard meanwhile, and the giver holds more of it than may be
- * taken: it is that device, or has not heard of it itself. Had it heard, it would have said how far
- * it was with that device, and the pin would stand there. */
+ * taken. A member that has not heard of it is believed nevertheless: it will say how far it was
+ * with that device once it hears, for which it may have to take a snapshot from here. */
 static bool is_past_pin(const struct log *log, const ProtobufCBinaryData *proofs, size_t count) {
     for (size_t i = 0; i < count; i++) {
         struct record record;
@@ -340,7 +340,9 @@ static enum weft_status begin(struct log *log, Weft__Chunk *chunk, struct weft_e
     if (chunk->finish) {
         enum weft_status status = check_heads(log, said->heads, said->n_heads, why);
         if (status != WEFT_OK) return status;
-        if (is_past_pin(log, said->heads, said->n_heads)) {
+        struct id source;
+        CHECK(id_read(&source, said->source.data, said->source.len));
+        if (!roster_has(&log->roster, &source) && is_past_pin(log, said->heads, said->n_heads)) {
             return status_fail(why, WEFT_NOT_FOUND, 0,
                                "a snapshot with records of a removed device, past its pin");
         }
