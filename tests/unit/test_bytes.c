@@ -217,6 +217,40 @@ static void utf8_valid_accepts_nothing_and_the_zero_character(void **state) {
     assert_true(utf8_valid("a\0b", 3));
 }
 
+/* What another device says is shown to a person: nothing in it may steer a terminal. */
+static void utf8_plain_shows_whole_characters_and_marks_what_is_none(void **state) {
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t size, room;
+        const char *shown;
+    } cases[] = {
+        {NULL, 0, 8, ""},
+        {"plain ~", 7, 16, "plain ~"},
+        {"a\x1b[2J\nb\x7f", 8, 16, "a?[2J?b?"},
+        {"\xc2\x9b"
+         "2J",
+         4, 16, "?2J"},
+        {"\xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xb5", 11, 16,
+         "\xc2\xa0\xc3\xa9\xe2\x82\xac\xf0\x9f\x8e\xb5"},
+        {"\x80x\xff\xe2\x82", 5, 16, "?x???"},
+        {"ends\0here", 9, 16, "ends"},
+        {"cut", 2, 16, "cu"},
+        {"12345678", 8, 5, "1234"},
+        {"\n\n\n\n", 4, 3, "??"},
+        {"123\xc3\xa9", 5, 5, "123"},
+        {"12\xc3\xa9", 4, 5, "12\xc3\xa9"},
+        {"x", 1, 1, ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char out[16];
+        memset(out, '#', sizeof out);
+        utf8_plain(cases[i].text, cases[i].size, out, cases[i].room);
+        assert_string_equal(out, cases[i].shown);
+        assert_true(strlen(out) < cases[i].room);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(id_text_is_the_uuid_form_in_lower_case),
@@ -230,6 +264,7 @@ int main(void) {
         cmocka_unit_test(utf8_valid_agrees_with_the_grammar_on_every_short_row_of_bytes),
         cmocka_unit_test(utf8_valid_finds_one_bad_byte_at_any_place_of_a_long_text),
         cmocka_unit_test(utf8_valid_accepts_nothing_and_the_zero_character),
+        cmocka_unit_test(utf8_plain_shows_whole_characters_and_marks_what_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

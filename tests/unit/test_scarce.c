@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/limits.h"
 #include "engine/crdt/vector.h"
+#include "engine/wire/zip.h"
 #include "tests/lib/drawn.h"
 #include "tests/lib/scarce.h"
 
@@ -117,12 +119,43 @@ static void a_vector_that_cannot_grow_stays_as_it_was(void **state) {
     vector_free(&other);
 }
 
+static void a_message_is_compressed_or_its_sender_learns_that_it_cannot_be(void **state) {
+    (void)state;
+    static uint8_t raw[4 * LIMIT_COMPRESS_MIN];
+    struct pool *pool = pool_open(0, 0, NULL);
+    struct arena arena;
+    struct bytes packed, back;
+    uint32_t raw_size;
+    arena_init(&arena, pool);
+    for (size_t i = 0; i < sizeof raw; i++)
+        raw[i] = (uint8_t)(i % 20 == 0 ? i / 20 : 0);
+    scarce_begin(SCARCE_HEAP, 1);
+    assert_null(zip_open(1));
+    assert_true(scarce_end());
+    struct zip *zip = zip_open(1);
+    assert_non_null(zip);
+    scarce_begin(SCARCE_HEAP, 1);
+    assert_int_equal(zip_pack(zip, (struct bytes){raw, sizeof raw}, &arena, &packed, &raw_size),
+                     WEFT_NO_MEMORY);
+    assert_true(scarce_end());
+    assert_int_equal(zip_pack(zip, (struct bytes){raw, sizeof raw}, &arena, &packed, &raw_size),
+                     WEFT_OK);
+    assert_int_equal(zip_unpack(zip, packed, raw_size, &arena, &back, NULL), WEFT_OK);
+    assert_int_equal(back.size, sizeof raw);
+    assert_memory_equal(back.data, raw, sizeof raw);
+    zip_close(zip);
+    zip_close(NULL);
+    arena_drop(&arena);
+    pool_close(pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_packed_whole_or_not_at_all),
         cmocka_unit_test(no_rows_are_packed_only_where_there_is_room),
         cmocka_unit_test(a_batch_is_unpacked_whole_or_not_at_all),
         cmocka_unit_test(a_vector_that_cannot_grow_stays_as_it_was),
+        cmocka_unit_test(a_message_is_compressed_or_its_sender_learns_that_it_cannot_be),
     };
     return cmocka_run_group_tests_name("memory that runs out", tests, NULL, NULL);
 }

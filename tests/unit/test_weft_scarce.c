@@ -325,7 +325,7 @@ static void what_cannot_be_answered_is_refused(void **state) {
     alone_run(alone);
     for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
         ask(trial, SCARCE_HEAP, UINT64_MAX, calls[i]);
-        ask(trial, SCARCE_ARENA, i == 0 ? 2 : 1, calls[i]);
+        ask(trial, SCARCE_ARENA, i == 0 ? 3 : 2, calls[i]);
         ask(trial, SCARCE_SQLITE, UINT64_MAX, calls[i]);
     }
     assert_int_equal(alone_count(&trial->alone, "SELECT count(*) FROM note"), 1);

@@ -161,6 +161,8 @@ static void zip_refuses_any_other_size_than_the_one_named(void **state) {
     assert_int_equal(unpack(&bench, packed, 0, &back), WEFT_PROTOCOL);
     assert_int_equal(unpack(&bench, packed, LIMIT_MESSAGE_RAW + 1, &back), WEFT_PROTOCOL);
     assert_int_equal(unpack(&bench, (struct bytes){NULL, 0}, 1, &back), WEFT_PROTOCOL);
+    const struct bytes large = draw(&bench, LIMIT_MESSAGE_WIRE + 1, 20);
+    assert_int_equal(unpack(&bench, large, 5000, &back), WEFT_PROTOCOL);
     assert_int_equal(unpack(&bench, packed, raw_size, &back), WEFT_OK);
     bench_end(&bench);
 }
