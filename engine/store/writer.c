@@ -222,8 +222,8 @@ void writer_rollback(struct writer *writer) {
 
 /* ---- statements ------------------------------------------------------------------------------ */
 
-/* After some failures, also of reading, SQLite has rolled back by itself. What is written then would
- * stand alone, committed at once. */
+/* After some failures, also of reading, SQLite has rolled back by itself. What is written then
+ * would stand alone, committed at once. */
 static enum weft_status still_open(const struct writer *writer, struct weft_error *why) {
     if (!writer->began || sqlite3_get_autocommit(writer->db) == 0) return WEFT_OK;
     return status_fail(why, WEFT_IO, 0,
