@@ -252,7 +252,7 @@ uint64_t bulk_source_due(const struct bulk *bulk) {
         const uint64_t patience_us = patience_ends(bulk, source);
         if (patience_us < due) due = patience_us;
         if (source->peer == BULK_NOBODY || source->asked || source->blocked) continue;
-        if (source->narrow) continue; /* It is asked when that has ended. */
+        if (source->narrow) continue;                       /* It is asked when that has ended. */
         if (bulk->peers[source->peer].notes == 0) continue; /* What it grants will remind us. */
         if (source->in_flight == 0 && source->retry_us != 0 && source->retry_us < due) {
             due = source->retry_us;
