@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-/* Sanitizers keep freed memory and shadows of it, and make times their own: under them only arenas
- * are counted, and nothing is timed. */
+/* Sanitizers keep freed memory and shadows of it, and make times their own, as counters of branches
+ * do: under them only arenas are counted, and nothing is timed. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SIEGE_MEASURES false
 #elif defined(__has_feature)
