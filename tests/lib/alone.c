@@ -10,6 +10,7 @@
 
 #include <sqlite3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/base/status.h"
@@ -146,4 +147,19 @@ int64_t alone_count(struct alone *alone, const char *sql) {
     assert_int_equal(sqlite3_finalize(query), SQLITE_OK);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
     return count;
+}
+
+int alone_setup(void **state) {
+    struct alone *alone = calloc(1, sizeof *alone);
+    assert_non_null(alone);
+    alone_new(alone);
+    alone_ok(alone, alone_open(alone));
+    *state = alone;
+    return 0;
+}
+
+int alone_teardown(void **state) {
+    alone_end(*state);
+    free(*state);
+    return 0;
 }

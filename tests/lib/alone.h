@@ -33,6 +33,9 @@ struct alone {
 
 void alone_new(struct alone *alone);
 void alone_end(struct alone *alone);
+/* Setup and teardown of cmocka: one with its engine open, in `*state`. */
+int alone_setup(void **state);
+int alone_teardown(void **state);
 /* From now on it is about another file, which is not there yet. */
 void alone_another(struct alone *alone);
 

@@ -17,21 +17,6 @@
 #include "engine/host.h"
 #include "tests/lib/alone.h"
 
-static int setup(void **state) {
-    struct alone *alone = calloc(1, sizeof *alone);
-    assert_non_null(alone);
-    alone_new(alone);
-    alone_ok(alone, alone_open(alone));
-    *state = alone;
-    return 0;
-}
-
-static int teardown(void **state) {
-    alone_end(*state);
-    free(*state);
-    return 0;
-}
-
 /* ---- opening --------------------------------------------------------------------------------- */
 
 static void a_config_that_cannot_be_meant_is_refused(void **state) {
@@ -464,7 +449,7 @@ static void what_there_is_no_room_for_is_counted_all_the_same(void **state) {
 }
 
 int main(void) {
-#define ALONE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ALONE_TEST(f) cmocka_unit_test_setup_teardown(f, alone_setup, alone_teardown)
     const struct CMUnitTest tests[] = {
         ALONE_TEST(a_config_that_cannot_be_meant_is_refused),
         ALONE_TEST(a_file_that_cannot_be_looked_at_is_not_opened),

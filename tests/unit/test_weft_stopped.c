@@ -19,21 +19,6 @@
 
 #define NOBODY ((const uint8_t[WEFT_ID_SIZE]){1})
 
-static int setup(void **state) {
-    struct alone *alone = calloc(1, sizeof *alone);
-    assert_non_null(alone);
-    alone_new(alone);
-    alone_ok(alone, alone_open(alone));
-    *state = alone;
-    return 0;
-}
-
-static int teardown(void **state) {
-    alone_end(*state);
-    free(*state);
-    return 0;
-}
-
 static weft_tx *begins(struct alone *alone) {
     weft_tx *tx = NULL;
     assert_int_equal(weft_begin(alone->engine, &tx), WEFT_OK);
@@ -421,7 +406,7 @@ static void more_threads_than_lanes_are_too_many(void **state) {
 }
 
 int main(void) {
-#define ALONE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define ALONE_TEST(f) cmocka_unit_test_setup_teardown(f, alone_setup, alone_teardown)
     const struct CMUnitTest tests[] = {
         ALONE_TEST(a_stopped_engine_takes_nothing_and_says_why),
         ALONE_TEST(a_stopped_engine_keeps_its_promises_and_makes_no_more),
