@@ -299,6 +299,7 @@ static void on_arrived(struct share *share, struct instant now, struct mail **in
         share_done(peer, records->session, records->wire_bytes);
         return;
     }
+    if (records->kept) share_still_giving(share, peer);
     for (size_t i = 0; i < records->n_records && status == WEFT_OK; i++) {
         struct record record;
         struct bytes bytes = {records->records[i].data, records->records[i].len};

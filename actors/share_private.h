@@ -149,6 +149,8 @@ void share_chunk_taken(struct share *share, struct instant now, struct mail **in
                        struct outbox *out);
 /* What the log says: whether a snapshot is being taken. */
 void share_follow_taking(struct share *share, bool taking);
+/* A part of what the source never forgets has come. */
+void share_still_giving(struct share *share, const struct share_peer *peer);
 /* Asks for what is next. */
 void share_ask(struct share *share, struct instant now, struct outbox *out);
 uint64_t share_ask_due(const struct share *share);

@@ -89,7 +89,8 @@ static void end_taking(struct share_taking *taking) {
 
 void share_follow_taking(struct share *share, bool taking) {
     struct share_taking *mine = &share->taking;
-    mine->still_us = 0;
+    /* The log grows towards its end; of rows only chunks are a step on. */
+    if (!taking || mine->stage == TAKING_FOLLOW) mine->still_us = 0;
     if (taking) return;
     if (mine->stage == TAKING_END || mine->stage == TAKING_FOLLOW) {
         end_taking(mine);
@@ -102,6 +103,10 @@ void share_follow_taking(struct share *share, bool taking) {
 
 static bool is_source(const struct share *share, const struct share_peer *peer) {
     return peer->live && id_equal(&peer->device, &share->taking.source);
+}
+
+void share_still_giving(struct share *share, const struct share_peer *peer) {
+    if (is_source(share, peer)) share->taking.still_us = 0;
 }
 
 static struct share_peer *find_source(const struct share *share) {
@@ -162,11 +167,15 @@ static void ask_all(struct share *share) {
 
 static bool is_lost(struct share *share, struct instant now) {
     struct share_taking *taking = &share->taking;
+    struct share_peer *source = find_source(share);
     if (taking->still_us == 0) taking->still_us = now.mono_us == 0 ? 1 : now.mono_us;
-    if (find_source(share) != NULL) {
-        /* One that is there and gives nothing, or is busy for ever, is lost as well. */
+    if (source != NULL) {
+        /* One that is there and gives nothing, or is busy for ever, is lost as well. If it owes an
+         * answer it can be asked again, when nobody else gives, only in another session. */
         taking->lost_us = 0;
         taking->lost = now.mono_us >= taking->still_us + SNAPSHOT_STILL_US;
+        if (taking->lost && (source->asked_chunk || source->asked_kept))
+            share_blame(source, source->session, "no answer to a SnapshotWanted for two minutes");
         return taking->lost;
     }
     if (taking->lost_us == 0) taking->lost_us = now.mono_us == 0 ? 1 : now.mono_us;

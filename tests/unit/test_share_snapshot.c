@@ -517,6 +517,18 @@ static void a_pass_that_failed_in_part_is_not_ended_by_its_rest(void **state) {
     assert_int_equal(solo_share_all_notes(stage, 0).wants_kept, 1);
 }
 
+static void a_source_whose_records_still_come_is_not_lost(void **state) {
+    struct solo_share *stage = at_kept(state);
+    for (int part = 0; part < 6; part++) {
+        solo_share_later(stage, LIMIT_SOURCE_US);
+        deliver_kept(stage, false);
+        home(stage, WEFT_OK);
+        assert_string_equal(solo_share_all_notes(stage, 0).fault, "");
+    }
+    solo_share_below(stage, 0, true);
+    assert_true(ends(stage));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         share_test(who_lies_below_is_told_so_and_sent_nothing),
@@ -549,6 +561,7 @@ int main(void) {
         share_test(a_snapshot_does_not_end_without_what_a_full_disk_refused),
         share_test(what_a_full_disk_refused_is_asked_for_again),
         share_test(a_pass_that_failed_in_part_is_not_ended_by_its_rest),
+        share_test(a_source_whose_records_still_come_is_not_lost),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,6 +144,22 @@ static void who_says_nothing_is_not_waited_for_for_ever(void **state) {
     assert_true(gave_up);
 }
 
+static void a_source_that_never_answers_is_asked_again_in_another_session(void **state) {
+    struct solo_share *stage = begun(state, false);
+    const uint64_t still_us = 4 * (uint64_t)LIMIT_SOURCE_US;
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
+    solo_share_later(stage, still_us - 1);
+    solo_share_horizon(stage, &stage->scene->ann, 0, true); /* The log says something else. */
+    assert_string_equal(solo_share_all_notes(stage, 0).fault, "");
+    solo_share_later(stage, 1);
+    assert_non_null(strstr(solo_share_all_notes(stage, 0).fault, "no answer"));
+    solo_share_leave(stage, 0);
+    (void)solo_share_all_notes(stage, 0);
+    solo_share_join(stage, 0, 2);
+    solo_share_below(stage, 0, false);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
+}
+
 static void a_source_that_has_time_again_is_gone_on_with(void **state) {
     struct solo_share *stage = begun(state, false);
     assert_false(gives_up_within(stage, LIMIT_SOURCE_US / SECOND / 2));
@@ -179,6 +195,7 @@ int main(void) {
         share_test(the_log_that_comes_after_all_ends_the_wait),
         share_test(who_is_not_busy_is_asked_before_anything_is_given_up),
         share_test(who_says_nothing_is_not_waited_for_for_ever),
+        share_test(a_source_that_never_answers_is_asked_again_in_another_session),
         share_test(a_source_that_has_time_again_is_gone_on_with),
         share_test(what_a_full_disk_did_not_let_go_is_given_up_later),
     };
