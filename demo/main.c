@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <sqlite3.h>
+
 #include "demo/compare.h"
 #include "demo/node.h"
 #include "demo/options.h"
@@ -47,6 +49,7 @@ static int refuse(enum options_verdict verdict, const char *why) {
 
 int main(int count, char **arguments) {
     char why[512] = "";
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* see weft_open() */
     if (count > 1 && strcmp(arguments[1], "compare") == 0)
         return main_compare(count - 2, arguments + 2);
     if (count > 1 && strcmp(arguments[1], "node") == 0) {

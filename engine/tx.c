@@ -262,18 +262,16 @@ enum weft_status weft_put(weft_tx *tx, int model_number, const struct weft_value
                            "table \"%s\" has %u columns, %u values were given", model->name,
                            model->column_count, count);
     }
+    struct weft_value self = weft_null(); /* what a @node column holds */
     for (uint32_t c = 0; c < count; c++) {
-        struct weft_value value = values[c];
-        enum weft_status status = model_accepts(model, c, &value, &tx->why);
-        if (status == WEFT_OK && model->columns[c].node) {
-            status = settle_node(tx, model, c, &values[c], &value);
-        }
+        enum weft_status status = model_accepts(model, c, &values[c], &tx->why);
+        if (status == WEFT_OK && model->columns[c].node)
+            status = settle_node(tx, model, c, &values[c], &self);
         if (status != WEFT_OK) return status;
-        raw += raw_size(&value);
+        raw += raw_size(model->columns[c].node ? &self : &values[c]);
     }
     enum weft_status status = add_row(tx, model, ROW_PUT, raw, &builder);
     for (uint32_t c = 0; c < count && status == WEFT_OK; c++) {
-        struct weft_value self = weft_blob(tx->engine->store.device.bytes, WEFT_ID_SIZE);
         status = rows_cell(builder, c, model->columns[c].node ? &self : &values[c]);
         if (status != WEFT_OK) take_row_back(tx, builder);
     }

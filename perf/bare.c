@@ -105,7 +105,6 @@ void bare_run(void *context, struct side *side) {
     sqlite3 *db = NULL;
     sqlite3_stmt *insert = NULL, *begin = NULL, *commit = NULL;
     double *took = NULL;
-    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(bare->path, &db, flags, NULL) != SQLITE_OK) {
         side_fail(side, "bare: %s: %s", bare->path, sqlite3_errmsg(db));

@@ -60,6 +60,9 @@ enum weft_status model_accepts(const struct model *model, uint32_t column,
     CHECK(column < model->column_count);
     const struct column *wanted = &model->columns[column];
     enum weft_type type = value->type;
+    /* Most values: nothing more is to be known of them. */
+    if (type == wanted->type && (type == WEFT_INTEGER || type == WEFT_BLOB) && !wanted->node)
+        return WEFT_OK;
     if (type == WEFT_NULL) {
         if (!wanted->not_null || wanted->optional) return WEFT_OK;
         return status_fail(why, WEFT_TYPE, 0,

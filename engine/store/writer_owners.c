@@ -1,6 +1,7 @@
 /* Whose a row is: numbers of devices, and owners of the rows that references name.
  *
- *   reference ─► hash ─► one of WRITER_SLOTS places ─► owner      else ─► SELECT ─► remember
+ *   reference ─► the place that answered last ─► owner
+ *             └► hash ─► one of WRITER_SLOTS places ─► owner      else ─► SELECT ─► remember
  *
  * An indexer writes thousands of entries of one location in a row, so that nearly every look-up is
  * answered from memory.
@@ -113,8 +114,13 @@ enum weft_status writer_owner_of(struct writer *writer, const struct model *mode
     bool small = reference->type == WEFT_INTEGER ||
                  ((reference->type == WEFT_BLOB || reference->type == WEFT_TEXT) &&
                   reference->size <= WRITER_REFERENCE && reference->size > 0);
+    if (small && writer->met != NULL && reference_is(writer->met, id, reference)) {
+        *owner = writer->met->owner;
+        return WEFT_OK;
+    }
     struct writer_reference *place = small ? reference_place(writer, id, reference) : NULL;
     if (small && reference_is(place, id, reference)) {
+        writer->met = place;
         *owner = place->owner;
         return WEFT_OK;
     }

@@ -179,6 +179,7 @@ struct writer {
     struct writer_device devices[LIMIT_MEMBERS];
     uint32_t device_count;
     struct writer_reference references[WRITER_SLOTS];
+    struct writer_reference *met; /* the place that answered last; NULL */
     /* Notes of the upsert that ran last, in the order of its rows. */
     struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
     uint32_t note_count;
