@@ -155,7 +155,7 @@ struct weft_config {
 /* Opens a library and starts its actors. Annotated tables of `schema` become models.
  * Ownership: `*out` is the caller's until weft_close(). `config` is copied.
  * SQLite counts its memory under a lock, with every allocation. A host that does not ask for the
- * count saves a tenth of the CPU time of bulk writes with sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0)
+ * count saves a tenth of the CPU time of bulk writes by sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0),
  * before its first call into SQLite or weft; the engine leaves such settings to the process.
  * Thread: any; blocks on disk.
  * Errors: WEFT_INVALID, WEFT_NO_MEMORY, WEFT_SCHEMA, WEFT_INTEGER_KEY, WEFT_UNSUPPORTED,
