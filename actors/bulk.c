@@ -98,6 +98,18 @@ static void on_incoming(struct bulk *bulk, struct instant now, struct mail *mail
     bulk->group_open = incoming->last_of_group == 0;
 }
 
+/* Of those who say what the owner says, each twice in turn. */
+static uint32_t trusted(const struct bulk *bulk, const Weft__Repair *repair, uint32_t turn) {
+    uint32_t list[LIMIT_PEERS], count = 0;
+    for (uint32_t p = 0; p < bulk->settings->peers; p++) {
+        bool agrees = false;
+        for (size_t i = 0; i < repair->n_agree && bulk->peers[p].live && !agrees; i++)
+            agrees = memcmp(bulk->peers[p].device.bytes, repair->agree[i].data, WEFT_ID_SIZE) == 0;
+        if (agrees) list[count++] = p;
+    }
+    return count == 0 ? BULK_NOBODY : list[turn / 2 % count];
+}
+
 /* The log has begun to sweep a stream. What is on its way meanwhile it will not take. */
 static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
     struct stream stream = {.model = repair->place->model};
@@ -111,6 +123,7 @@ static void on_repair(struct bulk *bulk, const Weft__Repair *repair) {
     source->expected = STREAM_WITHDRAWN;
     /* What it gave was wrong. Each is asked twice in turn: a row that is newer here than it ever
      * was goes with the first sweep, and comes with the second (actors/log_digest.c). */
+    source->trusted = trusted(bulk, repair, source->repairs);
     if (source->repairs++ % 2 == 0) source->shunned = source->peer;
     if (!repair->whole) bulk_narrow_begin(bulk, source);
     bulk->sources_due = bulk->notes_due = true;
@@ -151,6 +164,7 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
         struct source *source = &bulk->sources[i];
         if (source->withdraw == index) source->withdraw = BULK_NOBODY;
         if (source->shunned == index) source->shunned = BULK_NOBODY;
+        if (source->trusted == index) source->trusted = BULK_NOBODY;
         if (source->peer != index) continue;
         source->peer = BULK_NOBODY;
         source->asked = false;

@@ -63,6 +63,7 @@ struct source {
     uint32_t patience;  /* so often was waited for longer in vain: doublings */
     uint32_t repairs;   /* sweeps begun as rows were wrong */
     uint32_t shunned;   /* a peer that is asked only if nobody else can be; BULK_NOBODY */
+    uint32_t trusted;   /* who says what the owner says: it is swept from there; BULK_NOBODY */
 };
 
 struct cached {

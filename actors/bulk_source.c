@@ -1,6 +1,7 @@
 /* Bulk's choice of where each stream comes from, and what it tells its peers.
  *
  *   the owner's own session, if one stands
+ *   else, for a sweep, who says that it holds what the owner says
  *   else the source it has, while that holds more than this device does, or nobody does
  *   else the session whose remote holds most
  *
@@ -53,12 +54,20 @@ struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream) {
                               .peer = BULK_NOBODY,
                               .withdraw = BULK_NOBODY,
                               .shunned = BULK_NOBODY,
+                              .trusted = BULK_NOBODY,
                               .expected = STREAM_WITHDRAWN};
     bulk->sources_due = true;
     return source;
 }
 
 /* ---- choosing ---- */
+
+/* How much rather than others a peer is asked that holds enough. */
+static unsigned rank(const struct source *source, uint32_t peer) {
+    if (source->sweeping && peer == source->trusted) return 3;
+    if (peer == source->shunned) return 0;
+    return peer == source->peer ? 2 : 1;
+}
 
 static uint32_t choose(const struct bulk *bulk, const struct source *source) {
     uint64_t position = vector_get(&bulk->heads, &source->stream);
@@ -67,22 +76,21 @@ static uint32_t choose(const struct bulk *bulk, const struct source *source) {
     uint64_t enough = position + 1;
     if (source->sweeping) enough = source->cursor < position ? position : source->cursor + 1;
     uint64_t best_held = 0;
-    uint32_t best = BULK_NOBODY, shunned = BULK_NOBODY;
+    unsigned best_rank = 0;
+    uint32_t best = BULK_NOBODY;
     for (uint32_t p = 0; p < bulk->settings->peers; p++) {
         const struct bulk_peer *peer = &bulk->peers[p];
         if (!peer->live) continue;
         if (id_equal(&peer->device, &source->stream.owner)) return p;
         uint64_t held = vector_get(&peer->held, &source->stream);
         if (held < enough) continue;
-        if (p == source->shunned) shunned = p;
-        if (p == source->shunned) continue;
-        if (p == source->peer) return p;
-        if (best == BULK_NOBODY || held > best_held) {
-            best_held = held;
-            best = p;
-        }
+        const unsigned ranked = rank(source, p);
+        const bool better = ranked > best_rank || (ranked == best_rank && held > best_held);
+        if (best != BULK_NOBODY && !better) continue;
+        best_held = held;
+        best_rank = ranked;
+        best = p;
     }
-    if (best == BULK_NOBODY) best = shunned;
     bool stay = source->peer != BULK_NOBODY && bulk->peers[source->peer].live && !source->sweeping;
     return best == BULK_NOBODY && stay ? source->peer : best;
 }

@@ -139,7 +139,8 @@ struct comparing {
     struct member *member;
     struct instant now;
     struct outbox *out;
-    bool swept; /* one repair for a step */
+    bool swept;                /* one repair for a step */
+    struct attest_place place; /* what the member says of the stream that is compared */
 };
 
 static void note_try(const struct comparing *comparing, struct differing *differing) {
@@ -227,10 +228,41 @@ static void repair_shared(struct comparing *comparing, struct differing *differi
     look_again(comparing, differing);
 }
 
+/* Whether a member's last statement says of a stream what `said` does. */
+static bool says_the_same(const struct log *log, const struct member *member,
+                          const struct stream *stream, const struct attest_place *said) {
+    struct attest attest;
+    if (member->said == NULL || member->state != BOARD_MEMBER) return false;
+    CHECK(attest_read((struct bytes){member->said, member->said_size}, &attest));
+    for (uint32_t i = 0; i < attest.place_count; i++) {
+        const struct attest_place place = attest_place_at(&attest, i);
+        const struct bytes name = attest.tables[place.table];
+        if (!id_equal(&place.owner, &stream->owner) || !place.known) continue;
+        if (place.position != said->position || place.digest != said->digest) continue;
+        const struct model *model =
+            models_owned_named(log->settings->models, (const char *)name.data, name.size);
+        if (model != NULL && model->id == stream->model) return true;
+    }
+    return false;
+}
+
+void log_agreeing(const struct log *log, const struct stream *stream,
+                  const struct attest_place *said, struct mail *mail) {
+    Weft__Repair *repair = mail->body.repair;
+    repair->agree = arena_take(&mail->arena, (log->member_count + 1) * sizeof *repair->agree);
+    CHECK(repair->agree != NULL);
+    for (uint32_t m = 0; m < log->member_count; m++) {
+        const struct member *member = &log->members[m];
+        if (!says_the_same(log, member, stream, said)) continue;
+        ProtobufCBinaryData *agree = &repair->agree[repair->n_agree++];
+        CHECK(mail_bytes(mail, agree, member->device.bytes, WEFT_ID_SIZE));
+    }
+}
+
 /* Takes the stream again when that is due; one for a step. */
 static void sweep(struct comparing *comparing, struct differing *differing) {
     if (comparing->now.mono_us >= differing->due_us && !comparing->swept &&
-        log_sweep_again(comparing->log, comparing->now, &differing->stream,
+        log_sweep_again(comparing->log, comparing->now, &differing->stream, &comparing->place,
                         differing->tries >= REPAIR_NARROW, comparing->out) == WEFT_OK) {
         note_try(comparing, differing);
         comparing->swept = true;
@@ -312,6 +344,7 @@ static void compare_places(struct comparing *comparing, const struct attest *att
         const struct stream stream = {place.owner, model->id};
         const struct digest_found *mine = find_owned(digests, &stream);
         if (mine == NULL || !mine->known || mine->position != place.position) continue;
+        comparing->place = place;
         if (mine->settled)
             judge(comparing, &stream, model->name, false, mine->kept == place.digest);
         else
@@ -321,7 +354,7 @@ static void compare_places(struct comparing *comparing, const struct attest *att
 }
 
 void log_compare(struct log *log, struct instant now, struct member *member, struct outbox *out) {
-    struct comparing comparing = {log, member, now, out, false};
+    struct comparing comparing = {.log = log, .member = member, .now = now, .out = out};
     const struct digest_list *digests = log_digests(log);
     struct attest attest;
     if (member->said == NULL || member->state != BOARD_MEMBER) return;

@@ -127,7 +127,7 @@ static enum weft_status write_sweep(struct log *log, const Weft__Rows *rows, uin
 }
 
 enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
-                                 bool whole, struct outbox *out) {
+                                 const struct attest_place *said, bool whole, struct outbox *out) {
     struct weft_error why = {0};
     CHECK(!id_equal(&stream->owner, &log->settings->device));
     if (find_sweep(log, stream) != NULL) return WEFT_OK;
@@ -150,6 +150,7 @@ enum weft_status log_sweep_again(struct log *log, struct instant now, const stru
     CHECK(mail_bytes(mail, &repair->place->owner, stream->owner.bytes, WEFT_ID_SIZE));
     repair->place->model = stream->model;
     repair->whole = whole;
+    log_agreeing(log, stream, said, mail);
     outbox_send(out, ACTOR_BULK, &mail);
     return WEFT_OK;
 }

@@ -192,8 +192,11 @@ enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
 bool log_sweeps(const struct log *log, const struct stream *stream);
 /* Begins to sweep a stream of another owner that is held, unless that is under way: what differs of
  * it, or all. */
+/* Names in a Repair those members that say of the stream what its owner says. */
+void log_agreeing(const struct log *log, const struct stream *stream,
+                  const struct attest_place *said, struct mail *mail);
 enum weft_status log_sweep_again(struct log *log, struct instant now, const struct stream *stream,
-                                 bool whole, struct outbox *out);
+                                 const struct attest_place *said, bool whole, struct outbox *out);
 
 /* ---- log_scan.c: rescans ---- */
 

@@ -262,7 +262,7 @@ static uint64_t *numbers(struct mail *mail, const uint64_t *list, size_t count) 
     return copy;
 }
 
-void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole) {
+void solo_bulk_repair_from(struct solo_bulk *stage, uint8_t owner, uint8_t agrees, bool whole) {
     const struct id id = library_id(owner);
     Weft__Repair *repair = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_REPAIR, &repair);
@@ -271,8 +271,17 @@ void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole) {
     assert_true(mail_bytes(mail, &repair->place->owner, id.bytes, sizeof id.bytes));
     repair->place->model = library_model(&stage->library, "entry");
     repair->whole = whole;
+    repair->agree = arena_zero(&mail->arena, sizeof *repair->agree);
+    assert_non_null(repair->agree);
+    repair->n_agree = agrees == 0 ? 0 : 1;
+    const struct id agreeing = library_id(agrees);
+    assert_true(mail_bytes(mail, repair->agree, agreeing.bytes, sizeof agreeing.bytes));
     solo_tell(&stage->solo, ACTOR_LOG, mail);
     listen(stage);
+}
+
+void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole) {
+    solo_bulk_repair_from(stage, owner, 0, whole);
 }
 
 void solo_bulk_asks(struct solo_bulk *stage, uint32_t peer, uint8_t owner, const uint64_t *bounds,

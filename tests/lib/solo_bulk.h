@@ -88,6 +88,8 @@ void solo_bulk_answers(struct solo_bulk *stage, uint32_t peer, uint8_t owner, ui
                        const uint64_t *sums, uint32_t count);
 /* The log has begun to sweep `owner`'s entries. */
 void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole);
+/* Likewise; a member says of it what the owner says (0: none does). */
+void solo_bulk_repair_from(struct solo_bulk *stage, uint8_t owner, uint8_t agrees, bool whole);
 /* The remote says how much of `owner`'s entries it holds. */
 void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position);
 

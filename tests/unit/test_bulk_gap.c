@@ -302,6 +302,25 @@ static void repairs_take_from_each_who_may_have_what_is_right_twice_in_turn(void
     }
 }
 
+static void a_repair_is_taken_from_who_says_what_the_owner_says(void **state) {
+    struct solo_bulk *stage = two_sources(state);
+    solo_bulk_holds(stage, 1, THEM, 50);
+    deliver(stage, 0, 50, 5);
+    solo_bulk_expect(stage, 0, 50, 5);
+    for (uint32_t i = 0; i < 5; i++) {
+        solo_bulk_clear(stage, 1);
+        solo_bulk_repair_from(stage, THEM, YET_ANOTHER, true);
+        assert_int_equal(stage->heard[1].requests, 1);
+        assert_true(stage->heard[1].entry.sweep);
+        solo_bulk_deliver(
+            stage,
+            &(struct delivery){.peer = 1, .owner = THEM, .upto = 50, .count = 5, .sweep = true});
+        solo_bulk_home(stage, solo_bulk_incoming(stage), WEFT_OK, 50, false);
+        /* Whoever says that it holds more is asked for that again. */
+        solo_bulk_holds(stage, 0, THEM, 60 + i);
+    }
+}
+
 #define GAP_TEST(name) cmocka_unit_test_setup_teardown(name, open_stage, close_stage)
 
 int main(void) {
@@ -320,6 +339,7 @@ int main(void) {
         GAP_TEST(who_holds_more_and_gives_nothing_is_turned_away_from),
         GAP_TEST(who_alone_holds_more_is_asked_again_after_growing_pauses),
         GAP_TEST(repairs_take_from_each_who_may_have_what_is_right_twice_in_turn),
+        GAP_TEST(a_repair_is_taken_from_who_says_what_the_owner_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@ struct stage {
     struct pool *pool;
     struct arena arena;
     uint64_t serial;
+    unsigned agreeing; /* the set of those that the last repair names */
 };
 
 /* THEM and OTHERS are members; a row of THEM is held up to position 50. */
@@ -97,7 +98,11 @@ static bool repairs(struct stage *stage) {
     struct mail *mail = solo_take(&stage->log->solo, ACTOR_BULK, MAIL(REPAIR));
     if (mail == NULL) return false;
     assert_int_equal(mail->body.body_case, MAIL(REPAIR));
-    assert_int_equal(solo_log_who(stage->log, mail->body.repair->place->owner.data), THEM);
+    const Weft__Repair *repair = mail->body.repair;
+    assert_int_equal(solo_log_who(stage->log, repair->place->owner.data), THEM);
+    stage->agreeing = 0;
+    for (size_t i = 0; i < repair->n_agree; i++)
+        stage->agreeing |= 1u << solo_log_who(stage->log, repair->agree[i].data);
     mail_drop(&mail);
     return true;
 }
@@ -238,6 +243,22 @@ static void a_mixture_that_stays_one_is_swept_and_then_compared(void **state) {
     assert_true(tells(stage, THEM));
 }
 
+static void a_repair_names_who_says_what_the_owner_says(void **state) {
+    struct stage *stage = *state;
+    says(stage, OTHERS, 50, kept(stage) + 1);
+    says(stage, THEM, 50, kept(stage) + 1);
+    assert_true(repairs(stage));
+    assert_int_equal(stage->agreeing, 1u << THEM | 1u << OTHERS);
+}
+
+static void who_differs_from_the_owner_as_well_is_not_named(void **state) {
+    struct stage *stage = *state;
+    says(stage, OTHERS, 50, kept(stage) + 2);
+    says(stage, THEM, 50, kept(stage) + 1);
+    assert_true(repairs(stage));
+    assert_int_equal(stage->agreeing, 1u << THEM);
+}
+
 /* ---- shared tables and the rest ---- */
 
 static void rows_of_others_are_counted_anew_when_they_were_found_to_be_others(void **state) {
@@ -266,6 +287,8 @@ int main(void) {
         DIGEST_TEST(a_repair_that_did_not_help_is_tried_again_after_growing_pauses),
         DIGEST_TEST(what_is_a_mixture_of_several_states_is_not_compared),
         DIGEST_TEST(a_repair_leaves_no_tombstone_that_is_older),
+        DIGEST_TEST(a_repair_names_who_says_what_the_owner_says),
+        DIGEST_TEST(who_differs_from_the_owner_as_well_is_not_named),
         DIGEST_TEST(a_mixture_that_stays_one_is_swept_and_then_compared),
         DIGEST_TEST(rows_of_others_are_counted_anew_when_they_were_found_to_be_others),
     };
