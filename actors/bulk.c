@@ -199,6 +199,9 @@ static bool is_owner(const struct bulk *bulk, const struct stream *stream) {
 
 /* The roster has grown: what remotes said they hold of the newcomers counts from now on. */
 static void follow_board(struct bulk *bulk) {
+    const bool metered = board_get(bulk->board->metered) != 0;
+    if (metered != bulk->metered) bulk->sources_due = bulk->notes_due = bulk->serve_due = true;
+    bulk->metered = metered;
     uint32_t seats = atomic_load_explicit(&bulk->board->member_count, memory_order_acquire);
     if (seats == bulk->seats) return;
     bulk->seats = seats;
@@ -310,8 +313,8 @@ static uint64_t bulk_due(const void *self) {
     if (bulk->pause_us < due) due = bulk->pause_us;
     const uint64_t narrow_us = bulk_narrow_due(bulk);
     if (narrow_us < due) due = narrow_us;
-    /* Nobody says when the roster grows. */
-    if (bulk->unknown && bulk->look_us < due) due = bulk->look_us;
+    /* Nobody says when the roster grows, or that the network costs nothing any more. */
+    if ((bulk->unknown || bulk->metered) && bulk->look_us < due) due = bulk->look_us;
     return due < bulk->retry_us ? due : bulk->retry_us;
 }
 

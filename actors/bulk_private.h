@@ -97,6 +97,7 @@ struct bulk {
     uint32_t seats;        /* of the board, as many as are known here */
     bool unknown;          /* a remote holds rows of an owner who is not among them */
     uint64_t look_us;      /* at the board, then */
+    bool metered;          /* rows are neither served nor asked for */
     uint64_t pause_us;     /* a want that pauses can be served then; DUE_NEVER */
     struct narrow *narrow; /* the sweep that only some ranges need */
     uint32_t narrow_count; /* sources that wait for that */

@@ -296,7 +296,7 @@ static bool serve_peer(struct bulk *bulk, uint32_t index, struct instant now, st
 
 bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out) {
     CHECK(bulk->settings->peers != 0);
-    for (uint32_t i = 0; i < bulk->settings->peers; i++) {
+    for (uint32_t i = 0; i < bulk->settings->peers && !bulk->metered; i++) {
         uint32_t index = (bulk->peer_next + i) % bulk->settings->peers;
         if (!serve_peer(bulk, index, now, out)) continue;
         bulk->peer_next = index + 1;

@@ -70,6 +70,7 @@ static unsigned rank(const struct source *source, uint32_t peer) {
 }
 
 static uint32_t choose(const struct bulk *bulk, const struct source *source) {
+    if (bulk->metered) return BULK_NOBODY;
     uint64_t position = vector_get(&bulk->heads, &source->stream);
     /* A sweep needs a source that holds what is held here, or it would bring back the dead; and
      * more than it has come to: two that sweep could wait for each other. */

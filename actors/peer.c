@@ -38,6 +38,8 @@ static void set_state(struct peer *peer, enum peer_state state) {
         [PEER_CLAIMING] = WEFT_PEER_GREETING, [PEER_LIVE] = WEFT_PEER_LIVE,
         [PEER_CLEARING] = WEFT_PEER_PAUSING,
     };
+    if ((state == PEER_LIVE) != (peer->state == PEER_LIVE))
+        board_add(peer->settings->board->live, state == PEER_LIVE ? 1u : UINT32_MAX);
     peer->state = state;
     board_set(peer->board->state, seen[state]);
 }
@@ -68,6 +70,9 @@ static void begin_connection(struct peer *peer, struct instant now, bool opened_
     peer->window = LIMIT_WINDOW;
     peer->shared_window = LIMIT_SHARED_WINDOW;
     peer->credit = peer->shared_credit = 0;
+    peer->said_rate = 0;
+    pace_set(&peer->asked, 0);
+    peer->send_us = peer->read_us = DUE_NEVER;
     peer->packed = peer->records_in = 0;
     peer->device = (struct id){{0}};
     peer->name[0] = 0;
@@ -127,7 +132,9 @@ static void drop_connection(struct peer *peer) {
     for (uint32_t i = 0; i < peer->shipment_count; i++) {
         mail_drop(&peer->shipments[i]);
     }
-    peer->pending_count = peer->behind_count = peer->shipment_count = 0;
+    peer->pending_count = peer->shipment_count = 0;
+    peer->send_us = peer->read_us = DUE_NEVER;
+    peer->waiting[0].count = peer->waiting[1].count = 0;
     peer->grant_batches = peer->grant_notes = 0;
     peer->grant_shipments = peer->grant_shared_notes = 0;
     session_close(peer->session);
@@ -183,6 +190,23 @@ void peer_end(struct peer *peer, struct instant now, enum weft_status status, co
 
 /* ---- mails ---- */
 
+/* What the host has said of this device. The order is that of engine/flow.c. */
+static void follow_bounds(struct peer *peer) {
+    struct board *board = peer->settings->board;
+    const uint64_t device[2] = {load_u64(peer->device.bytes), load_u64(peer->device.bytes + 8)};
+    uint64_t up = 0, down = 0;
+    atomic_thread_fence(memory_order_seq_cst);
+    for (uint32_t i = 0; i < LIMIT_BOUNDS; i++) {
+        const struct board_bound *bound = &board->bounds[i];
+        if (board_get(bound->device[0]) != device[0] || board_get(bound->device[1]) != device[1])
+            continue;
+        up = board_get(bound->up);
+        down = board_get(bound->down);
+    }
+    pace_set(&peer->board->up, up);
+    pace_set(&peer->board->down, down);
+}
+
 static void on_ruling(struct peer *peer, struct instant now, const Weft__Ruling *ruling,
                       struct outbox *out) {
     if (peer->session == NULL || ruling->session != peer->session_number) return;
@@ -206,6 +230,7 @@ static void on_ruling(struct peer *peer, struct instant now, const Weft__Ruling 
     set_state(peer, PEER_LIVE);
     peer->backoff_us = LIMIT_REDIAL_MIN_US;
     peer->told_quiet = false;
+    follow_bounds(peer);
     board_add(peer->board->sessions, 1);
     for (peer->joined = 0; peer->joined < 2; peer->joined++) {
         Weft__Joined *joined = NULL;
@@ -455,7 +480,7 @@ static uint64_t peer_due(const void *self) {
     if (peer->more) return 0;
     if (peer->state == PEER_PAUSING) return peer->aimed ? peer->redial_us : DUE_NEVER;
     if (peer->link == 0) return DUE_NEVER;
-    uint64_t due = deadline(peer);
+    uint64_t due = earlier(deadline(peer), earlier(peer->send_us, peer->read_us));
     if (peer->state == PEER_LIVE || waits_for_person(peer)) {
         due = earlier(due, peer->sent_us + LIMIT_HEARTBEAT_US);
     }
@@ -471,7 +496,7 @@ static void move_bytes(struct peer *peer, struct instant now, struct outbox *out
     if (peer->link == 0) return;
     peer_receive(peer, now, out);
     if (peer->link == 0) return;
-    enum weft_status status = WEFT_OK;
+    enum weft_status status = peer->state == PEER_LIVE ? peer_say_rate(peer) : WEFT_OK;
     uint32_t waiting = 0;
     size_t queued = 0;
     bool moved = true;

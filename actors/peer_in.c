@@ -204,6 +204,10 @@ static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wi
         }
         peer->window += wire->credit->bytes;
         peer->shared_window += wire->credit->shared;
+        if (wire->credit->rate == 1) pace_set(&peer->asked, 0);
+        if (wire->credit->rate > 1)
+            pace_set(&peer->asked,
+                     wire->credit->rate < LIMIT_RATE_MIN ? LIMIT_RATE_MIN : wire->credit->rate);
         return WEFT_OK;
     case WEFT__WIRE__WIRE__BODY_HEARTBEAT:
         /* What waits to be sent is as good an answer; and who asks without reading gets none. */
@@ -297,9 +301,14 @@ static enum weft_status read_once(struct peer *peer, struct instant now, size_t 
     uint8_t *room = NULL;
     size_t size = 0;
     *got = 0;
+    struct pace *const paces[] = {&peer->settings->board->down, &peer->board->down};
     enum weft_status status = session_room(peer->session, &room, &size);
     if (status != WEFT_OK) return status_fail(why, status, 0, "no memory to receive into");
+    size = pace_take_all(paces, 2, now.mono_us, size, &peer->read_us);
+    if (size == 0) return WEFT_OK;
     status = peer->net.ops->read(peer->net.self, peer->link, room, size, got, why);
+    for (unsigned i = 0; i < 2; i++)
+        pace_give_back(paces[i], status == WEFT_OK ? size - *got : size);
     if (status == WEFT_BUSY) {
         peer->may_read = false;
         *got = 0;
@@ -320,6 +329,7 @@ static enum weft_status read_once(struct peer *peer, struct instant now, size_t 
 void peer_receive(struct peer *peer, struct instant now, struct outbox *out) {
     struct weft_error why = {0};
     size_t total = 0, got = 0;
+    peer->read_us = DUE_NEVER;
     peer->more = false;
     enum weft_status status = take_messages(peer, out, &why);
     if (status == WEFT_OK) watch_record(peer, now);

@@ -3,8 +3,8 @@
  * back when the last byte is cut into frames; a batch is borrowed from its mail, shared with other
  * peers. Invariants
  *   1. Batch bytes in flight never exceed the window that the remote granted.
- *   2. A stream's batches keep their order: while one of them waits in the backfill lane, a later
- *      one does not take the live lane, which would overtake it.
+ *   2. A stream's batches keep their order: while one of them waits in a lane, a later one does not
+ *      take the other, which could overtake it.
  *   3. Only batches wait for the window: credit, acknowledgements and heartbeats never do, or two
  *      peers that both send could wait for each other. */
 #include "actors/peer_private.h"
@@ -158,6 +158,25 @@ enum weft_status peer_say_credit(struct peer *peer) {
     message.bytes = peer->credit;
     message.shared = peer->shared_credit;
     peer->credit = peer->shared_credit = 0;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_CREDIT;
+    parcel->wire.credit = &message;
+    return parcel_send(peer, parcel);
+}
+
+/* What is taken of all sessions is asked of each in equal parts. */
+enum weft_status peer_say_rate(struct peer *peer) {
+    const struct board *board = peer->settings->board;
+    const uint64_t all = board_get(board->down.rate), own = board_get(peer->board->down.rate);
+    const uint32_t live = board_get(board->live);
+    uint64_t rate = all == 0 || live == 0 ? all : all / live;
+    if (all != 0 && rate < LIMIT_RATE_MIN) rate = LIMIT_RATE_MIN;
+    if (rate == 0 || (own != 0 && own < rate)) rate = own;
+    if (rate == peer->said_rate) return WEFT_OK;
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    Weft__Wire__Credit message = WEFT__WIRE__CREDIT__INIT;
+    message.rate = rate == 0 ? 1 : rate;
+    peer->said_rate = rate;
     parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_CREDIT;
     parcel->wire.credit = &message;
     return parcel_send(peer, parcel);
@@ -346,24 +365,33 @@ static void batch_release(void *token) {
     mail_drop(&mail);
 }
 
+static bool waits_in(const struct waiting *waiting, const struct stream *stream) {
+    bool found = waiting->count == PEER_BEHIND;
+    for (uint32_t i = 0; i < waiting->count && !found; i++)
+        found = stream_compare(&waiting->streams[i], stream) == 0;
+    return found;
+}
+
 /* The lane of a batch. Invariant 2. */
 static enum frame_lane batch_lane(struct peer *peer, const Weft__Batch *batch) {
+    struct waiting *live = &peer->waiting[0], *behind = &peer->waiting[1];
     struct stream stream = {.model = batch->model};
-    bool behind = false;
     CHECK(id_read(&stream.owner, batch->owner.data, batch->owner.len));
-    if (session_idle(peer->session, LANE_BACKFILL)) peer->behind_count = 0;
-    for (uint32_t i = 0; i < peer->behind_count && !behind; i++) {
-        behind = stream_compare(&peer->behind[i], &stream) == 0;
-    }
-    if (batch->live && !behind && peer->behind_count < PEER_BEHIND) return LANE_LIVE;
-    if (!behind && peer->behind_count < PEER_BEHIND) peer->behind[peer->behind_count++] = stream;
-    return LANE_BACKFILL;
+    if (session_idle(peer->session, LANE_LIVE)) live->count = 0;
+    if (session_idle(peer->session, LANE_BACKFILL)) behind->count = 0;
+    bool is_live = batch->live;
+    if (waits_in(live, &stream)) is_live = true;
+    if (waits_in(behind, &stream)) is_live = false;
+    struct waiting *waiting = is_live ? live : behind;
+    if (!waits_in(waiting, &stream)) waiting->streams[waiting->count++] = stream;
+    return is_live ? LANE_LIVE : LANE_BACKFILL;
 }
 
 enum weft_status peer_feed(struct peer *peer) {
     uint32_t fed = 0;
     enum weft_status status = feed_shipments(peer);
-    while (status == WEFT_OK && fed < peer->pending_count &&
+    const bool metered = board_get(peer->settings->board->metered) != 0;
+    while (status == WEFT_OK && !metered && fed < peer->pending_count &&
            session_queued(peer->session) < QUEUED_BEFORE_BATCH) {
         struct mail *mail = peer->pending[fed];
         const Weft__Batch *batch = mail->body.batch;
@@ -382,19 +410,44 @@ enum weft_status peer_feed(struct peer *peer) {
     return status;
 }
 
+/* Bounds on what is sent: of all sessions, of this one, and what the remote asked for. */
+#define PACES 3u
+static void paces_up(struct peer *peer, struct pace *paces[PACES]) {
+    paces[0] = &peer->settings->board->up;
+    paces[1] = &peer->board->up;
+    paces[2] = &peer->asked;
+}
+
+/* What is sealed cannot be overtaken: no more of it than goes in a moment. */
+static void bound_sealed(struct peer *peer, struct pace *const *paces) {
+    size_t ahead = SESSION_AHEAD;
+    for (unsigned i = 0; i < PACES; i++) {
+        const uint64_t rate = board_get(paces[i]->rate);
+        if (rate != 0 && pace_slack(rate) < ahead) ahead = pace_slack(rate);
+    }
+    session_set_ahead(peer->session, ahead);
+}
+
 enum weft_status peer_flush(struct peer *peer, struct instant now, struct weft_error *why) {
+    struct pace *paces[PACES];
+    paces_up(peer, paces);
+    bound_sealed(peer, paces);
+    peer->send_us = DUE_NEVER;
     while (peer->may_write) {
         struct bytes bytes = session_to_send(peer->session);
-        if (bytes.size == 0) break;
+        const size_t size = pace_take_all(paces, PACES, now.mono_us, bytes.size, &peer->send_us);
+        if (size == 0) break;
         size_t sent = 0;
         enum weft_status status =
-            peer->net.ops->write(peer->net.self, peer->link, bytes.data, bytes.size, &sent, why);
+            peer->net.ops->write(peer->net.self, peer->link, bytes.data, size, &sent, why);
+        for (unsigned i = 0; i < PACES; i++)
+            pace_give_back(paces[i], status == WEFT_OK ? size - sent : size);
         if (status == WEFT_BUSY) {
             peer->may_write = false;
             break;
         }
         if (status != WEFT_OK) return status;
-        CHECK(sent > 0 && sent <= bytes.size);
+        CHECK(sent > 0 && sent <= size);
         session_sent(peer->session, sent);
         peer->sent_us = now.mono_us;
         board_add(peer->board->bytes_out, sent);

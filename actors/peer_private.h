@@ -26,6 +26,12 @@ enum peer_state {
     PEER_CLEARING
 };
 
+/* Streams with batches in a lane. */
+struct waiting {
+    struct stream streams[PEER_BEHIND];
+    uint32_t count; /* PEER_BEHIND: take every stream for one of them */
+};
+
 struct peer {
     /* Fixed at start. */
     const struct settings *settings;
@@ -69,12 +75,14 @@ struct peer {
     uint64_t credit; /* batch bytes dealt with and not yet told */
     struct mail *pending[LIMIT_PEER_BATCHES];
     uint32_t pending_count;
-    struct stream behind[PEER_BEHIND]; /* streams with batches in the backfill lane */
-    uint32_t behind_count;             /* PEER_BEHIND: take every stream for one of them */
-    uint32_t packed;                   /* received batches inside the engine */
+    struct waiting waiting[2]; /* of the live and of the backfill lane */
+    uint32_t packed;           /* received batches inside the engine */
     uint32_t grant_batches, grant_notes;
-    uint64_t shared_window; /* bytes of records the remote will still take */
-    uint64_t shared_credit; /* bytes of records dealt with and not yet told */
+    struct pace asked;         /* bytes per second that the remote wants to get at most */
+    uint64_t said_rate;        /* ... and what it was told to keep to; 0: no bound */
+    uint64_t send_us, read_us; /* not before, for the sake of a bound on bytes per second */
+    uint64_t shared_window;    /* bytes of records the remote will still take */
+    uint64_t shared_credit;    /* bytes of records dealt with and not yet told */
     struct mail *shipments[LIMIT_PEER_SHIPMENTS];
     uint32_t shipment_count;
     uint64_t attest_us;  /* time saved up for statements of the remote */
@@ -118,6 +126,8 @@ enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRe
 enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held);
 enum weft_status peer_say_attested(struct peer *peer, const Weft__Attested *attested);
 enum weft_status peer_say_snapshot_wanted(struct peer *peer, const Weft__SnapshotWanted *wanted);
+/* Tells the remote how much a second this side takes, if that is another than it was told. */
+enum weft_status peer_say_rate(struct peer *peer);
 /* Moves waiting shipments and batches into the session as far as windows and queue allow. */
 enum weft_status peer_feed(struct peer *peer);
 /* Writes what is queued as far as the link takes it. Errors: WEFT_NET. */

@@ -325,6 +325,23 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, co
 WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
                                                      struct weft_error *why);
 
+#define WEFT_RATE_MAX UINT64_C(100000000000)
+
+/* Bounds how many bytes a second go out to all devices together and come in from them, or to and
+ * from one, 16 bytes; `device` NULL: all. 0: no bound. They hold from now on, until the engine is
+ * closed, for sessions that stand as well. What is urgent goes first within them: control, shared
+ * changes, new rows, then old ones; each gets its turn. A bound on what comes in is asked of the
+ * senders, and kept also if they do not listen.
+ * Errors: WEFT_INVALID (less than 8 KiB/s), WEFT_LIMIT (64 devices have bounds). Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_set_rates(weft_engine *engine, const uint8_t *device,
+                                                       uint64_t up, uint64_t down,
+                                                       struct weft_error *why);
+
+/* On a network that is paid for by the byte: rows of owners wait, on their way out and in, until it
+ * is said that it is none any more; shared changes and what keeps devices in touch pass.
+ * Thread: any. */
+WEFT_API void weft_set_metered(weft_engine *engine, bool metered);
+
 enum weft_peer_state {
     WEFT_PEER_VACANT = 0,
     WEFT_PEER_PAUSING,  /* between two dials */

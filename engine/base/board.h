@@ -14,6 +14,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/base/limits.h"
+#include "engine/base/pace.h"
 
 /* Name and writer of every engine-wide counter. */
 #define BOARD_COUNTERS(X)  \
@@ -47,11 +48,17 @@ struct board_seat {         /* another device; device and name are fixed once it
     _Atomic uint64_t name[8]; /* 64 bytes, zero behind it */
 };
 
+struct board_bound {            /* bytes per second of a device's sessions; written by the host */
+    _Atomic uint64_t device[2]; /* zero: free */
+    _Atomic uint64_t up, down;
+};
+
 struct board_peer {         /* written by that peer's actor */
     _Atomic uint32_t state; /* enum weft_peer_state */
     _Atomic uint32_t used;  /* 1 once the slot was ever used */
     _Atomic uint64_t device[2];
     _Atomic uint64_t bytes_in, bytes_out, rows_in, rows_out, sessions, failures;
+    struct pace up, down; /* of this session alone; taken by its actor */
 };
 
 struct board {
@@ -76,7 +83,13 @@ struct board {
     /* ... and the host these: whether there are any, and what they are done with. */
     _Atomic uint32_t hooks_wanted;
     _Atomic uint64_t hooks_mails, hooks_bytes; /* stored with release */
+    /* Bytes per second of all sessions, set by the host and taken by each peer; those of single
+     * devices; and whether rows of owners are neither sent nor asked for. */
+    struct pace up, down;
+    struct board_bound bounds[LIMIT_BOUNDS];
+    _Atomic uint32_t metered;
     /* Written by each peer. */
+    _Atomic uint32_t live; /* sessions that stand */
     uint32_t peer_count;
     struct board_peer *peers; /* peer_count of them */
 };

@@ -105,6 +105,8 @@
 #define LIMIT_CONFIRM_US 120000000u   /* for a person to say yes to a newcomer */
 #define LIMIT_HEARTBEAT_US 15000000u
 #define LIMIT_DEAD_US 45000000u
+#define LIMIT_RATE_MIN 8192u /* bytes per second: a bound below it would look like a cut */
+#define LIMIT_BOUNDS 64u     /* devices with rates of their own */
 #define LIMIT_REDIAL_MIN_US 1000000u
 #define LIMIT_REDIAL_MAX_US 64000000u
 #define LIMIT_CLOCK_AHEAD_MS 60000u   /* a stamp further ahead does not move the clock */

@@ -10,8 +10,9 @@
  *
  * Invariants
  *   1. A lane's messages keep their order, and at most one of a lane is under way.
- *   2. Each fragment carries at least one byte of its message, so that bytes always buy progress.
- *   3. A reader holds at most LANE_COUNT × LIMIT_MESSAGE_WIRE bytes, and of these only about twice
+ *   2. A lane that has something is passed over FRAME_PASSES times at most.
+ *   3. Each fragment carries at least one byte of its message, so that bytes always buy progress.
+ *   4. A reader holds at most LANE_COUNT × LIMIT_MESSAGE_WIRE bytes, and of these only about twice
  *      what the peer has really sent.
  * Not here: compression (zip.h; raw_len is passed on), sealing and the stream of bytes (session.h),
  * credit. */
@@ -44,6 +45,7 @@ struct queue {
 
 struct frame_writer {
     struct queue lanes[LANE_COUNT];
+    uint32_t passed[LANE_COUNT]; /* frames of more urgent lanes since the lane could have gone */
     size_t queued;
 };
 
@@ -106,11 +108,25 @@ bool frame_writer_idle(const struct frame_writer *writer, enum frame_lane lane) 
     return writer->lanes[lane].count == 0;
 }
 
+/* The lane of the next frame: the most urgent that has something, or a less urgent one that was
+ * passed over so often that it would starve. LANE_COUNT: none. */
+static unsigned next_lane(struct frame_writer *writer) {
+    unsigned lane = LANE_COUNT;
+    for (unsigned l = LANE_COUNT; l-- > 0;) {
+        if (writer->lanes[l].count == 0) continue;
+        const bool starves = lane != LANE_COUNT && writer->passed[lane] >= FRAME_PASSES;
+        if (!starves) lane = l;
+    }
+    if (lane == LANE_COUNT) return lane;
+    writer->passed[lane] = 0;
+    for (unsigned l = lane + 1; l < LANE_COUNT; l++)
+        writer->passed[l] = writer->lanes[l].count == 0 ? 0 : writer->passed[l] + 1;
+    return lane;
+}
+
 size_t frame_writer_next(struct frame_writer *writer, uint8_t *out, size_t room) {
     CHECK(room >= FRAME_MAX);
-    unsigned lane = 0;
-    while (lane < LANE_COUNT && writer->lanes[lane].count == 0)
-        lane++;
+    const unsigned lane = next_lane(writer);
     if (lane == LANE_COUNT) return 0;
     struct queue *queue = &writer->lanes[lane];
     const struct queued *item = &queue->items[queue->first];

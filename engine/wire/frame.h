@@ -5,7 +5,8 @@
  *   type   := 1 (message)          flags := MORE 1 (the message goes on in the lane's next frame)
  *
  * Lanes, in order of urgency: control, shared, live rows, backfill rows. A frame of a more urgent
- * lane goes between the fragments of a less urgent one. Little-endian throughout.
+ * lane goes between the fragments of a less urgent one, which gets its turn after FRAME_PASSES.
+ * Little-endian throughout.
  * Source: docs/protocol.md, section "Frames". The session (session.h) seals what this makes. */
 #ifndef WEFT_WIRE_FRAME_H
 #define WEFT_WIRE_FRAME_H
@@ -20,6 +21,7 @@ enum frame_lane { LANE_CONTROL, LANE_SHARED, LANE_LIVE, LANE_BACKFILL, LANE_COUN
 #define FRAME_MAX (FRAME_HEADER + FRAME_PREFIX + LIMIT_FRAME_BODY) /* as this side cuts them */
 #define FRAME_FLAG_MORE 1u
 #define FRAME_TYPE_MESSAGE 1u
+#define FRAME_PASSES 32u /* so many frames of urgent lanes, then one of a lane that waits */
 
 struct frame_writer; /* messages queued by lane, borrowed until written */
 struct frame_reader; /* fragments gathered by lane */
@@ -41,8 +43,8 @@ enum weft_status frame_writer_push(struct frame_writer *writer, enum frame_lane 
 size_t frame_writer_queued(const struct frame_writer *writer);
 /* Whether a lane has nothing left to be cut: what is pushed now cannot overtake anything of it. */
 bool frame_writer_idle(const struct frame_writer *writer, enum frame_lane lane);
-/* Cuts the next frame, of the most urgent lane that has something, into `out` (FRAME_MAX bytes of
- * room); returns its size, 0 when nothing is queued. */
+/* Cuts the next frame, of the most urgent lane that has something or of one that starves, into
+ * `out` (FRAME_MAX bytes of room); returns its size, 0 when nothing is queued. */
 size_t frame_writer_next(struct frame_writer *writer, uint8_t *out, size_t room);
 
 struct frame_message {

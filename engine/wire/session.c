@@ -28,7 +28,6 @@
 
 #define TYPE_REKEY SESSION_TYPE_REKEY
 #define LENGTH SESSION_LENGTH
-#define OUT_FILL SESSION_OUT_FILL
 #define SEALED_MIN (FRAME_HEADER + NOISE_TAG_SIZE)
 #define BUFFER_MIN 4096u
 #define BUFFER_MAX 131072u /* a record of the greatest length, and room to read on behind it */
@@ -45,6 +44,7 @@ static struct session *session_new(const struct handshake_self *self) {
     /* `out` is not cleared: pages that nobody writes to need not exist. */
     memset(session, 0, offsetof(struct session, out));
     session->self = self;
+    session->ahead = SESSION_AHEAD;
     session->writer = frame_writer_open();
     session->reader = frame_reader_open();
     if (session->writer != NULL && session->reader != NULL) return session;
@@ -180,7 +180,7 @@ static size_t seal(struct session *session, uint8_t *record, size_t size) {
 static void fill(struct session *session) {
     session->begin = session->end = 0;
     if (session->state != SESSION_STANDS) return;
-    while (session->end < OUT_FILL) {
+    while (session->end < session->ahead) {
         uint8_t *record = session->out + session->end;
         size_t size = 0;
         bool rekey = session->rekey || key_is_worn(&session->send);
@@ -202,6 +202,11 @@ struct bytes session_to_send(struct session *session) {
     CHECK(session->begin <= session->end && session->end <= sizeof session->out);
     if (session->begin == session->end) fill(session);
     return (struct bytes){session->out + session->begin, session->end - session->begin};
+}
+
+void session_set_ahead(struct session *session, size_t bytes) {
+    CHECK(bytes > 0);
+    session->ahead = bytes < SESSION_AHEAD ? bytes : SESSION_AHEAD;
 }
 
 void session_sent(struct session *session, size_t size) {

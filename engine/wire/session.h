@@ -61,6 +61,11 @@ void session_received(struct session *session, size_t size);
  * then. */
 enum weft_status session_next(struct session *session, struct frame_message *out, bool *got,
                               struct weft_error *why);
+/* So many bytes are sealed ahead of the link at most, but for the last record, since what is sealed
+ * cannot be overtaken. SESSION_AHEAD until it is said. */
+#define SESSION_AHEAD 65536u /* many small messages travel with one write; more gains nothing */
+void session_set_ahead(struct session *session, size_t bytes);
+
 /* How many records have come in whole, and how large the one is that has begun to (0: none has). */
 uint64_t session_records(const struct session *session, size_t *begun);
 

@@ -8,7 +8,6 @@
 #define SESSION_TYPE_REKEY 2u
 #define SESSION_LENGTH 2u
 #define SESSION_RECORD_ROOM (SESSION_LENGTH + FRAME_MAX + NOISE_TAG_SIZE)
-#define SESSION_OUT_FILL 65536u /* many small messages travel with one write; more gains nothing */
 
 enum session_state { SESSION_DIALLED, SESSION_STANDS, SESSION_BROKEN };
 
@@ -33,7 +32,8 @@ struct session {
     uint8_t *buffer;
     size_t room, taken, filled; /* [taken, filled) of `buffer` is received and not yet taken */
     size_t begin, end;          /* [begin, end) of `out` waits for the link */
-    uint8_t out[SESSION_OUT_FILL + SESSION_RECORD_ROOM];
+    size_t ahead;               /* session_set_ahead() */
+    uint8_t out[SESSION_AHEAD + SESSION_RECORD_ROOM];
 };
 
 #endif

@@ -263,7 +263,7 @@ static void session_sends_an_urgent_message_after_what_is_cut_already(void **sta
     struct frame_message message;
     push(session, LANE_BACKFILL, batch, sizeof batch);
     const struct bytes first = session_to_send(session);
-    assert_in_range(first.size, SESSION_OUT_FILL, SESSION_OUT_FILL + SESSION_RECORD_ROOM);
+    assert_in_range(first.size, SESSION_AHEAD, SESSION_AHEAD + SESSION_RECORD_ROOM);
     assert_false(session_idle(session, LANE_BACKFILL));
     push(session, LANE_CONTROL, "ack", 3);
     assert_int_equal(sealed_carry(session, sealed->ends[RESPONDER], 10), 10);
