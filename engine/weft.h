@@ -1,6 +1,6 @@
 /* weft: a SQLite library of records, kept the same on all of your devices.
  *
- * This is the only public header. A program opens a library, writes through transactions, reads
+ * This is the only header to include. A program opens a library, writes through transactions, reads
  * with plain SQL on a connection of its own, and never waits for the network.
  *
  * Conventions of this interface
@@ -596,5 +596,7 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 #ifdef __cplusplus
 }
 #endif
+
+#include "weft_figures.h"
 
 #endif
