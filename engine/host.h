@@ -108,6 +108,7 @@ struct weft_engine {
     uint32_t turned_away; /* addresses at which nobody answered this device */
     bool log_stopped, listener_stopped;
 
+    struct http *http; /* shows the engine; NULL: nothing does. Under `lock` */
     struct hooks hooks;
 };
 

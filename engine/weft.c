@@ -340,6 +340,7 @@ enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
 void engine_kill(weft_engine *engine) {
     if (engine == NULL) return;
     atomic_store(&engine->closing, true);
+    weft_http_stop_wait(engine);
     hooks_halt(&engine->hooks);
     runner_close(engine->runner);
     hooks_close(&engine->hooks);

@@ -1,4 +1,4 @@
-/* Figures of an engine for those who watch it: durations, lags, actors, rings.
+/* Figures of an engine for those who watch it: totals, durations, lags, actors, rings; and HTTP.
  *
  * A part of weft.h, which includes it and says what holds for the whole interface; programs include
  * that. What is here only tells: nothing in the engine depends on it. */
@@ -10,6 +10,30 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Totals since weft_open(), and gauges. */
+struct weft_stats {
+    uint64_t commits;        /* transactions of this host written */
+    uint64_t commits_failed; /* ... refused */
+    uint64_t syncs;          /* SQLite commits: groups of transactions */
+    uint64_t rows_local;     /* rows and tombstones written for this host */
+    uint64_t rows_remote;    /* ... for other devices */
+    uint64_t rows_unchanged; /* puts equal to the stored row */
+    uint64_t rows_parked;    /* received rows that cannot be applied yet */
+    uint64_t fields_beaten; /* writes to shared rows that lost against another device's later one */
+    uint64_t tombstones_pruned;
+    uint64_t records_pruned; /* of the shared log, forgotten as every member holds them */
+    uint64_t batches_encoded, batches_shared, batches_decoded;
+    uint64_t batches_from_memory, batches_from_disk;
+    uint64_t bytes_in, bytes_out; /* on the wire, all peers */
+    uint64_t digests_compared;    /* with members who hold as much; equal, but for: */
+    uint64_t digests_differ;      /* ... */
+    uint64_t digests_repaired;    /* ... those that were equal again after a repair */
+    uint64_t events_lost;
+    uint64_t door_bytes_held; /* gauge: bytes of transactions not yet let go */
+    uint64_t pool_bytes_held; /* gauge: bytes of all mail arenas */
+};
+WEFT_API void weft_stats(const weft_engine *engine, struct weft_stats *out);
 
 /* A histogram of durations: how many took no longer than each of a row of bounds, which grow by
  * about a fifth, from a microsecond to 71 minutes. */
@@ -97,6 +121,37 @@ struct weft_ring {
 
 /* Copies up to `cap` of the rings; returns how many there are. Thread: any. */
 WEFT_API unsigned weft_rings(const weft_engine *engine, struct weft_ring *out, unsigned cap);
+
+/* What is shown by HTTP; all fields may be zero. */
+struct weft_http {
+    const char *address; /* "host:port", numbers; NULL: "127.0.0.1:9464". Port 0: any free one */
+    const char *token;   /* asked for, up to 256 bytes; NULL: none. As Bearer, or as the password of
+                            Basic for a browser. It travels in the clear, as all of HTTP */
+    bool anywhere;       /* an address beyond this machine is meant, though there is no token */
+};
+
+/* Shows the engine by HTTP, off until this is called:
+ *   /          a page for people: devices, lag, throughput, members, actors, recent events
+ *   /status.json   what it polls; may change with any version
+ *   /metrics   all figures, in the text format of Prometheus (version 0.0.4)
+ *   /healthz   200 unless the engine was stopped by a fault (a failed sync, no memory): 503
+ *   /readyz    200 if it can commit: no fault, not closing, room at the door, and the last SQLite
+ *              commit was made; else 503, with the reason. Neither of these two asks for the token
+ * GET and HEAD only. A server takes 64 connections, 32 of one address; beyond that, the one that
+ * has been silent longest goes, and any that was for 10 s. Without a token, and on this machine,
+ * only who names it by number or as localhost is answered: pages of others in a browser are not.
+ * `options` may be NULL; `bound` (may be NULL) receives the address in use, WEFT_ADDRESS_MAX bytes.
+ * Starts a thread; nothing waits for it, and no actor knows of it. Thread: any.
+ * Errors: WEFT_ADDRESS, WEFT_DENIED (beyond this machine, without `token` or `anywhere`),
+ *   WEFT_INVALID (the token; it is shown already), WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT,
+ *   WEFT_NO_MEMORY. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_http_start_wait(weft_engine *engine,
+                                                             const struct weft_http *options,
+                                                             char *bound, struct weft_error *why);
+
+/* Ends that: every connection is closed. Waits for an answer that is being written. weft_close()
+ * does it as well. Nothing happens when it is not shown. Thread: any, but for one that closes. */
+WEFT_API void weft_http_stop_wait(weft_engine *engine);
 
 #ifdef __cplusplus
 }
