@@ -7,7 +7,7 @@
  *   5. `after` of each run is the position before it, `upto` its last change: the runs of a stream
  *      chain without a gap.
  * Not here: SQL (store/writer), rows of others (log_incoming), rescans (log_scan), members
- * (log_member), the shared log (log_shared, log_govern). */
+ * (log_member), the shared log (log_shared, log_govern), figures (log_figures). */
 #include "actors/log.h"
 
 #include <stdlib.h>
@@ -262,6 +262,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
         log->open = false;
     }
     log_hooks_after(log, status == WEFT_OK, out);
+    log_figures_committed(log, now, status);
     if (status != WEFT_OK) {
         log_rollback(log);
         fail_group(log, why, out);
@@ -410,7 +411,10 @@ static void note_clock(struct log *log, const Weft__Mail *body) {
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
-    if (log->started_ms == 0) log->started_ms = now.wall_ms;
+    if (log->started_ms == 0) {
+        log->started_ms = now.wall_ms;
+        log_figures_begin(log, now);
+    }
     note_clock(log, &(*in)->body);
     CHECK(log->lost.status == WEFT_OK); /* The step that met it was the last. */
     switch ((*in)->body.body_case) {
@@ -514,7 +518,10 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     vector_init(&log->moved);
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
                                           settings->models, &settings->device, &log->writer, why);
-    if (status == WEFT_OK) writer_checkpoint_after(log->writer, settings->checkpoint_pages);
+    if (status == WEFT_OK) {
+        writer_checkpoint_after(log->writer, settings->checkpoint_pages);
+        writer_measure(log->writer, &settings->stopwatch);
+    }
     if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);
     if (status == WEFT_OK) status = log_load_shared(log, why);
     if (status == WEFT_OK) status = log_load_members(log, why);

@@ -235,7 +235,10 @@ static bool take(struct taking *taking, struct bytes bytes) {
     if (*taken || incarnation < member->attested_in) return false;
     if (incarnation == member->attested_in && attest.serial <= member->serial) return false;
     if (!attest_signed_by(&attest, &log->settings->library, known->public.id_pk)) return false;
-    taking->news = merge(log, member, &attest) || taking->news;
+    if (merge(log, member, &attest)) {
+        taking->news = true;
+        log_figures_held(log, taking->now, member);
+    }
     log_heard(log, taking->now, member);
     member->attested_in = incarnation;
     member->serial = attest.serial;

@@ -188,6 +188,7 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
         moved = log_holds(log, member, &stream, place->position) || moved;
     }
     if (!moved) return;
+    log_figures_held(log, now, member);
     log_acks_wait(log, now);
     log_tell_host(out);
 }

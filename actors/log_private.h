@@ -89,6 +89,17 @@ struct stray {
     size_t size;
 };
 
+/* How far one member is behind: what it held at a moment is looked for in what it says later. */
+struct log_lag {
+    bool behind;       /* it does not hold `target` yet */
+    uint64_t since_us; /* the oldest commit that it may lack was made then, */
+    uint64_t next_us;  /* ... and the first one after the target was taken; 0: none was */
+    uint64_t taken_us; /* the target was, */
+    uint64_t rows;     /* ... when so many rows had been written */
+    uint64_t shared;   /* the target: a record of this device, */
+    uint64_t target[LIMIT_MODELS]; /* ... and a version of each of its models */
+};
+
 struct log {
     /* Fixed at start. */
     const struct settings *settings;
@@ -144,6 +155,13 @@ struct log {
     struct log_settling *settling;
     uint64_t started_ms;    /* wall time of the first step; 0: before it */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
+
+    /* For figures. */
+    uint64_t
+        own_versions[LIMIT_MODELS];    /* the last version committed of each model of this device */
+    uint64_t own_shared;               /* ... and record */
+    uint64_t own_rows;                 /* rows committed since the start */
+    struct log_lag lags[LIMIT_ROSTER]; /* as `members` */
 
     struct log_hooks hooks;
     struct scan *scans[LIMIT_SCANS];
@@ -349,6 +367,15 @@ enum weft_status log_apply_rows(struct log *log, struct instant now, const struc
 enum weft_status log_load_rows(struct log *log, struct weft_error *why);
 /* Applies records of the quarantine whose time has come. */
 void log_release(struct log *log, struct instant now, struct outbox *out);
+
+/* ---- log_figures.c: what is measured ---- */
+
+/* At the first step: what is committed already. */
+void log_figures_begin(struct log *log, struct instant now);
+/* A commit was made, or has failed. Before its group is answered and let go. */
+void log_figures_committed(struct log *log, struct instant now, enum weft_status status);
+/* A member has said that it holds more. */
+void log_figures_held(struct log *log, struct instant now, const struct member *member);
 
 /* ---- log_hooks.c: what the host's hooks are told ---- */
 

@@ -273,7 +273,9 @@ void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAck
         if (!acked->waiting) log_applies_shared(member, &origin, head->seq);
     }
     if (news && member->state == BOARD_MEMBER) log_acks_wait(log, now);
-    if (news) log_tell_host(out);
+    if (!news) return;
+    log_figures_held(log, now, member);
+    log_tell_host(out);
 }
 
 enum weft_status log_save_shared_acks(struct log *log, struct member *member,

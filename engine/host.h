@@ -74,6 +74,7 @@ struct weft_engine {
     uint32_t from_actor_count;
     uint8_t id_key[16];
     size_t door_max;
+    uint64_t opened_us; /* monotonic */
 
     /* Any thread, atomically. */
     _Atomic uint64_t id_clock;    /* the last id's time and counter */
@@ -107,6 +108,7 @@ struct weft_engine {
     uint32_t turned_away; /* addresses at which nobody answered this device */
     bool log_stopped, listener_stopped;
 
+    struct http *http; /* shows the engine; NULL: nothing does. Under `lock` */
     struct hooks hooks;
 };
 

@@ -404,6 +404,8 @@ enum weft_status weft_commit(weft_tx *tx, uint64_t *ticket) {
     if (tx->rows == 0) {
         return tx_fail(tx, WEFT_INVALID, "the transaction is empty; abort it");
     }
+    struct time_port time = engine->ports.runner.time;
+    commit->submitted_us = time.now(time.self).mono_us;
     enum weft_status status = seal(tx);
     if (status == WEFT_OK) status = submit(engine, tx->lane, tx->mail, &commit->ticket, ticket);
     if (status == WEFT_BUSY && pthread_mutex_trylock(&engine->lock) == 0) {

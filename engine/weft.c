@@ -128,6 +128,7 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->path = engine->path;
     settings->vfs = ports->vfs;
     settings->entropy = ports->entropy;
+    settings->stopwatch = ports->runner.time;
     settings->cache_bytes = config->cache_bytes != 0 ? config->cache_bytes : CACHE_BYTES_DEFAULT;
     settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
     settings->batch_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_ROWS;
@@ -281,6 +282,7 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
         goto free_engine;
     }
     fill_settings(engine, config);
+    engine->opened_us = ports->runner.time.now(ports->runner.time.self).mono_us;
     status = open_store(engine, config, why);
     if (status != WEFT_OK) goto free_engine;
     engine->board = board_open(engine->settings.peers);
@@ -338,6 +340,7 @@ enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
 void engine_kill(weft_engine *engine) {
     if (engine == NULL) return;
     atomic_store(&engine->closing, true);
+    weft_http_stop_wait(engine);
     hooks_halt(&engine->hooks);
     runner_close(engine->runner);
     hooks_close(&engine->hooks);

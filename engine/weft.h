@@ -1,6 +1,6 @@
 /* weft: a SQLite library of records, kept the same on all of your devices.
  *
- * This is the only public header. A program opens a library, writes through transactions, reads
+ * This is the only header to include. A program opens a library, writes through transactions, reads
  * with plain SQL on a connection of its own, and never waits for the network.
  *
  * Conventions of this interface
@@ -543,32 +543,6 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_off_commit_wait(
     weft_engine *engine, void (*hook)(void *context, const struct weft_commit *commit),
     void *context);
 
-/* ---- figures --------------------------------------------------------------------------------- */
-
-/* Totals since weft_open(), and gauges. */
-struct weft_stats {
-    uint64_t commits;        /* transactions of this host written */
-    uint64_t commits_failed; /* ... refused */
-    uint64_t syncs;          /* SQLite commits: groups of transactions */
-    uint64_t rows_local;     /* rows and tombstones written for this host */
-    uint64_t rows_remote;    /* ... for other devices */
-    uint64_t rows_unchanged; /* puts equal to the stored row */
-    uint64_t rows_parked;    /* received rows that cannot be applied yet */
-    uint64_t fields_beaten; /* writes to shared rows that lost against another device's later one */
-    uint64_t tombstones_pruned;
-    uint64_t records_pruned; /* of the shared log, forgotten as every member holds them */
-    uint64_t batches_encoded, batches_shared, batches_decoded;
-    uint64_t batches_from_memory, batches_from_disk;
-    uint64_t bytes_in, bytes_out; /* on the wire, all peers */
-    uint64_t digests_compared;    /* with members who hold as much; equal, but for: */
-    uint64_t digests_differ;      /* ... */
-    uint64_t digests_repaired;    /* ... those that were equal again after a repair */
-    uint64_t events_lost;
-    uint64_t door_bytes_held; /* gauge: bytes of transactions not yet let go */
-    uint64_t pool_bytes_held; /* gauge: bytes of all mail arenas */
-};
-WEFT_API void weft_stats(const weft_engine *engine, struct weft_stats *out);
-
 /* ---- verifying ------------------------------------------------------------------------------- */
 
 /* Rows that belong together, as they were found: one owner's of a model, or all of a shared one. */
@@ -613,5 +587,8 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 #ifdef __cplusplus
 }
 #endif
+
+/* ---- figures, and showing them ---- */
+#include "weft_figures.h"
 
 #endif

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "engine/base/bytes.h"
+#include "engine/base/histogram.h"
 #include "engine/base/limits.h"
 #include "engine/base/pace.h"
 
@@ -38,6 +39,9 @@
     X(digests_repaired)    \
     X(events_lost)
 
+/* What log measures how long it takes: see struct weft_metrics. */
+#define BOARD_SPANS(X) X(commit) X(sync) X(checkpoint) X(ticket) X(replicate) X(arrive)
+
 /* What a device is to the library. */
 enum board_member { BOARD_HEARD = 0, BOARD_MEMBER = 1, BOARD_REMOVED = 2 };
 
@@ -51,6 +55,13 @@ struct board_seat {         /* another device; device and name are fixed once it
 struct board_bound {            /* bytes per second of a device's sessions; written by the host */
     _Atomic uint64_t device[2]; /* zero: free */
     _Atomic uint64_t up, down;
+};
+
+/* How far a member is behind with what this device wrote; written by log. */
+struct board_lag {
+    _Atomic uint64_t since_us; /* the oldest commit it may lack was made then; 0: it has all */
+    _Atomic uint64_t rows;     /* of `rows_written`, it is known to hold so many, if */
+    _Atomic uint32_t known;    /* ... it has once held all since the start */
 };
 
 struct board_peer {         /* written by that peer's actor */
@@ -75,6 +86,17 @@ struct board {
     _Atomic uint64_t shared[LIMIT_ROSTER];
     _Atomic uint64_t self_name[8];
     _Atomic uint32_t self_state; /* enum board_member: whether this device is one */
+    /* Figures that log writes. */
+#define BOARD_SPAN_MEMBER(name) struct histogram name##_us;
+    BOARD_SPANS(BOARD_SPAN_MEMBER)
+#undef BOARD_SPAN_MEMBER
+    struct board_lag lag[LIMIT_ROSTER];
+    _Atomic uint64_t rows_written;   /* owned rows and tombstones of this device, committed */
+    _Atomic uint64_t shared_written; /* its last record in the shared log */
+    _Atomic uint64_t log_records;    /* of the shared log that are held and can be forgotten */
+    _Atomic uint64_t log_pages;      /* of the write-ahead log, after the last commit */
+    _Atomic uint64_t groups_failed;  /* SQLite commits that could not be made */
+    _Atomic int32_t commit_status;   /* enum weft_status: what became of the last */
     /* Hooks. Log writes these: groups of commits of which the hooks were told nothing, in which
      * of them a model was, and the last serial given out. */
     _Atomic uint64_t hooks_lost; /* stored with release, after the next */

@@ -96,6 +96,13 @@
 #define LIMIT_INVITES 16u        /* open at once */
 #define LIMIT_INVITE_FAILURES 3u /* of one invite, after which it is burnt */
 
+/* ---- pages by HTTP ---- */
+#define LIMIT_HTTP_LINKS 64u     /* connections at once */
+#define LIMIT_HTTP_ADDRESS 32u   /* ... of one address */
+#define LIMIT_HTTP_REQUEST 8192u /* bytes of a request, and of an answer's head */
+#define LIMIT_HTTP_IDLE_S 10u    /* seconds that a connection may be silent */
+#define LIMIT_HTTP_TOKEN 256u    /* bytes of a token */
+
 /* ---- time ---- */
 #define LIMIT_HANDSHAKE_US 5000000u
 #define LIMIT_REKEY_US 900000000u     /* 15 minutes under one key */

@@ -76,7 +76,7 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
         bool event = (*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE;
         if (event && board != NULL) board_add(board->events_lost, 1);
         mail_drop(mail);
-        edge->dropped++;
+        board_set(edge->dropped, board_get(edge->dropped) + 1);
     }
     actor_touch(actor, edge->consumer);
 }
@@ -206,6 +206,7 @@ static struct mail *actor_take(struct actor *actor) {
 static void actor_step(struct actor *actor, struct instant now, struct mail **in) {
     struct outbox out = {actor};
     CHECK(actor->touched_count == 0);
+    board_set(actor->steps, board_get(actor->steps) + 1);
     actor->kind->step(actor->state, now, in, &out);
     if (pool_starved(actor->pool)) actor_out_of_memory(actor);
     outbox_wake(&out);

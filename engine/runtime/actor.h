@@ -53,6 +53,8 @@ struct settings {
     const struct models *models;
     struct board *board;
     struct entropy_port entropy;
+    /* Says how long things take, for figures; decides nothing. Its `now` may be NULL. */
+    struct time_port stopwatch;
 };
 
 /* What one actor is given at its start. */

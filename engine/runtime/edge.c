@@ -45,7 +45,7 @@ bool edge_put(struct edge *edge, struct mail **mail, struct pool *pool) {
     bool pushed = ring_push(edge->ring, *mail);
     CHECK(pushed);
     *mail = NULL;
-    edge->pushed++;
+    board_set(edge->pushed, board_get(edge->pushed) + 1);
     return true;
 }
 

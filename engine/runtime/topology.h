@@ -47,9 +47,9 @@ struct edge {
     struct wake *producer; /* to signal after a pop when `blocked`; NULL for the host */
     /* Both sides. */
     _Alignas(64) atomic_uint blocked; /* the producer sleeps for want of room */
-    /* The producer's. */
-    _Alignas(64) uint64_t pushed;
-    uint64_t dropped;
+    /* The producer's; any thread reads the first two. */
+    _Alignas(64) _Atomic uint64_t pushed;
+    _Atomic uint64_t dropped;
     uint32_t emitted; /* mails of the step under way */
 };
 
@@ -74,6 +74,7 @@ struct actor {
     uint32_t id;
     void *state;
     struct actor_seed seed;
+    _Atomic uint64_t steps; /* its thread writes it, any reads it */
     struct net_watch watch;
     struct pool *pool;
     struct door *door;          /* clock only */

@@ -140,6 +140,23 @@ void writer_close(struct writer *writer) {
     free(writer);
 }
 
+/* ---- measuring ------------------------------------------------------------------------------- */
+
+void writer_measure(struct writer *writer, const struct time_port *stopwatch) {
+    CHECK(writer != NULL && stopwatch != NULL);
+    writer->stopwatch = *stopwatch;
+}
+
+struct writer_spans writer_spans(const struct writer *writer) {
+    CHECK(writer != NULL);
+    return writer->spans;
+}
+
+static uint64_t time_us(const struct writer *writer) {
+    const struct time_port *stopwatch = &writer->stopwatch;
+    return stopwatch->now == NULL ? 0 : stopwatch->now(stopwatch->self).mono_us;
+}
+
 /* ---- transactions ---------------------------------------------------------------------------- */
 
 /* Ends a transaction that is open still. Without memory even that may fail: then the next BEGIN
@@ -158,6 +175,7 @@ enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
                            writer->path);
     }
     sqlite3_stmt *begin = NULL;
+    writer->begun_us = time_us(writer);
     writer_rollback_late(writer);
     enum weft_status status = writer_fixed(writer, FIXED_BEGIN, &begin, why);
     if (status == WEFT_OK) status = statement_run(begin, "writing", writer->path, why);
@@ -196,6 +214,7 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
     sqlite3_stmt *commit = NULL;
     enum weft_status status = digest_save(writer, why);
     if (status == WEFT_OK) status = writer_fixed(writer, FIXED_COMMIT, &commit, why);
+    const uint64_t applied_us = time_us(writer);
     if (status == WEFT_OK) status = statement_run(commit, "committing to", writer->path, why);
     if (status == WEFT_SYNC_FAILED) writer->sync_failed = true;
     if (status != WEFT_OK) {
@@ -204,7 +223,14 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
     }
     CHECK(sqlite3_get_autocommit(writer->db) != 0);
     writer->began = false;
-    if (writer->log_pages >= (int)writer->checkpoint_pages) writer_checkpoint(writer);
+    const uint64_t synced_us = time_us(writer);
+    writer->spans = (struct writer_spans){.commit_us = synced_us - writer->begun_us,
+                                          .sync_us = synced_us - applied_us,
+                                          .log_pages = (uint32_t)writer->log_pages};
+    if (writer->log_pages >= (int)writer->checkpoint_pages) {
+        writer_checkpoint(writer);
+        writer->spans.checkpoint_us = time_us(writer) - synced_us;
+    }
     return WEFT_OK;
 }
 

@@ -11,6 +11,7 @@
 #ifndef WEFT_STORE_WRITER_H
 #define WEFT_STORE_WRITER_H
 
+#include "engine/runtime/port.h"
 #include "engine/store/store.h"
 #include "engine/wire/rows.h"
 
@@ -32,6 +33,17 @@ enum weft_status writer_begin(struct writer *writer, struct weft_error *why);
  * transaction has been rolled back. */
 enum weft_status writer_commit(struct writer *writer, struct weft_error *why);
 void writer_rollback(struct writer *writer);
+
+/* How long the last commit took; for figures, nothing is decided by it. */
+struct writer_spans {
+    uint64_t commit_us; /* since writer_begin() */
+    uint64_t sync_us;   /* SQLite's COMMIT: writing to the log what is not there yet, syncing it */
+    uint64_t checkpoint_us; /* afterwards; 0: none was made */
+    uint32_t log_pages;     /* of the write-ahead log, before that */
+};
+/* Has commits measured from now on: by a clock that only ever goes forward. */
+void writer_measure(struct writer *writer, const struct time_port *stopwatch);
+struct writer_spans writer_spans(const struct writer *writer);
 
 /* What one call did, added to what is there. */
 struct writer_tally {

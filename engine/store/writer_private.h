@@ -170,9 +170,12 @@ struct writer {
     struct writer_table *tables; /* models->count of them, by id - 1 */
     sqlite3_stmt *fixed[FIXED_COUNT];
     uint32_t checkpoint_pages;
-    int log_pages;    /* of the write-ahead log, after the last commit */
-    bool sync_failed; /* nothing may be written any more */
-    bool began;       /* a transaction, which ends by commit or rollback; or SQLite has ended it */
+    int log_pages;              /* of the write-ahead log, after the last commit */
+    struct time_port stopwatch; /* its `now` may be NULL: nothing is measured */
+    uint64_t begun_us;          /* the transaction, by that */
+    struct writer_spans spans;  /* of the last one committed */
+    bool sync_failed;           /* nothing may be written any more */
+    bool began; /* a transaction, which ends by commit or rollback; or SQLite has ended it */
     /* What is remembered of the file; forgotten on rollback. */
     bool recalled; /* `any_parked` is what the file says */
     bool any_parked;

@@ -1,0 +1,152 @@
+/* What a program can read of an engine: two devices, joined, and what one knows of the other. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#include "tests/lib/party.h"
+
+#define RINGS_MAX 64u
+#define ACTORS_MAX 32u
+
+struct pair {
+    char folder[SCRATCH_PATH];
+    struct party a, b;
+};
+
+static int pair_open(void **state) {
+    struct pair *pair = calloc(1, sizeof *pair);
+    assert_non_null(pair);
+    *state = pair;
+    scratch_make(pair->folder);
+    party_start(&pair->a, pair->folder, "a", NULL);
+    party_start(&pair->b, pair->folder, "b", &pair->a);
+    party_connect(&pair->a, &pair->b);
+    return 0;
+}
+
+static int pair_close(void **state) {
+    struct pair *pair = *state;
+    party_leave(&pair->a);
+    party_leave(&pair->b);
+    scratch_remove(pair->folder);
+    free(pair);
+    return 0;
+}
+
+static void durations_are_counted_where_they_were_spent(void **state) {
+    struct pair *pair = *state;
+    static struct weft_metrics before, after;
+    struct weft_stats stats;
+    (void)weft_metrics(pair->a.engine, &before, sizeof before);
+    for (uint32_t i = 0; i < 20; i++)
+        party_wait(&pair->a, party_put(&pair->a, i, "row", i), WEFT_REPLICATED, 1);
+    (void)weft_metrics(pair->a.engine, &after, sizeof after);
+    weft_stats(pair->a.engine, &stats);
+    assert_int_equal(after.ticket.count, before.ticket.count + 20);
+    assert_int_equal(after.commit.count, stats.syncs);
+    assert_int_equal(after.sync.count, stats.syncs);
+    assert_true(after.replicate.count > before.replicate.count);
+    assert_true(after.commit.sum_us >= after.sync.sum_us);
+    assert_true(after.ticket.greatest_us > 0);
+    assert_int_equal(after.commit_status, WEFT_OK);
+    assert_int_equal(after.members, 1);
+    assert_int_equal(after.members_away, 0);
+    assert_true(after.door_bytes_max >= stats.door_bytes_held);
+    (void)weft_metrics(pair->b.engine, &after, sizeof after);
+    assert_true(after.arrive.count > 0);
+}
+
+static void a_struct_of_another_size_gets_what_fits(void **state) {
+    struct pair *pair = *state;
+    struct {
+        struct weft_metrics metrics;
+        uint8_t behind[64];
+    } room;
+    memset(&room, 0xee, sizeof room);
+    party_wait(&pair->a, party_put(&pair->a, 1, "row", 1), WEFT_DURABLE, 0);
+    const size_t size = weft_metrics(pair->a.engine, &room.metrics, sizeof room.metrics.commit);
+    assert_int_equal(size, sizeof room.metrics);
+    assert_true(room.metrics.commit.count > 0);
+    assert_int_equal(room.metrics.sync.count & 0xff, 0xee); /* Not the caller's: left alone. */
+    (void)weft_metrics(pair->a.engine, &room.metrics, sizeof room);
+    assert_true(room.metrics.sync.count > 0);
+    for (size_t i = 0; i < sizeof room.behind; i++)
+        assert_int_equal(room.behind[i], 0);
+}
+
+static void a_member_that_is_gone_falls_behind_and_catches_up(void **state) {
+    struct pair *pair = *state;
+    struct weft_lag lag;
+    party_wait(&pair->a, party_put(&pair->a, 1, "one", 1), WEFT_REPLICATED, 1);
+    assert_int_equal(weft_lags(pair->a.engine, &lag, 1), 1);
+    assert_memory_equal(lag.device, pair->b.device, WEFT_ID_SIZE);
+    assert_true(lag.rows_known);
+    assert_int_equal(lag.rows, 0);
+    assert_int_equal(lag.records, 0);
+    assert_int_equal(lag.ms, 0);
+
+    party_leave(&pair->b);
+    party_wait_live(&pair->a, &pair->b, false);
+    (void)party_put(&pair->a, 2, "two", 2);
+    party_wait(&pair->a, party_put(&pair->a, 3, "three", 3), WEFT_DURABLE, 0);
+    assert_int_equal(weft_lags(pair->a.engine, &lag, 1), 1);
+    assert_int_equal(lag.rows, 2);
+
+    party_return(&pair->b);
+    party_wait(&pair->a, party_put(&pair->a, 4, "four", 4), WEFT_REPLICATED, 1);
+    assert_int_equal(weft_lags(pair->a.engine, &lag, 1), 1);
+    assert_int_equal(lag.rows, 0);
+    assert_int_equal(lag.ms, 0);
+}
+
+static void actors_and_rings_are_told_apart_and_their_mails_counted(void **state) {
+    struct pair *pair = *state;
+    struct weft_actor actors[ACTORS_MAX];
+    struct weft_ring rings[RINGS_MAX];
+    party_wait(&pair->a, party_put(&pair->a, 1, "one", 1), WEFT_REPLICATED, 1);
+    const unsigned actor_count = weft_actors(pair->a.engine, actors, ACTORS_MAX);
+    const unsigned ring_count = weft_rings(pair->a.engine, rings, RINGS_MAX);
+    assert_in_range(actor_count, 7, ACTORS_MAX);
+    assert_in_range(ring_count, 10, RINGS_MAX);
+    for (unsigned i = 0; i < actor_count; i++) {
+        for (unsigned k = 0; k < i; k++)
+            assert_true(strcmp(actors[i].name, actors[k].name) != 0 ||
+                        actors[i].index != actors[k].index);
+        if (strcmp(actors[i].name, "log") == 0) assert_true(actors[i].steps > 0);
+        assert_true(actors[i].mails_waiting <= actors[i].ring_slots);
+    }
+    bool committed = false;
+    for (unsigned i = 0; i < ring_count; i++) {
+        const struct weft_ring *ring = &rings[i];
+        for (unsigned k = 0; k < i; k++)
+            assert_true(strcmp(ring->from, rings[k].from) != 0 ||
+                        strcmp(ring->to, rings[k].to) != 0 ||
+                        strcmp(ring->mail, rings[k].mail) != 0);
+        assert_true(ring->mails_deepest <= ring->ring_slots);
+        if (strcmp(ring->from, "clock") != 0 || strcmp(ring->to, "log") != 0) continue;
+        committed = ring->mails > 0;
+    }
+    assert_true(committed);
+    /* Asked for less, they say as much. */
+    assert_int_equal(weft_actors(pair->a.engine, NULL, 0), actor_count);
+    assert_int_equal(weft_rings(pair->a.engine, rings, 1), ring_count);
+}
+
+int main(void) {
+#define T(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
+    const struct CMUnitTest tests[] = {
+        T(durations_are_counted_where_they_were_spent),
+        T(a_struct_of_another_size_gets_what_fits),
+        T(a_member_that_is_gone_falls_behind_and_catches_up),
+        T(actors_and_rings_are_told_apart_and_their_mails_counted),
+    };
+#undef T
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
