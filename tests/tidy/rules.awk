@@ -35,7 +35,7 @@ function columns(text) { gsub(/[\200-\277]/, "", text); return length(text) }
 
 # The layer of a file. A file includes its own layer or an earlier one.
 function layer(path) {
-    if (path ~ /^(engine\/)?weft(_figures)?[.]h$/) return 0
+    if (path ~ /^(engine\/)?weft(_[a-z]+)?[.]h$/) return 0
     if (path ~ /^engine\/base\//) return 1
     if (path ~ /^engine\/crdt\//) return 2
     if (path ~ /^proto\//) return 3
@@ -153,7 +153,7 @@ function check_words() {
 
 # Every public function stands in a paragraph that opens with a comment.
 function check_documented() {
-    if (FILENAME !~ /^engine\/weft(_figures)?[.]h$/) return
+    if (FILENAME !~ /^engine\/weft(_[a-z]+)?[.]h$/) return
     if ($0 ~ /^[ \t]*$/) { blank = 1; return }
     if (blank) paragraph_documented = ($0 ~ /^\/\*/ && $0 !~ /^\/\* ----/)
     blank = 0
@@ -198,7 +198,7 @@ function family(path) {
 }
 
 function check_code(    i) {
-    if (code ~ /^typedef[ \t]+(struct|union)/ && FILENAME !~ /^engine\/weft(_figures)?[.]h$/)
+    if (code ~ /^typedef[ \t]+(struct|union)/ && FILENAME !~ /^engine\/weft(_[a-z]+)?[.]h$/)
         report(FNR, "typedef", "structs go by their tag")
     if (code ~ /assert_true\((true|1)\)/)
         report(FNR, "cannot-fail", "this assertion holds whatever the code does")

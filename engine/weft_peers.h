@@ -1,0 +1,138 @@
+/* Other devices: sessions with them, how much is sent, and who is a member.
+ *
+ * A part of weft.h, which includes it and says what holds for the whole interface; programs include
+ * that. */
+#ifndef WEFT_PEERS_H
+#define WEFT_PEERS_H
+
+#include "weft.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- peers ----------------------------------------------------------------------------------- */
+
+/* Listens on "host:port" (port 0: any free one); `bound` (may be NULL) receives the address in use,
+ * WEFT_ADDRESS_MAX bytes.
+ * Waits for the listener's answer, not for any peer. Thread: any.
+ * Errors: WEFT_ADDRESS, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT, WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, const char *address,
+                                                         char *bound, struct weft_error *why);
+
+/* Keeps a session with the peer at "host:port", or "host:port#device" (the text of its id): dials
+ * now, and for ever again with growing pauses (1 to 64 s). Sessions are sealed for one device: an
+ * address that does not say which is tried with each member in turn. Calling it again for the same
+ * address dials at once. Returns at once.
+ * Errors: WEFT_ADDRESS, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
+                                                     struct weft_error *why);
+
+#define WEFT_RATE_MAX UINT64_C(100000000000)
+
+/* Bounds how many bytes a second go out to all devices together and come in from them, or to and
+ * from one, 16 bytes; `device` NULL: all. 0: no bound. They hold from now on, until the engine is
+ * closed, for sessions that stand as well. What is urgent goes first within them: control, shared
+ * changes, new rows, then old ones; each gets its turn. A bound on what comes in is asked of the
+ * senders, and kept also if they do not listen.
+ * Errors: WEFT_INVALID (less than 8 KiB/s), WEFT_LIMIT (64 devices have bounds). Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_set_rates(weft_engine *engine, const uint8_t *device,
+                                                       uint64_t up, uint64_t down,
+                                                       struct weft_error *why);
+
+/* On a network that is paid for by the byte: rows of owners wait, on their way out and in, until it
+ * is said that it is none any more; shared changes and what keeps devices in touch pass.
+ * Thread: any. */
+WEFT_API void weft_set_metered(weft_engine *engine, bool metered);
+
+enum weft_peer_state {
+    WEFT_PEER_VACANT = 0,
+    WEFT_PEER_PAUSING,  /* between two dials */
+    WEFT_PEER_DIALLING, /* the connection is being made */
+    WEFT_PEER_GREETING, /* connected; not yet known who it is */
+    WEFT_PEER_LIVE      /* a session stands */
+};
+
+/* One session slot as the host sees it. Counters are since weft_open(). */
+struct weft_peer {
+    enum weft_peer_state state;
+    uint8_t device[WEFT_ID_SIZE]; /* zero until known */
+    uint64_t bytes_in, bytes_out; /* on the wire */
+    uint64_t rows_in, rows_out;
+    uint64_t sessions, failures;
+};
+
+/* Copies the state of up to `cap` slots that were ever used; returns how many there are.
+ * Thread: any. */
+WEFT_API unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned cap);
+
+/* ---- members --------------------------------------------------------------------------------- */
+
+/* Whoever opens a new file without an invite founds a library and is its first member. Others come
+ * in by invite; every member may invite, and may remove any other. What a removed device has read
+ * it keeps; it gets nothing new, and nothing that it writes afterwards is taken. */
+
+#define WEFT_LINK_MAX 1024u
+#define WEFT_NAME_MAX 64u
+
+/* All fields may be zero; zero means the default given here. */
+struct weft_invite {
+    unsigned seconds;    /* for which it is good; 600 */
+    bool confirm;        /* weft_admit() is to say yes when the codes have been compared */
+    const char *address; /* where this device can be reached; those that it listens on */
+};
+
+/* Makes an invite: a link that lets one device in, once. It is a secret: give it to nobody else.
+ * `link` has room for `room` bytes, WEFT_LINK_MAX is enough. `options` may be NULL. Up to 16 are
+ * open at a time; they end with the engine, after their time, and after three failures.
+ * Errors: WEFT_DENIED (this device is not a member), WEFT_ADDRESS (it listens nowhere, and no
+ *   address was given), WEFT_LIMIT (`room`), WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_invite(weft_engine *engine,
+                                                    const struct weft_invite *options, char *link,
+                                                    size_t room, struct weft_error *why);
+
+/* weft_open() with config->invite = `link`, then waits up to `timeout_ms` (negative: for ever)
+ * until this device is a member. The file may be one that an earlier attempt left.
+ * On the way both sides get WEFT_EVENT_JOINING with the same code, for people to compare.
+ * Errors: those of weft_open(); WEFT_INVITE (nobody answers to it: it has ended, or was used),
+ *   WEFT_TIMEOUT (also when nobody listens at its addresses). Thread: any. Not for
+ *   WEFT_THREADS_NONE. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_join(const struct weft_config *config,
+                                                  const char *link, int timeout_ms,
+                                                  weft_engine **out, struct weft_error *why);
+
+/* Says yes or no to the device that a WEFT_EVENT_JOINING named, after an invite with `confirm`.
+ * Errors: WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_admit(weft_engine *engine,
+                                                   const uint8_t device[WEFT_ID_SIZE], bool yes);
+
+/* Removes a member for good: its sessions end, and the library's key is changed. `*ticket` as in
+ * weft_commit(); the ticket fails with WEFT_NOT_FOUND for a device that never was one, WEFT_DENIED
+ * when this device is none itself.
+ * Errors: WEFT_INVALID (this device itself), WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_revoke(weft_engine *engine,
+                                                    const uint8_t device[WEFT_ID_SIZE],
+                                                    uint64_t *ticket);
+
+enum weft_member_state { WEFT_MEMBER = 1, WEFT_MEMBER_REMOVED = 2 };
+
+struct weft_member {
+    uint8_t device[WEFT_ID_SIZE];
+    char name[WEFT_NAME_MAX + 1];
+    enum weft_member_state state;
+    bool self;
+    bool away; /* silent for long: nothing waits for it until it is back (config.patience_h) */
+};
+
+/* Copies up to `cap` of the devices that are or were members, this one first; returns how many
+ * there are. Thread: any. */
+WEFT_API unsigned weft_members(const weft_engine *engine, struct weft_member *out, unsigned cap);
+
+/* The number of member devices, this one included if it is one. Thread: any. */
+WEFT_API unsigned weft_member_count(const weft_engine *engine);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
