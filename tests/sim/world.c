@@ -336,6 +336,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->turns = world->turns;
     out->lives = world->lives;
     out->steps = world->steps;
+    out->writes = world->writes;
     out->rows = oracle_rows(world->oracle);
     world->points.reached[POINT_STARVED] = memory_failures() - starved;
     for (uint32_t d = 0; d < plan->device_count; d++)

@@ -119,6 +119,7 @@ struct world {
     uint64_t now_us;
     uint64_t begin_us; /* the plan's time counts from here */
     uint64_t turns, lives, steps, leaps;
+    uint64_t writes; /* of rows, in the transactions that were submitted */
     uint32_t idle_rounds;
     uint64_t hash;
     struct net *net;
@@ -150,7 +151,7 @@ struct outcome {
     bool failed;
     char failure[FAILURE_TEXT];
     uint64_t hash;
-    uint64_t virtual_us, turns, lives, steps, rows;
+    uint64_t virtual_us, turns, lives, steps, writes, rows;
     uint64_t points[POINT_COUNT];
     uint64_t faults[FAULT_COUNT];
 };
