@@ -7,9 +7,8 @@
  *   1. Pending steps are in the order of submission; answers are taken in that order.
  *   2. A step is applied to the model exactly when the engine says that it was written, or the disk
  *      shows it.
- *   3. While a rescan is open nothing is submitted that must fail: a transaction that fails half
- * way would leave open what the rescan has seen. Deliberately not here: what other devices may see
- * of it (oracle.c). */
+ *   3. While a rescan is open nothing is submitted that must fail half way: that would leave open
+ *      what the rescan has seen. Not here: what other devices may see of it (oracle.c). */
 #include "tests/sim/author.h"
 
 #include <string.h>
@@ -42,6 +41,7 @@ static void submitted(struct device *device, struct step *step, uint64_t ticket)
     step->may_fail = device_ails(device);
     author->pending_count++;
     device->world->steps++;
+    device->world->writes += step->op_count + step->shared_count;
     world_note(device->world, device, "submitted", ticket, step->op_count);
     if (device->world->trace) trace_step(step);
 }

@@ -74,6 +74,7 @@ static bool verify(struct device *device) {
     struct weft_digest digests[DIGESTS_MAX];
     struct weft_error why = {0};
     unsigned count = 0, unsound = 0;
+    device_stir(device);
     if (weft_verify_wait(device->engine, digests, DIGESTS_MAX, &count, &why) != WEFT_OK)
         return world_fail(world, "device %u: weft_verify_wait: %s", device->number, why.text);
     CHECK(count <= DIGESTS_MAX);

@@ -25,14 +25,17 @@
 #define EPOCH_MS INT64_C(1760000000000)
 #define MONO_START_US UINT64_C(1000000)
 
+static uint64_t mono_us(const struct device *device) {
+    return device->world->now_us - device->boot_us + MONO_START_US;
+}
+
 struct instant device_instant(void *self) {
     const struct device *device = self;
     int64_t us = (int64_t)device->world->now_us;
     int64_t wall_us = us + us / 1000000 * device->drift_ppm;
     int64_t wall_ms = EPOCH_MS + device->wall_offset_ms + wall_us / 1000;
     wall_ms -= wall_ms % (int64_t)device->world->plan.wall_step_ms;
-    return (struct instant){.mono_us = device->world->now_us - device->boot_us + MONO_START_US,
-                            .wall_ms = (uint64_t)wall_ms};
+    return (struct instant){.mono_us = mono_us(device), .wall_ms = (uint64_t)wall_ms};
 }
 
 uint64_t device_wall_ms(const struct device *device) {
@@ -62,9 +65,14 @@ void device_unmake(struct device *device) {
     disk_close(device->disk);
 }
 
-void device_works(struct device *device, bool works) {
+static void engine_works(struct device *device, bool works) {
     (void)disk_at_work(device->disk, works);
     (void)memory_at_work(works ? device : NULL);
+}
+
+void device_works(struct device *device, bool works) {
+    if (works) device_stir(device);
+    engine_works(device, works);
 }
 
 /* ---- the end of a life ----------------------------------------------------------------------- */
@@ -248,6 +256,7 @@ static bool identify(struct device *device) {
         device->commons_id[t] = model < 0 ? 0 : model + 1;
     }
     device->actor_count = engine_topology(device->engine)->actor_count;
+    CHECK(device->actor_count <= TURNED_MAX);
     return true;
 }
 
@@ -315,6 +324,7 @@ bool device_ails(const struct device *device) {
 bool device_listen(struct device *device) {
     char address[NET_ADDRESS_SIZE], bound[WEFT_ADDRESS_MAX];
     struct weft_error why = {0};
+    device_stir(device);
     net_address(device->number, address);
     enum weft_status status = weft_listen_wait(device->engine, address, bound, &why);
     if (status == WEFT_OK || device_dead(device)) return true;
@@ -342,15 +352,40 @@ void device_talk(struct device *device) {
 
 /* ---- its course ------------------------------------------------------------------------------ */
 
+void device_stir(struct device *device) {
+    device->idle = 0;
+}
+
+/* Whether an actor that had nothing to do when it was asked last has nothing to do now either: what
+ * it does follows from its mails, its watch, its time, and what stirs the device. */
+static bool still_idle(struct device *device, uint32_t actor) {
+    const struct topology *topology = engine_topology(device->engine);
+    if (device->idle_hash != topology->hash) device_stir(device);
+    device->idle_hash = topology->hash;
+    return (device->idle >> actor & 1) && !topology->actors[actor].watch.ready &&
+           mono_us(device) < device->due_us[actor];
+}
+
+static bool turn_actor(struct device *device, uint32_t actor) {
+    pace_turn(device);
+    engine_works(device, true);
+    const bool turned = runner_turn(engine_runner(device->engine), actor);
+    engine_works(device, false);
+    if (turned) {
+        device_stir(device);
+        device->turned[actor]++;
+    } else {
+        device->idle |= 1u << actor;
+        device->due_us[actor] = actor_due_us(&engine_topology(device->engine)->actors[actor]);
+    }
+    return turned;
+}
+
 bool device_turn(struct device *device, uint32_t actor) {
     struct world *world = device->world;
+    CHECK(actor < TURNED_MAX);
     if (!device->engine || world->now_us < device->paused_until_us) return false;
-    pace_turn(device);
-    device_works(device, true);
-    const bool turned = runner_turn(engine_runner(device->engine), actor);
-    device_works(device, false);
-    if (!turned) return false;
-    device->turned[actor % TURNED_MAX]++;
+    if (still_idle(device, actor) || !turn_actor(device, actor)) return false;
     if (device_dead(device))
         device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);
     else if (oracle_turned(device) && actor == ACTOR_LOG)
@@ -358,12 +393,20 @@ bool device_turn(struct device *device, uint32_t actor) {
     return true;
 }
 
+void device_check_idle(struct device *device, uint32_t actor) {
+    if (!device->engine || device->world->now_us < device->paused_until_us) return;
+    if (!still_idle(device, actor)) return;
+    const bool turned = runner_turn(engine_runner(device->engine), actor);
+    CHECK(!turned); /* Somebody has stirred the device and not said so. */
+}
+
 uint64_t device_due_us(const struct device *device) {
     if (!device->engine) return UINT64_MAX;
     const struct topology *topology = engine_topology(device->engine);
     uint64_t due = UINT64_MAX;
     for (uint32_t i = ACTOR_HOST + 1; i < topology->actor_count; i++) {
-        uint64_t one = actor_due_us(&topology->actors[i]);
+        const bool asked = (device->idle >> i & 1) && device->idle_hash == topology->hash;
+        uint64_t one = asked ? device->due_us[i] : actor_due_us(&topology->actors[i]);
         if (one < due) due = one;
     }
     if (due == DUE_NEVER) return UINT64_MAX;
@@ -393,6 +436,7 @@ static bool has_another(const struct device *device, const uint8_t of[WEFT_ID_SI
 void device_events(struct device *device) {
     struct world *world = device->world;
     struct weft_event event;
+    device_stir(device);
     while (device->engine && weft_next_event(device->engine, &event)) {
         world_note(world, device, "event", event.kind, event.count);
         points_event(device, &event);

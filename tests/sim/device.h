@@ -35,8 +35,13 @@ bool device_dead(const struct device *device);
 void device_works(struct device *device, bool works);
 /* What is asked of it may be refused: its disk is full, or that or its memory may fail. */
 bool device_ails(const struct device *device);
-/* At most one turn of one actor; true if it ran. */
+/* At most one turn of one actor; true if it ran. One that had nothing to do is not asked again
+ * before a mail, a watch, its time or device_stir(). */
 bool device_turn(struct device *device, uint32_t actor);
+/* Something was asked of the engine, or taken from it, that no mail of it shows. */
+void device_stir(struct device *device);
+/* That an actor which would not be asked has indeed nothing to do. */
+void device_check_idle(struct device *device, uint32_t actor);
 /* When an actor of it is due, UINT64_MAX if none ever is. */
 uint64_t device_due_us(const struct device *device);
 /* Its clocks, of whom `self` is. */

@@ -262,6 +262,8 @@ bool snapshot_members(struct device *device, bool members[DEVICES_MAX]) {
 }
 
 bool snapshot_read(struct device *device, struct snapshot *out) {
+    const uint64_t writes = disk_counts(device->disk).writes;
+    if (out->life == device->lives && out->writes == writes) return true;
     memset(out, 0, sizeof *out);
     if (sqlite3_exec(device->db, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
         return broken(device, "beginning to read");
@@ -269,6 +271,10 @@ bool snapshot_read(struct device *device, struct snapshot *out) {
         read_rows(device, out) && read_waiting(device, out) && snapshot_positions(device, out);
     if (sqlite3_exec(device->db, "COMMIT", NULL, NULL, NULL) != SQLITE_OK && good)
         return broken(device, "ending to read");
+    if (good) {
+        out->life = device->lives;
+        out->writes = writes;
+    }
     return good;
 }
 

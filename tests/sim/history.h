@@ -44,6 +44,7 @@ struct beside {
 
 /* What one device's file holds. */
 struct snapshot {
+    uint64_t life, writes;              /* of its device, when all was read */
     uint64_t digest[DEVICES_MAX][ROWS]; /* 0: not there */
     uint64_t version[DEVICES_MAX][ROWS];
     uint64_t position[DEVICES_MAX][TABLE_COUNT];
@@ -53,7 +54,8 @@ struct snapshot {
     struct beside beside[BESIDE_MAX]; /* that the table does not take */
 };
 
-/* Reads all of it, through the device's own connection of the oracle. */
+/* Reads all of it, through the device's own connection of the oracle, unless its disk
+ * was not written to since `out` was read: then nothing was committed. Between turns of actors. */
 bool snapshot_read(struct device *device, struct snapshot *out);
 /* The positions only. */
 bool snapshot_positions(struct device *device, struct snapshot *out);

@@ -205,7 +205,15 @@ void ledger_grown(struct device *device) {
 
 bool ledger_turned(struct device *device) {
     if (!device->world->plan.far_clocks || disk_is_down(device->disk) || !device->db) return true;
-    return ledger_take_all(device);
+    struct file *file = ledger_file(device);
+    const uint64_t writes = disk_counts(device->disk).writes;
+    if (file->writes != writes) {
+        file->writes = writes;
+        return ledger_take_all(device);
+    }
+    /* Nothing was committed since. */
+    if (ledger_is_loose(file)) file->released = true;
+    return true;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

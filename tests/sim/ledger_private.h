@@ -39,6 +39,7 @@ struct file {
     uint64_t place;  /* taken so far */
     uint64_t own;    /* incarnation */
     uint64_t newest; /* stamp that its clock must have passed */
+    uint64_t writes; /* to the disk, when all that was there was taken last */
     bool begun;      /* all that lay there when it was opened has been taken */
     uint64_t waiting[WAITING_MAX];
     uint32_t waiting_count;

@@ -24,6 +24,7 @@
 #include "tests/sim/author.h"
 #include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
+#include "tests/sim/device.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/memory.h"
@@ -478,6 +479,7 @@ bool oracle_turned(struct device *device) {
 bool oracle_check(struct device *device) {
     struct snapshot *file = &device->world->oracle->scratch[device->number];
     CHECK(device->engine != NULL);
+    device_stir(device); /* Its host is asked, which takes what waits for it. */
     return oracle_turned(device) && author_poll(device) && snapshot_read(device, file) &&
            author_agrees(device, file->digest[device->number]) &&
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&

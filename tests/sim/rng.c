@@ -10,24 +10,10 @@
 
 #include "engine/base/check.h"
 
-static uint64_t splitmix(uint64_t *state) {
-    *state += UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t z = *state;
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
-uint64_t rng_mix(uint64_t a, uint64_t b) {
-    uint64_t state = a;
-    state = splitmix(&state) ^ b;
-    return splitmix(&state);
-}
-
 void rng_seed(struct rng *rng, uint64_t seed, uint64_t stream) {
     uint64_t state = rng_mix(seed, stream);
     for (int i = 0; i < 4; i++)
-        rng->s[i] = splitmix(&state);
+        rng->s[i] = rng_next(&state);
 }
 
 static uint64_t rotate(uint64_t x, int by) {

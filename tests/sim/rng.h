@@ -23,7 +23,20 @@ void rng_fill(struct rng *rng, void *out, size_t size);
 /* An engine's entropy port that draws from this stream; it must outlive the engine. */
 struct entropy_port rng_entropy(struct rng *rng);
 
+/* The next number of splitmix64, of which `state` is all. */
+static inline uint64_t rng_next(uint64_t *state) {
+    *state += UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t z = *state;
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
 /* A number that looks drawn but depends on its two arguments only. */
-uint64_t rng_mix(uint64_t a, uint64_t b);
+static inline uint64_t rng_mix(uint64_t a, uint64_t b) {
+    uint64_t state = a;
+    state = rng_next(&state) ^ b;
+    return rng_next(&state);
+}
 
 #endif

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/base/bytes.h"
 #include "engine/base/check.h"
 
 const struct table_shape table_shapes[TABLE_COUNT] = {
@@ -77,8 +78,11 @@ uint64_t value_hash(const struct weft_value *value) {
     }
     if (value->type == WEFT_NULL) return hash;
     const uint8_t *bytes = value->as.bytes;
-    for (uint32_t i = 0; i < value->size; i++)
-        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    size_t at = 0;
+    for (; at + sizeof(uint64_t) <= value->size; at += sizeof(uint64_t))
+        hash = rng_mix(hash, load_u64(bytes + at));
+    for (; at < value->size; at++)
+        hash = (hash ^ bytes[at]) * UINT64_C(0x100000001b3);
     return rng_mix(hash, value->size);
 }
 

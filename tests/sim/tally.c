@@ -44,6 +44,7 @@ void tally_add(struct tally *tally, uint64_t seed, const struct outcome *out) {
     atomic_fetch_add(&tally->turns, out->turns);
     atomic_fetch_add(&tally->lives, out->lives);
     atomic_fetch_add(&tally->steps, out->steps);
+    atomic_fetch_add(&tally->writes, out->writes);
     atomic_fetch_add(&tally->rows, out->rows);
     add_counts(tally->fault, tally->fault_seeds, out->faults, FAULT_COUNT);
     add_counts(tally->point, tally->point_seeds, out->points, POINT_COUNT);
@@ -108,12 +109,12 @@ void tally_print(const struct tally *tally) {
     print_never("faults", fault_names, tally->fault, FAULT_COUNT);
     print_never("points", point_names, tally->point, POINT_COUNT);
     printf("%llu seeds, %.2f virtual hours, %llu turns, %llu lives, %llu transactions, %llu row "
-           "versions, %llu faults of %u kinds of %d, %u points of %d\n",
+           "writes, %llu row versions, %llu faults of %u kinds of %d, %u points of %d\n",
            atomic_load(&tally->done), (double)atomic_load(&tally->virtual_us) / 3.6e9,
            atomic_load(&tally->turns), atomic_load(&tally->lives), atomic_load(&tally->steps),
-           atomic_load(&tally->rows), (unsigned long long)tally_faults(tally),
-           tally_kinds(tally->fault, FAULT_COUNT), FAULT_COUNT,
-           tally_kinds(tally->point, POINT_COUNT), POINT_COUNT);
+           atomic_load(&tally->writes), atomic_load(&tally->rows),
+           (unsigned long long)tally_faults(tally), tally_kinds(tally->fault, FAULT_COUNT),
+           FAULT_COUNT, tally_kinds(tally->point, POINT_COUNT), POINT_COUNT);
     printf("%llu failed\n", atomic_load(&tally->failed));
 }
 
@@ -143,10 +144,11 @@ static void print_json_text(const char *text) {
 void tally_print_json(const struct tally *tally) {
     uint64_t failed = atomic_load(&tally->failed);
     printf("{\"seeds\":%llu,\"failed\":%llu,\"virtual_s\":%.3f,\"turns\":%llu,\"lives\":%llu,"
-           "\"steps\":%llu,\"rows\":%llu,\"failures\":[",
+           "\"steps\":%llu,\"writes\":%llu,\"rows\":%llu,\"failures\":[",
            atomic_load(&tally->done), (unsigned long long)failed,
            (double)atomic_load(&tally->virtual_us) / 1e6, atomic_load(&tally->turns),
-           atomic_load(&tally->lives), atomic_load(&tally->steps), atomic_load(&tally->rows));
+           atomic_load(&tally->lives), atomic_load(&tally->steps), atomic_load(&tally->writes),
+           atomic_load(&tally->rows));
     for (uint64_t i = 0; i < failed && i < TALLY_FAILURES; i++) {
         printf("%s{\"seed\":%llu,\"text\":", i ? "," : "",
                (unsigned long long)tally->failure[i].seed);

@@ -20,7 +20,7 @@ struct tally {
     atomic_ullong next; /* seeds handed out */
     atomic_ullong done, failed;
     atomic_bool over; /* no more seeds are to be begun */
-    atomic_ullong virtual_us, turns, lives, steps, rows;
+    atomic_ullong virtual_us, turns, lives, steps, writes, rows;
     /* How often, and in how many seeds. */
     atomic_ullong fault[FAULT_COUNT], fault_seeds[FAULT_COUNT];
     atomic_ullong point[POINT_COUNT], point_seeds[POINT_COUNT];

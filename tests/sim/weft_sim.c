@@ -116,20 +116,23 @@ static void print_json_counts(const char *title, const char *const *names, const
 static void print_outcome(const struct options *options, const struct outcome *out) {
     if (options->json) {
         printf("{\"seed\":%llu,\"failed\":%s,\"hash\":\"%016llx\",\"virtual_s\":%.3f,"
-               "\"turns\":%llu,\"lives\":%llu,\"steps\":%llu,\"rows\":%llu",
+               "\"turns\":%llu,\"lives\":%llu,\"steps\":%llu,\"writes\":%llu,\"rows\":%llu",
                (unsigned long long)options->seed, out->failed ? "true" : "false",
                (unsigned long long)out->hash, (double)out->virtual_us / 1e6,
                (unsigned long long)out->turns, (unsigned long long)out->lives,
-               (unsigned long long)out->steps, (unsigned long long)out->rows);
+               (unsigned long long)out->steps, (unsigned long long)out->writes,
+               (unsigned long long)out->rows);
         print_json_counts("faults", fault_names, out->faults, FAULT_COUNT);
         print_json_counts("points", point_names, out->points, POINT_COUNT);
         printf("}\n");
         return;
     }
-    printf("hash %016llx: %.1f s, %llu turns, %llu lives, %llu transactions, %llu row versions\n",
+    printf("hash %016llx: %.1f s, %llu turns, %llu lives, %llu transactions, %llu row writes, "
+           "%llu row versions\n",
            (unsigned long long)out->hash, (double)out->virtual_us / 1e6,
            (unsigned long long)out->turns, (unsigned long long)out->lives,
-           (unsigned long long)out->steps, (unsigned long long)out->rows);
+           (unsigned long long)out->steps, (unsigned long long)out->writes,
+           (unsigned long long)out->rows);
     print_counts(fault_names, out->faults, FAULT_COUNT);
     printf("points: ");
     print_counts(point_names, out->points, POINT_COUNT);

@@ -152,8 +152,17 @@ static uint64_t next_event_us(const struct world *world) {
     return least(least(due, world->look_us), devices_due_us(world));
 }
 
+/* One of those that are not asked, in turn: so each device is looked at all the while. */
+static void check_one_idle(struct world *world) {
+    struct device *device = &world->device[world->leaps % world->plan.device_count];
+    const uint64_t turn = world->leaps++ / world->plan.device_count;
+    if (device->actor_count > 1)
+        device_check_idle(device, 1 + (uint32_t)(turn % (device->actor_count - 1)));
+}
+
 static void leap(struct world *world, uint64_t until_us) {
     uint64_t due = least(next_event_us(world), until_us);
+    check_one_idle(world);
     if (due > world->now_us) {
         world->now_us = due;
         world->idle_rounds = 0;
@@ -327,6 +336,7 @@ void world_run(const struct plan *plan, bool trace, struct outcome *out) {
     out->turns = world->turns;
     out->lives = world->lives;
     out->steps = world->steps;
+    out->writes = world->writes;
     out->rows = oracle_rows(world->oracle);
     world->points.reached[POINT_STARVED] = memory_failures() - starved;
     for (uint32_t d = 0; d < plan->device_count; d++)

@@ -78,6 +78,10 @@ struct device {
     int commons_id[COMMONS_COUNT];
     uint32_t actor_count;
     uint64_t turned[TURNED_MAX]; /* turns by actor */
+    /* Which actors had nothing to do when they were asked last, and when they are due by its own
+     * clock: none is asked again before that, a mail or a watch (device_stir). */
+    uint32_t idle;
+    uint64_t idle_hash, due_us[TURNED_MAX];
     /* Time. */
     uint64_t boot_us;
     int64_t wall_offset_ms;
@@ -114,7 +118,8 @@ struct world {
     struct rng rng; /* the scheduler's */
     uint64_t now_us;
     uint64_t begin_us; /* the plan's time counts from here */
-    uint64_t turns, lives, steps;
+    uint64_t turns, lives, steps, leaps;
+    uint64_t writes; /* of rows, in the transactions that were submitted */
     uint32_t idle_rounds;
     uint64_t hash;
     struct net *net;
@@ -146,7 +151,7 @@ struct outcome {
     bool failed;
     char failure[FAILURE_TEXT];
     uint64_t hash;
-    uint64_t virtual_us, turns, lives, steps, rows;
+    uint64_t virtual_us, turns, lives, steps, writes, rows;
     uint64_t points[POINT_COUNT];
     uint64_t faults[FAULT_COUNT];
 };
