@@ -96,6 +96,14 @@
 #define LIMIT_INVITES 16u        /* open at once */
 #define LIMIT_INVITE_FAILURES 3u /* of one invite, after which it is burnt */
 
+/* ---- WebSockets ---- */
+/* Who calls, who has a session, and those that are closing. */
+#define LIMIT_SPANS (LIMIT_CALLERS + LIMIT_PEERS + 128u)
+#define LIMIT_SPAN_PAIR (128u << 10)  /* bytes on the way between engine and WebSocket, each way */
+#define LIMIT_SPAN_CHUNK 16384u       /* ... of one message, sent or received at once */
+#define LIMIT_SPAN_HEADERS 4096u      /* of a request for a WebSocket */
+#define LIMIT_SPAN_LINGER_US 1000000u /* for the last bytes of an engine that closes */
+
 /* ---- time ---- */
 #define LIMIT_HANDSHAKE_US 5000000u
 #define LIMIT_REKEY_US 900000000u     /* 15 minutes under one key */

@@ -10,20 +10,23 @@
 
 #include <string.h>
 
-static bool tcp_begin(struct cable *cable) {
-    cable->ports = cable->ports_b = tcp_ports();
+static bool sockets_begin(struct cable *cable) {
+    cable->ports = sockets_ports();
+    cable->ports_b = sockets_ports();
     return cable->ports.open(cable->ports.self, -1, &cable->a, NULL) == WEFT_OK &&
            cable->ports_b.open(cable->ports_b.self, -1, &cable->b, NULL) == WEFT_OK;
 }
 
-static void tcp_end(struct cable *cable) {
-    cable->ports.close(cable->ports.self, &cable->a);
-    if (cable->b.wait != NULL) cable->ports_b.close(cable->ports_b.self, &cable->b);
+/* The system closes what a process leaves open. */
+static void sockets_end_b(struct cable *cable) {
+    cable->ports_b.close(cable->ports_b.self, &cable->b);
+    cable->ports_b.end(cable->ports_b.self);
 }
 
-/* The system closes what a process leaves open. */
-static void tcp_end_b(struct cable *cable) {
-    cable->ports_b.close(cable->ports_b.self, &cable->b);
+static void sockets_end(struct cable *cable) {
+    cable->ports.close(cable->ports.self, &cable->a);
+    cable->ports.end(cable->ports.self);
+    if (cable->b.wait != NULL) sockets_end_b(cable);
 }
 
 static void port_sleep(struct cable *cable, struct runner_port *port, uint64_t timeout_us) {
@@ -50,10 +53,48 @@ static const char *const tcp_bad[] = {
 const struct cable_kind cable_tcp = {
     .name = "tcp",
     .address = "127.0.0.1:0",
-    .open = tcp_begin,
-    .shut = tcp_end,
-    .end_b = tcp_end_b,
+    .open = sockets_begin,
+    .shut = sockets_end,
+    .end_b = sockets_end_b,
     .bad_addresses = tcp_bad,
+    .sleep = port_sleep,
+};
+
+static const char *const websocket_bad[] = {
+    "ws://nonsense",
+    "it has no port",
+    "ws://127.0.0.1/weft",
+    "it has no port",
+    "ws://127.0.0.1:65536/weft",
+    "its port is not a number",
+    "ws://example.org:7000/weft",
+    "names are not looked up",
+    "http://127.0.0.1:7000/weft",
+    "ws:// and wss:// only",
+    "://127.0.0.1:7000",
+    "ws:// and wss:// only",
+    "ws://127.0.0.1:7000/a b",
+    "its path may have",
+    "ws://127.0.0.1:7000/a?b",
+    "its path may have",
+    "ws://127.0.0.1:7000/../a",
+    "its path may have",
+    "ws://127.0.0.1:7000/a//b",
+    "its path may have",
+    "ws://127.0.0.1:7000/%61",
+    "its path may have",
+    "ws://127.0.0.1:0/weft",
+    "cannot be connected to",
+    NULL,
+};
+
+const struct cable_kind cable_websocket = {
+    .name = "websocket",
+    .address = "ws://127.0.0.1:0/weft",
+    .open = sockets_begin,
+    .shut = sockets_end,
+    .end_b = sockets_end_b,
+    .bad_addresses = websocket_bad,
     .sleep = port_sleep,
 };
 

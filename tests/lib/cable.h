@@ -3,7 +3,7 @@
 #ifndef TESTS_LIB_CABLE_H
 #define TESTS_LIB_CABLE_H
 
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 
 /* What ends a wait that would else never end. */
 #define CABLE_PATIENCE_US 20000000u
@@ -23,7 +23,7 @@ struct cable_kind {
     void (*sleep)(struct cable *cable, struct runner_port *port, uint64_t timeout_us);
 };
 
-extern const struct cable_kind cable_tcp;
+extern const struct cable_kind cable_tcp, cable_websocket;
 
 struct cable {
     const struct cable_kind *kind;

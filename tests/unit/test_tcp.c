@@ -16,7 +16,7 @@
 
 #include "engine/net/address.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 #include "tests/lib/cable.h"
 
 /* ---- addresses ---- */
@@ -375,7 +375,7 @@ static void no_descriptor_survives_an_exec(void **state) {
 
 static void a_signal_ends_the_sleep(void **state) {
     (void)state;
-    struct runner_ports ports = tcp_ports();
+    struct runner_ports ports = sockets_ports();
     struct runner_port port;
     struct wake wake;
     assert_true(wake_open(&wake));
@@ -387,6 +387,7 @@ static void a_signal_ends_the_sleep(void **state) {
     port.wait(port.net.self, UINT64_MAX);
     wake_cancel(&wake);
     ports.close(ports.self, &port);
+    ports.end(ports.self);
     wake_close(&wake);
 }
 
