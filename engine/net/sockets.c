@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "engine/base/check.h"
@@ -261,7 +262,14 @@ static enum weft_status sockets_write(void *self, net_handle handle, const void 
     struct link *link = links_get(&sockets->links, handle);
     enum weft_status status = link_settle(sockets, link, why);
     if (status != WEFT_OK) return status;
-    return tcp_write(link->descriptor, link->address, data, size, sent, why);
+    status = tcp_write(link->descriptor, link->address, data, size, sent, why);
+    char byte;
+    if (status == WEFT_NET && link->span != 0 &&
+        recv(link->descriptor, &byte, 1, MSG_PEEK) == 1) {
+        /* The WebSocket has ended, as its last bytes may explain: they are to be read first. */
+        return WEFT_BUSY;
+    }
+    return status;
 }
 
 static enum weft_status sockets_check(void *self, const char *address, struct weft_error *why) {

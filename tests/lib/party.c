@@ -172,7 +172,8 @@ void party_listen(struct party *party) {
         if (returns) {
             memcpy(wanted, party->address, sizeof wanted);
         } else {
-            snprintf(wanted, sizeof wanted, "127.0.0.1:%u", scratch_port());
+            snprintf(wanted, sizeof wanted, party->web ? "ws://127.0.0.1:%u/weft" : "127.0.0.1:%u",
+                     scratch_port());
         }
         status = weft_listen_wait(party->engine, wanted, party->address, &why);
         /* Somebody else may have taken a port that was free a moment ago. */

@@ -37,6 +37,7 @@ struct party {
     char path[SCRATCH_PATH + 16];
     char address[WEFT_ADDRESS_MAX];  /* once it listens */
     bool listens;                    /* now */
+    bool web;                        /* for WebSockets */
     uint8_t library[16], device[16]; /* the location's id is the device's */
     int location, entry;
 };
