@@ -102,6 +102,7 @@
 #define LIMIT_SPAN_PAIR (128u << 10)  /* bytes on the way between engine and WebSocket, each way */
 #define LIMIT_SPAN_CHUNK 16384u       /* ... of one message, sent or received at once */
 #define LIMIT_SPAN_HEADERS 4096u      /* of a request for a WebSocket */
+#define LIMIT_SPAN_LEAVE_S 30         /* for the last bytes of a session that has ended */
 #define LIMIT_SPAN_LINGER_US 1000000u /* for the last bytes of an engine that closes */
 
 /* ---- time ---- */

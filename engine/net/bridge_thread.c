@@ -121,10 +121,6 @@ static int on_writable(struct bridge *bridge, struct span *span) {
     }
     if (count <= 0) { /* The shore is closed, and nothing is left of what it said. */
         span->left = true;
-        if (!span->spoke) {
-            kill_wsi(span); /* Invariant 2. */
-            return 0;
-        }
         lws_close_reason(span->wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
         return -1;
     }
@@ -223,10 +219,11 @@ static void on_near(struct bridge *bridge, struct span *span, uint32_t events) {
     if ((events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0) span->readable = true;
     if ((events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) != 0) span->left = true;
     if ((events & EPOLLOUT) != 0) flush_held(span);
-    if (span->wsi != NULL && span->stands) {
+    if (span->wsi != NULL && span->left && !span->spoke && !has_words(span)) {
+        kill_wsi(span); /* Invariant 2. */
+    } else if (span->wsi != NULL && span->stands) {
+        if (span->left) lws_set_timeout(span->wsi, PENDING_TIMEOUT_USER_OK, LIMIT_SPAN_LEAVE_S);
         (void)lws_callback_on_writable(span->wsi);
-    } else if (span->wsi != NULL && span->left && !has_words(span)) {
-        kill_wsi(span);
     }
     settle(bridge, span);
 }

@@ -264,8 +264,7 @@ static enum weft_status sockets_write(void *self, net_handle handle, const void 
     if (status != WEFT_OK) return status;
     status = tcp_write(link->descriptor, link->address, data, size, sent, why);
     char byte;
-    if (status == WEFT_NET && link->span != 0 &&
-        recv(link->descriptor, &byte, 1, MSG_PEEK) == 1) {
+    if (status == WEFT_NET && link->span != 0 && recv(link->descriptor, &byte, 1, MSG_PEEK) == 1) {
         /* The WebSocket has ended, as its last bytes may explain: they are to be read first. */
         return WEFT_BUSY;
     }
