@@ -13,8 +13,6 @@
 
 #include "tests/lib/party.h"
 
-static unsigned threads; /* before the first engine */
-
 struct pair {
     char folder[SCRATCH_PATH];
     struct party a, b;
@@ -153,14 +151,17 @@ static unsigned entries(const char *path) {
 
 static void an_engine_leaves_no_thread_and_no_descriptor_behind(void **state) {
     struct pair *pair = *state;
-    unsigned files = 0;
+    unsigned files = 0, threads = 0; /* after the first round: a sanitizer has a thread, too */
     for (int round = 0; round < 3; round++) {
         party_connect(&pair->b, &pair->a);
         party_wait(&pair->b, party_put(&pair->b, 1, "x", round), WEFT_REPLICATED, 1);
         party_leave(&pair->b);
         party_leave(&pair->a);
-        assert_int_equal(entries("/proc/self/task"), threads);
-        if (round > 0) assert_int_equal(entries("/proc/self/fd"), files);
+        if (round > 0) {
+            assert_int_equal(entries("/proc/self/task"), threads);
+            assert_int_equal(entries("/proc/self/fd"), files);
+        }
+        threads = entries("/proc/self/task");
         files = entries("/proc/self/fd");
         party_return(&pair->a);
         party_return(&pair->b);
@@ -179,6 +180,5 @@ int main(void) {
         PAIR_TEST(addresses_that_cannot_be_listened_on_are_told_what_to_do),
         PAIR_TEST(an_engine_leaves_no_thread_and_no_descriptor_behind),
     };
-    threads = entries("/proc/self/task");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
