@@ -23,6 +23,7 @@ struct engine_ports {
     bool repack; /* pack and unpack every mail on its edge */
 };
 
+/* Takes the ports over, also when it fails: what they hold is ended with the engine. */
 enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
                              weft_engine **out, struct weft_error *why);
 /* What weft_close() does, of an engine that is not NULL; false: it has given up waiting for the

@@ -398,7 +398,8 @@ enum weft_status host_check_address(struct weft_engine *engine, const char *addr
     struct id device;
     const char *mark = address == NULL ? NULL : strchr(address, '#');
     if (address == NULL || strlen(address) >= WEFT_ADDRESS_MAX) {
-        return status_fail(why, WEFT_ADDRESS, 0, "an address is \"host:port\", up to %u bytes",
+        return status_fail(why, WEFT_ADDRESS, 0,
+                           "an address is \"host:port\" or \"ws://host:port/path\", up to %u bytes",
                            WEFT_ADDRESS_MAX - 1);
     }
     if (mark != NULL && !id_parse(mark + 1, &device)) {

@@ -32,6 +32,8 @@ static enum weft_status order(struct weft_engine *engine, struct mail *mail,
 
 /* An address that others can dial; false for one that means "all of this machine's". */
 static bool leads_here(const char *address) {
+    const char *scheme = strstr(address, "://");
+    if (scheme != NULL) address = scheme + 3;
     return strncmp(address, "0.0.0.0:", 8) != 0 && strncmp(address, "[::]:", 5) != 0;
 }
 

@@ -12,7 +12,7 @@
 
 #include "engine/host.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 #include "engine/net/vault.h"
 #include "engine/store/adopt_shared.h"
 #include "engine/store/found.h"
@@ -259,10 +259,11 @@ static enum weft_status check_config(const struct weft_config *config, struct we
     return WEFT_OK;
 }
 
-enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
-                             weft_engine **out, struct weft_error *why) {
-    CHECK(out != NULL && ports != NULL);
-    *out = NULL;
+static void take_down(weft_engine *engine);
+
+static enum weft_status open_engine(const struct weft_config *config,
+                                    const struct engine_ports *ports, weft_engine **out,
+                                    struct weft_error *why) {
     enum weft_status status = check_config(config, why);
     if (status != WEFT_OK) return status;
     struct weft_engine *engine = calloc(1, sizeof *engine);
@@ -298,7 +299,7 @@ enum weft_status engine_open(const struct weft_config *config, const struct engi
     if (status != WEFT_OK) goto shut_wakes;
     if (config->invite != NULL) status = members_join(engine, why);
     if (status != WEFT_OK) {
-        engine_kill(engine);
+        take_down(engine);
         return status;
     }
     if (engine->store.moved) host_tell_restored(engine);
@@ -324,6 +325,19 @@ free_engine:
     return status;
 }
 
+static void end_ports(const struct engine_ports *ports) {
+    if (ports->runner.end != NULL) ports->runner.end(ports->runner.self);
+}
+
+enum weft_status engine_open(const struct weft_config *config, const struct engine_ports *ports,
+                             weft_engine **out, struct weft_error *why) {
+    CHECK(out != NULL && ports != NULL);
+    *out = NULL;
+    enum weft_status status = open_engine(config, ports, out, why);
+    if (status != WEFT_OK) end_ports(ports);
+    return status;
+}
+
 enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
                            struct weft_error *why) {
     if (sodium_init() < 0) {
@@ -331,14 +345,13 @@ enum weft_status weft_open(const struct weft_config *config, weft_engine **out,
         return status_fail(why, WEFT_IO, 0, "the system gives no randomness");
     }
     const struct engine_ports ports = {
-        .entropy = posix_entropy(), .runner = tcp_ports(), .vault = vault_posix()};
+        .entropy = posix_entropy(), .runner = sockets_ports(), .vault = vault_posix()};
     return engine_open(config, &ports, out, why);
 }
 
 /* ---- close ---- */
 
-void engine_kill(weft_engine *engine) {
-    if (engine == NULL) return;
+static void take_down(weft_engine *engine) {
     atomic_store(&engine->closing, true);
     weft_http_stop_wait(engine);
     hooks_halt(&engine->hooks);
@@ -356,6 +369,13 @@ void engine_kill(weft_engine *engine) {
     sodium_memzero(&engine->invite, sizeof engine->invite);
     free(engine->path);
     free(engine);
+}
+
+void engine_kill(weft_engine *engine) {
+    if (engine == NULL) return;
+    const struct engine_ports ports = engine->ports;
+    take_down(engine);
+    end_ports(&ports);
 }
 
 /* Caller holds the lock. Sends Stop along an edge and waits for the word that it has been done. */

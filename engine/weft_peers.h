@@ -13,17 +13,17 @@ extern "C" {
 
 /* ---- peers ----------------------------------------------------------------------------------- */
 
-/* Listens on "host:port" (port 0: any free one); `bound` (may be NULL) receives the address in use,
- * WEFT_ADDRESS_MAX bytes.
+/* Listens on "host:port" (port 0: any free one), or for WebSockets on "ws://host:port/path"; hosts
+ * are numbers. `bound` (may be NULL) receives the address in use, WEFT_ADDRESS_MAX bytes.
  * Waits for the listener's answer, not for any peer. Thread: any.
  * Errors: WEFT_ADDRESS, WEFT_PORT_IN_USE, WEFT_NET, WEFT_LIMIT, WEFT_CLOSED. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, const char *address,
                                                          char *bound, struct weft_error *why);
 
-/* Keeps a session with the peer at "host:port", or "host:port#device" (the text of its id): dials
- * now, and for ever again with growing pauses (1 to 64 s). Sessions are sealed for one device: an
- * address that does not say which is tried with each member in turn. Calling it again for the same
- * address dials at once. Returns at once.
+/* Keeps a session with the peer at "host:port", "ws://host:port/path" or "wss://host:port/path",
+ * with "#device" (the text of its id) behind it or not: dials now, and for ever again with
+ * growing pauses (1 to 64 s). Sessions are for one device: an address that does not say which is
+ * tried with each member in turn. Called again for the same address it dials at once. Returns so.
  * Errors: WEFT_ADDRESS, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
 WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
                                                      struct weft_error *why);

@@ -103,6 +103,15 @@
 #define LIMIT_HTTP_IDLE_S 10u    /* seconds that a connection may be silent */
 #define LIMIT_HTTP_TOKEN 256u    /* bytes of a token */
 
+/* ---- WebSockets ---- */
+/* Who calls, who has a session, and those that are closing. */
+#define LIMIT_SPANS (LIMIT_CALLERS + LIMIT_PEERS + 128u)
+#define LIMIT_SPAN_PAIR (128u << 10)  /* bytes on the way between engine and WebSocket, each way */
+#define LIMIT_SPAN_CHUNK 16384u       /* ... of one message, sent or received at once */
+#define LIMIT_SPAN_HEADERS 4096u      /* of a request for a WebSocket */
+#define LIMIT_SPAN_LEAVE_S 30         /* for the last bytes of a session that has ended */
+#define LIMIT_SPAN_LINGER_US 1000000u /* for the last bytes of an engine that closes */
+
 /* ---- time ---- */
 #define LIMIT_HANDSHAKE_US 5000000u
 #define LIMIT_REKEY_US 900000000u     /* 15 minutes under one key */

@@ -99,3 +99,10 @@ void address_text(const struct sockaddr *socket, socklen_t size, char out[WEFT_A
         snprintf(out, WEFT_ADDRESS_MAX, "%s%s%s:%s", v6 ? "[" : "", host, v6 ? "]" : "", port);
     CHECK(length > 0 && length < (int)WEFT_ADDRESS_MAX);
 }
+
+enum weft_status address_no_port(const char *text, struct weft_error *why) {
+    return status_fail(why, WEFT_ADDRESS, 0,
+                       "\"%s\" cannot be connected to: port 0 only means something when listening; "
+                       "give the port of the other side",
+                       text);
+}

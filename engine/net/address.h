@@ -15,6 +15,8 @@ struct address {
 
 /* Reads "host:port" or "[host]:port". Errors: WEFT_ADDRESS. Thread: any. */
 enum weft_status address_read(struct address *out, const char *text, struct weft_error *why);
+/* What a dial to port 0 is told; WEFT_ADDRESS. */
+enum weft_status address_no_port(const char *text, struct weft_error *why);
 /* The other way; terminated. */
 void address_text(const struct sockaddr *socket, socklen_t size, char out[WEFT_ADDRESS_MAX]);
 

@@ -28,6 +28,8 @@ struct runner_ports {
     enum weft_status (*open)(void *self, int wake_descriptor, struct runner_port *out,
                              struct weft_error *why);
     void (*close)(void *self, struct runner_port *port);
+    /* When no port will be opened any more; may be NULL. */
+    void (*end)(void *self);
 };
 
 struct runner;

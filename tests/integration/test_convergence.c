@@ -17,8 +17,6 @@
 #include "engine/crdt/hlc.h"
 #include "engine/engine.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
-#include "engine/net/vault.h"
 #include "tests/lib/trio.h"
 #include "tests/sim/rng.h"
 
@@ -58,7 +56,7 @@ struct stage {
     struct trio *trio;
     struct party *party[DEVICES]; /* a, b, c */
     struct wall wall[DEVICES];
-    struct engine_ports ports[DEVICES];
+    struct time_port time[DEVICES];
 };
 
 static void must(enum weft_status status, const char *doing, const struct weft_error *why) {
@@ -127,16 +125,14 @@ static int stage_open(void **state) {
     memcpy(stage->party, party, sizeof party);
     for (uint32_t d = 0; d < DEVICES; d++) {
         stage->wall[d].real = posix_time();
-        stage->ports[d] = (struct engine_ports){
-            .entropy = posix_entropy(), .runner = tcp_ports(), .vault = vault_posix()};
-        stage->ports[d].runner.time = (struct time_port){&stage->wall[d], wall_now};
+        stage->time[d] = (struct time_port){&stage->wall[d], wall_now};
     }
     trio_meet(stage->trio);
     for (uint32_t d = 0; d < DEVICES; d++) {
         party_leave(party[d]);
         party[d]->config.schema = schema;
         party[d]->config.invite = NULL;
-        party[d]->ports = &stage->ports[d];
+        party[d]->time = &stage->time[d];
     }
     for (uint32_t d = 0; d < DEVICES; d++)
         party_return(party[d]);

@@ -16,7 +16,7 @@
 #include "engine/base/status.h"
 #include "engine/engine.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 #include "engine/net/vault.h"
 
 static const char alone_schema[] =
@@ -69,7 +69,7 @@ enum weft_status alone_open(struct alone *alone) {
     vault.self = alone;
     vault.stamp = stamp;
     const struct engine_ports ports = {.entropy = posix_entropy(),
-                                       .runner = tcp_ports(),
+                                       .runner = sockets_ports(),
                                        .vault = vault,
                                        .vfs = disk_vfs(alone->disk)};
     config.path = alone->path;

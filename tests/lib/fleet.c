@@ -17,7 +17,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 #include "engine/net/vault.h"
 
 #define WALL_MS UINT64_C(1760000000000)
@@ -68,7 +68,7 @@ static void board(struct ship *ship, const char *invite) {
     const struct weft_config config = {
         .path = ship->path, .schema = schema, .threads = WEFT_THREADS_NONE, .invite = invite};
     struct engine_ports ports = {.entropy = posix_entropy(),
-                                 .runner = tcp_ports(),
+                                 .runner = sockets_ports(),
                                  .vault = vault_posix(),
                                  .log_records = fleet->log_records,
                                  .chunk_bytes = fleet->chunk_bytes,

@@ -18,6 +18,9 @@
 
 #include "engine/base/bytes.h"
 #include "engine/engine.h"
+#include "engine/net/posix.h"
+#include "engine/net/sockets.h"
+#include "engine/net/vault.h"
 
 #define PARTY_LOOK_MS 10
 
@@ -82,9 +85,15 @@ static void party_settle_in(struct party *party) {
 
 static void party_open(struct party *party) {
     struct weft_error why = {0};
-    enum weft_status status = party->ports == NULL
-                                  ? weft_open(&party->config, &party->engine, &why)
-                                  : engine_open(&party->config, party->ports, &party->engine, &why);
+    enum weft_status status = WEFT_OK;
+    if (party->time == NULL) {
+        status = weft_open(&party->config, &party->engine, &why);
+    } else {
+        struct engine_ports ports = {
+            .entropy = posix_entropy(), .runner = sockets_ports(), .vault = vault_posix()};
+        ports.runner.time = *party->time;
+        status = engine_open(&party->config, &ports, &party->engine, &why);
+    }
     party_must(status, "weft_open", &why);
     party_settle_in(party);
 }
@@ -163,7 +172,8 @@ void party_listen(struct party *party) {
         if (returns) {
             memcpy(wanted, party->address, sizeof wanted);
         } else {
-            snprintf(wanted, sizeof wanted, "127.0.0.1:%u", scratch_port());
+            snprintf(wanted, sizeof wanted, party->web ? "ws://127.0.0.1:%u/weft" : "127.0.0.1:%u",
+                     scratch_port());
         }
         status = weft_listen_wait(party->engine, wanted, party->address, &why);
         /* Somebody else may have taken a port that was free a moment ago. */

@@ -27,16 +27,17 @@ enum party_column { PARTY_ID, PARTY_LOCATION, PARTY_NAME, PARTY_SIZE, PARTY_RATI
 /* The tables location and entry. */
 extern const char party_schema[];
 
-struct engine_ports;
+struct time_port;
 
 struct party {
     weft_engine *engine;
     sqlite3 *reader;
-    struct weft_config config;        /* kept for party_return() */
-    const struct engine_ports *ports; /* for party_return(), engine/engine.h; NULL: real ones */
+    struct weft_config config;    /* kept for party_return() */
+    const struct time_port *time; /* for party_return(); NULL: the real one */
     char path[SCRATCH_PATH + 16];
     char address[WEFT_ADDRESS_MAX];  /* once it listens */
     bool listens;                    /* now */
+    bool web;                        /* for WebSockets */
     uint8_t library[16], device[16]; /* the location's id is the device's */
     int location, entry;
 };

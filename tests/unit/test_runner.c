@@ -71,7 +71,8 @@ static void port_close(void *self, struct runner_port *port) {
 }
 
 static struct runner_ports ports_of(struct ports *ports) {
-    struct runner_ports out = {posix_time(), ports, port_open, port_close};
+    struct runner_ports out = {
+        .time = posix_time(), .self = ports, .open = port_open, .close = port_close};
     return out;
 }
 

@@ -16,7 +16,7 @@
 
 #include "engine/net/address.h"
 #include "engine/net/posix.h"
-#include "engine/net/tcp.h"
+#include "engine/net/sockets.h"
 #include "tests/lib/cable.h"
 
 /* ---- addresses ---- */
@@ -97,12 +97,12 @@ static void bytes_travel_both_ways(void **state) {
     assert_null(strstr(cable->bound, ":0"));
     assert_int_equal(cable_put(&cable->a, cable->from, "hello", 5, &count), WEFT_OK);
     assert_int_equal(count, 5);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     assert_int_equal(cable_get(&cable->b, cable->to, in, sizeof in, &count), WEFT_OK);
     assert_int_equal(count, 5);
     assert_memory_equal(in, "hello", 5);
     assert_int_equal(cable_put(&cable->b, cable->to, "and back", 8, &count), WEFT_OK);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_get(&cable->a, cable->from, in, sizeof in, &count), WEFT_OK);
     assert_memory_equal(in, "and back", 8);
 }
@@ -140,7 +140,7 @@ static void a_port_can_be_listened_on_again_at_once(void **state) {
     /* The listening side closes first, so its end of the connection lingers. */
     cable->b.net.ops->close(cable->b.net.self, cable->to);
     cable->b.net.ops->close(cable->b.net.self, cable->listener);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_get(&cable->a, cable->from, &byte, 1, &count), WEFT_CLOSED);
     cable->a.net.ops->close(cable->a.net.self, cable->from);
     cable_listen(cable, address);
@@ -156,7 +156,7 @@ static void a_dial_that_nobody_answers_fails_with_advice(void **state) {
     enum weft_status status = cable->a.net.ops->dial(cable->a.net.self, cable->bound,
                                                      &cable->watch_a, &cable->from, &why);
     if (status == WEFT_OK) {
-        cable_wait(&cable->a, &cable->watch_a);
+        cable_wait(cable, &cable->a, &cable->watch_a);
         status = cable->a.net.ops->write(cable->a.net.self, cable->from, "x", 1, &count, &why);
         cable->a.net.ops->close(cable->a.net.self, cable->from);
     }
@@ -202,7 +202,7 @@ static void a_dial_never_meets_itself(void **state) {
         enum weft_status status =
             cable->a.net.ops->dial(cable->a.net.self, address, &cable->watch_a, &cable->from, &why);
         if (status == WEFT_OK) {
-            cable_wait(&cable->a, &cable->watch_a);
+            cable_wait(cable, &cable->a, &cable->watch_a);
             status = cable->a.net.ops->write(cable->a.net.self, cable->from, "x", 1, &count, &why);
             cable->a.net.ops->close(cable->a.net.self, cable->from);
         }
@@ -221,7 +221,7 @@ static void readiness_comes_once_and_again_only_after_busy(void **state) {
     (void)cable_look(&cable->b, &cable->watch_b);
     cable->watch_b.ready = false;
     assert_int_equal(cable_put(&cable->a, cable->from, "abcdef", 6, &count), WEFT_OK);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     /* Unread bytes do not keep the thread awake. */
     assert_false(cable_look(&cable->b, &cable->watch_b));
     assert_int_equal(cable_get(&cable->b, cable->to, in, 3, &count), WEFT_OK);
@@ -229,7 +229,7 @@ static void readiness_comes_once_and_again_only_after_busy(void **state) {
     assert_int_equal(cable_get(&cable->b, cable->to, in, 3, &count), WEFT_OK);
     assert_int_equal(cable_get(&cable->b, cable->to, in, 3, &count), WEFT_BUSY);
     assert_int_equal(cable_put(&cable->a, cable->from, "g", 1, &count), WEFT_OK);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     assert_int_equal(cable_get(&cable->b, cable->to, in, 3, &count), WEFT_OK);
     assert_int_equal(count, 1);
 }
@@ -250,14 +250,14 @@ static void a_full_link_becomes_writable_again(void **state) {
     while (received < sent) {
         enum weft_status status = cable_get(&cable->b, cable->to, block, sizeof block, &count);
         if (status == WEFT_BUSY) {
-            cable_wait(&cable->b, &cable->watch_b);
+            cable_wait(cable, &cable->b, &cable->watch_b);
             continue;
         }
         assert_int_equal(status, WEFT_OK);
         received += count;
     }
     assert_int_equal(received, sent);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_put(&cable->a, cable->from, "x", 1, &count), WEFT_OK);
 }
 
@@ -268,7 +268,7 @@ static void the_end_of_the_other_side_is_told_and_writing_to_it_raises_no_signal
     enum weft_status status = WEFT_OK;
     cable_connect(cable, "127.0.0.1:0");
     cable->b.net.ops->close(cable->b.net.self, cable->to);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_get(&cable->a, cable->from, &byte, 1, &count), WEFT_CLOSED);
     /* The first write is taken and answered with a reset; a later one fails. SIGPIPE would end the
      * test. */
@@ -284,12 +284,12 @@ static void a_connection_that_waited_is_found_by_a_listener_that_looks_late(void
     cable_listen(cable, "127.0.0.1:0");
     for (int i = 0; i < 3; i++)
         cable_dial(cable, cable->bound);
-    cable_wait(&cable->b, &cable->watch_listener);
+    cable_wait(cable, &cable->b, &cable->watch_listener);
     for (int i = 0; i < 3;) {
         enum weft_status status =
             cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL);
         if (status == WEFT_BUSY) {
-            cable_wait(&cable->b, &cable->watch_listener);
+            cable_wait(cable, &cable->b, &cable->watch_listener);
             continue;
         }
         assert_int_equal(status, WEFT_OK);
@@ -311,7 +311,7 @@ static void an_event_of_a_closed_handle_reaches_nobody(void **state) {
     assert_false(cable_look(&cable->b, &cable->watch_b));
     /* The place in the table is used again, under another handle. */
     cable_dial(cable, cable->bound);
-    cable_wait(&cable->b, &cable->watch_listener);
+    cable_wait(cable, &cable->b, &cable->watch_listener);
     int64_t transfer = -1;
     assert_int_equal(cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL),
                      WEFT_OK);
@@ -334,7 +334,7 @@ static void many_links_live_on_one_port(void **state) {
         cable_dial(cable, cable->bound);
         while (cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL) !=
                WEFT_OK) {
-            cable_wait(&cable->b, &cable->watch_listener);
+            cable_wait(cable, &cable->b, &cable->watch_listener);
         }
         assert_int_equal(
             cable->b.net.ops->adopt(cable->b.net.self, transfer, &watches[i], &links[i], NULL),
@@ -343,9 +343,9 @@ static void many_links_live_on_one_port(void **state) {
     }
     for (int i = 0; i < LINKS; i++) {
         int number = -1;
-        cable_wait(&cable->b, &watches[i]);
+        cable_wait(cable, &cable->b, &watches[i]);
         while (cable_get(&cable->b, links[i], &number, sizeof number, &count) == WEFT_BUSY) {
-            cable_wait(&cable->b, &watches[i]);
+            cable_wait(cable, &cable->b, &watches[i]);
         }
         assert_int_equal(number, i);
     }
@@ -375,7 +375,7 @@ static void no_descriptor_survives_an_exec(void **state) {
 
 static void a_signal_ends_the_sleep(void **state) {
     (void)state;
-    struct runner_ports ports = tcp_ports();
+    struct runner_ports ports = sockets_ports();
     struct runner_port port;
     struct wake wake;
     assert_true(wake_open(&wake));
@@ -387,6 +387,7 @@ static void a_signal_ends_the_sleep(void **state) {
     port.wait(port.net.self, UINT64_MAX);
     wake_cancel(&wake);
     ports.close(ports.self, &port);
+    ports.end(ports.self);
     wake_close(&wake);
 }
 

@@ -121,7 +121,7 @@ static void a_dial_goes_on_whatever_moment_it_is_told_at(void **state) {
         refuse("connect", errors[i], 0, 1);
         cable_dial(cable, cable->bound);
         assert_true(refuse_end());
-        cable_wait(&cable->a, &cable->watch_a);
+        cable_wait(cable, &cable->a, &cable->watch_a);
         assert_int_equal(cable_get(&cable->a, cable->from, &byte, 1, &got), WEFT_BUSY);
         assert_int_equal(cable_put(&cable->a, cable->from, "x", 1, &got), WEFT_OK);
     }
@@ -139,7 +139,7 @@ static void a_connection_whose_ends_cannot_be_told_is_not_used(void **state) {
         char byte;
         size_t got;
         cable_dial(cable, cable->bound);
-        cable_wait(&cable->a, &cable->watch_a);
+        cable_wait(cable, &cable->a, &cable->watch_a);
         refuse(refusals[i].call, refusals[i].error, 0, 1);
         const enum weft_status status =
             cable->a.net.ops->read(cable->a.net.self, cable->from, &byte, 1, &got, &why);
@@ -175,7 +175,7 @@ static void accepting_goes_on_to_the_next_that_waits(void **state) {
     for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
         int64_t transfer = -1;
         cable_dial(cable, cable->bound);
-        cable_wait(&cable->b, &cable->watch_listener);
+        cable_wait(cable, &cable->b, &cable->watch_listener);
         refuse("accept4", errors[i], 0, 2);
         assert_int_equal(
             cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL), WEFT_OK);
@@ -193,7 +193,7 @@ static void accepting_that_is_refused_keeps_who_waits(void **state) {
     int64_t transfer = -1;
     cable_listen(cable, "127.0.0.1:0");
     cable_dial(cable, cable->bound);
-    cable_wait(&cable->b, &cable->watch_listener);
+    cable_wait(cable, &cable->b, &cable->watch_listener);
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         struct weft_error why = {0};
         refuse("accept4", refusals[i].error, 0, 1);
@@ -212,7 +212,7 @@ static void accepting_that_is_refused_keeps_who_waits(void **state) {
 static int64_t accepts(struct cable *cable) {
     int64_t transfer = -1;
     cable_dial(cable, cable->bound);
-    cable_wait(&cable->b, &cable->watch_listener);
+    cable_wait(cable, &cable->b, &cable->watch_listener);
     assert_int_equal(cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL),
                      WEFT_OK);
     return transfer;
@@ -261,7 +261,7 @@ static void an_event_of_a_link_that_is_closed_wakes_nobody(void **state) {
     assert_int_equal(
         cable->b.net.ops->adopt(cable->b.net.self, transfer, &cable->watch_b, &cable->to, NULL),
         WEFT_OK);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     cable->b.net.ops->close(cable->b.net.self, cable->to);
     const net_handle from = cable->from;
     assert_int_equal(cable_put(&cable->a, from, "x", 1, &count), WEFT_OK);
@@ -271,7 +271,7 @@ static void an_event_of_a_link_that_is_closed_wakes_nobody(void **state) {
     assert_int_equal(
         cable->b.net.ops->adopt(cable->b.net.self, next, &cable->watch_b, &cable->to, NULL),
         WEFT_OK);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     assert_int_equal(cable_put(&cable->a, from, "y", 1, &count), WEFT_OK);
     assert_false(cable_look(&cable->b, &cable->watch_b));
     assert_int_equal(close(copy), 0);
@@ -287,7 +287,7 @@ static void a_signal_interrupts_neither_reading_nor_writing(void **state) {
     refuse("send", EINTR, 0, 3);
     assert_int_equal(cable_put(&cable->a, cable->from, "x", 1, &count), WEFT_OK);
     assert_true(refuse_end());
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     refuse("recv", EINTR, 0, 3);
     assert_int_equal(cable_get(&cable->b, cable->to, &byte, 1, &count), WEFT_OK);
     assert_true(refuse_end());
@@ -377,7 +377,7 @@ static void a_signal_ends_a_sleep_and_does_no_harm(void **state) {
     refuse("epoll_pwait2", EINTR, 0, 1);
     cable->b.wait(cable->b.net.self, 1000000);
     assert_true(refuse_end());
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
 }
 
 static void a_signal_interrupts_no_waking(void **state) {

@@ -32,24 +32,24 @@ static void a_link_goes_to_another_port_with_its_unread_bytes(void **state) {
     assert_int_equal(cable->ports.open(cable->ports.self, -1, &third, NULL), WEFT_OK);
     cable_connect(cable, "127.0.0.1:0");
     assert_int_equal(cable_put(&cable->a, cable->from, "abcdef", 6, &count), WEFT_OK);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
     assert_int_equal(cable_get(&cable->b, cable->to, in, 2, &count), WEFT_OK);
     assert_int_equal(cable->b.net.ops->release(cable->b.net.self, cable->to, &transfer, NULL),
                      WEFT_OK);
     assert_int_equal(third.net.ops->adopt(third.net.self, transfer, &watch, &link, NULL), WEFT_OK);
-    cable_wait(&third, &watch);
+    cable_wait(cable, &third, &watch);
     assert_int_equal(cable_get(&third, link, in, sizeof in, &count), WEFT_OK);
     assert_int_equal(count, 4);
     assert_memory_equal(in, "cdef", 4);
     assert_int_equal(cable_get(&third, link, in, sizeof in, &count), WEFT_BUSY);
     /* What comes later wakes the new port and no longer the old one. */
     assert_int_equal(cable_put(&cable->a, cable->from, "g", 1, &count), WEFT_OK);
-    cable_wait(&third, &watch);
+    cable_wait(cable, &third, &watch);
     assert_int_equal(cable_get(&third, link, in, sizeof in, &count), WEFT_OK);
     assert_int_equal(in[0], 'g');
     assert_false(cable_look(&cable->b, &cable->watch_b));
     assert_int_equal(cable_put(&third, link, "h", 1, &count), WEFT_OK);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_get(&cable->a, cable->from, in, sizeof in, &count), WEFT_OK);
     assert_int_equal(in[0], 'h');
     cable->ports.close(cable->ports.self, &third);
@@ -64,7 +64,7 @@ static void a_link_that_was_let_go_can_be_dropped(void **state) {
     assert_int_equal(cable->b.net.ops->release(cable->b.net.self, cable->to, &transfer, NULL),
                      WEFT_OK);
     cable->b.net.ops->discard(cable->b.net.self, transfer);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     assert_int_equal(cable_get(&cable->a, cable->from, &byte, 1, &count), WEFT_CLOSED);
 }
 
@@ -84,7 +84,7 @@ static void the_place_of_a_link_that_was_let_go_is_used_again(void **state) {
         WEFT_OK);
     assert_int_equal((uint32_t)cable->to, (uint32_t)old);
     assert_true(cable->to != old);
-    cable_wait(&cable->b, &cable->watch_b);
+    cable_wait(cable, &cable->b, &cable->watch_b);
 }
 
 /* A dial that is refused is told by release(), as read() and write() would. */
@@ -95,7 +95,7 @@ static void a_link_that_does_not_stand_cannot_be_let_go(void **state) {
     cable_listen(cable, "127.0.0.1:0");
     cable->b.net.ops->close(cable->b.net.self, cable->listener);
     cable_dial(cable, cable->bound);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     const int before = next_descriptor();
     assert_int_equal(cable->a.net.ops->release(cable->a.net.self, cable->from, &transfer, &why),
                      WEFT_NET);
@@ -125,7 +125,7 @@ static void the_origin_of_a_link_is_its_address_without_the_port(void **state) {
         cable_dial(cable, address);
         cable->a.net.ops->origin(cable->a.net.self, cable->from, origin);
         assert_string_equal(origin, cases[i].origin);
-        cable_wait(&cable->b, &cable->watch_listener);
+        cable_wait(cable, &cable->b, &cable->watch_listener);
         assert_int_equal(
             cable->b.net.ops->accept(cable->b.net.self, cable->listener, &transfer, NULL), WEFT_OK);
         assert_int_equal(
@@ -144,10 +144,10 @@ static void the_origin_is_told_also_when_the_remote_has_left(void **state) {
     cable_connect(cable, "127.0.0.1:0");
     /* Bytes that are left unread turn the end into a reset. */
     assert_int_equal(cable_put(&cable->b, cable->to, "x", 1, &count), WEFT_OK);
-    cable_wait(&cable->a, &cable->watch_a);
+    cable_wait(cable, &cable->a, &cable->watch_a);
     cable->a.net.ops->close(cable->a.net.self, cable->from);
     do {
-        cable_wait(&cable->b, &cable->watch_b);
+        cable_wait(cable, &cable->b, &cable->watch_b);
         status = cable_get(&cable->b, cable->to, &byte, 1, &count);
     } while (status == WEFT_BUSY);
     assert_int_equal(status, WEFT_NET);
