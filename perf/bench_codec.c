@@ -126,7 +126,7 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "codec", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     struct run *runs = calloc(bench.pairs, sizeof *runs);
     CHECK(runs != NULL);
     if (workload != NULL) {

@@ -23,6 +23,7 @@
 #define ROWS_PER_COMMIT 1000u /* of each table; shared ones take less than 256 KiB */
 #define SIZES 3u
 #define EDITS 1000u   /* of both devices together */
+#define SMALL 40000u  /* rows of a library in which so many would be most of it */
 #define HEAL_PART 50u /* of the rows, in the library that is healed; half of those are shared */
 #define PATIENCE_MS 300000
 
@@ -336,10 +337,11 @@ static bool bench_sizes(struct bench *bench) {
     struct group groups[SIZES];
     struct side side;
     bool good = true;
+    const uint64_t edits = bench->rows < SMALL ? bench->rows / 40 : EDITS / 2;
     for (unsigned s = 0; s < SIZES && good; s++) {
         static const uint64_t divisors[SIZES] = {100, 10, 1};
         uint64_t rows = bench->rows / divisors[s] / 2;
-        groups[s] = group_of(bench, 2, rows > 0 ? rows : 1, EDITS / 2);
+        groups[s] = group_of(bench, 2, rows > 0 ? rows : 1, edits);
         good = run(build, &groups[s], &side);
         if (good)
             printf("  library of %llu rows built in %.1f s\n",

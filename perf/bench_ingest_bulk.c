@@ -4,7 +4,6 @@
  *
  * The time is that from before the first weft_begin() until the last ticket of every thread is
  * WEFT_DURABLE; opening and closing are outside. Both sides' rows must be equal at the end. */
-#include <math.h>
 
 #include "perf/bare.h"
 #include "perf/feed.h"
@@ -55,10 +54,7 @@ static bool run_pair(struct bench *bench, const struct workload *workload, unsig
             struct side_process process = side_start(engine_run, &ingest);
             side_finish(&process, &engine);
         } else {
-            double group = pair > 0
-                               ? pairs->group[pair - 1]
-                               : (double)engine.rows / (double)(engine.commits + !engine.commits);
-            bare.rows_per_commit = group >= 1 ? (uint64_t)llround(group) : ROWS_PER_COMMIT;
+            bare.rows_per_commit = pairs_group(pairs, &engine, ROWS_PER_COMMIT);
             struct side_process process = side_start(bare_run, &bare);
             side_finish(&process, &loop);
         }
@@ -73,7 +69,7 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "ingest_bulk", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     pairs.failed = workload == NULL;
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)

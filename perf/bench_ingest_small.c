@@ -104,7 +104,7 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "ingest_small", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     pairs.failed = workload == NULL;
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)

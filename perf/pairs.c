@@ -41,7 +41,18 @@ static double median(double *values, unsigned n) {
     return isnan(values[0]) ? NAN : bench_median(values, n);
 }
 
+uint64_t pairs_group(const struct pairs *pairs, const struct side *engine, uint64_t other) {
+    double group = pairs->n > 0 ? pairs->group[pairs->n - 1] : NAN;
+    if (engine->commits > 0) group = (double)engine->rows / (double)engine->commits;
+    return group >= 1 ? (uint64_t)llround(group) : other;
+}
+
 void pairs_print(struct bench *bench, struct pairs *pairs, const char *name, const char *unit) {
+    pairs_print_rows(bench, pairs, name, unit, bench->rows);
+}
+
+void pairs_print_rows(struct bench *bench, struct pairs *pairs, const char *name, const char *unit,
+                      uint64_t rows) {
     if (pairs->n == 0) return;
     struct bench_figure figure = bench_figure_of(name, bench_median(pairs->rate, pairs->n), unit);
     bench_figure_ratio(&figure, "bare", pairs->ratio, pairs->n);
@@ -50,7 +61,7 @@ void pairs_print(struct bench *bench, struct pairs *pairs, const char *name, con
     figure.wire_per_row = median(pairs->wire, pairs->n);
     figure.p50 = median(pairs->p50, pairs->n);
     figure.p99 = median(pairs->p99, pairs->n);
-    figure.rows = bench->rows;
+    figure.rows = rows;
     figure.result_hash = pairs->hash;
     bench_print(bench, &figure);
 
@@ -60,12 +71,13 @@ void pairs_print(struct bench *bench, struct pairs *pairs, const char *name, con
     bare.p50 = median(pairs->bare_p50, pairs->n);
     bare.p99 = median(pairs->bare_p99, pairs->n);
     bare.n = pairs->n;
-    bare.rows = bench->rows;
+    bare.rows = rows;
     bench_print(bench, &bare);
 
     if (isnan(pairs->group[0])) return;
     struct bench_figure group =
         bench_figure_of("rows per disk commit", bench_median(pairs->group, pairs->n), "rows");
     group.n = pairs->n;
+    group.rows = rows;
     bench_print(bench, &group);
 }

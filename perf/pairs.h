@@ -26,5 +26,12 @@ bool pairs_add(struct pairs *pairs, const struct side *engine, const struct side
 /* Prints the figure of the engine (`name`), that of the bare loop beside it, and how many rows
  * the engine put into one SQLite commit. */
 void pairs_print(struct bench *bench, struct pairs *pairs, const char *name, const char *unit);
+/* The same for a bench whose pairs differ in their rows. */
+void pairs_print_rows(struct bench *bench, struct pairs *pairs, const char *name, const char *unit,
+                      uint64_t rows);
+/* How many rows the bare side puts into a commit to do as the engine does: `engine` is what the
+ * engine's side of this pair measured, zero where the bare side goes first; then the last pair
+ * tells. `other` when none does. */
+uint64_t pairs_group(const struct pairs *pairs, const struct side *engine, uint64_t other);
 
 #endif
