@@ -75,6 +75,7 @@ int main(int argc, char **argv) {
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)
         (void)run_pair(&bench, workload, pair, &pairs);
     pairs_print(&bench, &pairs, "ingest", "rows/s");
+    pairs_print_memory(&bench, &pairs);
     workload_close(workload);
     return bench_close(&bench, pairs.failed);
 }

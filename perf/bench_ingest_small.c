@@ -87,7 +87,11 @@ static bool run_pair(struct bench *bench, const struct workload *workload, unsig
     bench_path(bench, "engine.weft", engine_path);
     bench_path(bench, "bare.db", bare_path);
     struct ingest ingest = {workload, engine_path, bench->rows};
-    struct bare bare = {workload, bare_path, bench->rows, 1, true};
+    struct bare bare = {.workload = workload,
+                        .path = bare_path,
+                        .rows = bench->rows,
+                        .rows_per_commit = 1,
+                        .latencies = true};
     for (unsigned turn = 0; turn < 2; turn++) {
         bool engines = (turn + pair) % 2 == 0;
         struct side_process process =
