@@ -3,7 +3,7 @@
  *
  * The JSON is an array of objects, one per line:
  *     {"bench","figure","value","unit","ratio_to","ratio","cpu_ratio","written_per_row",
- *      "wire_per_row","p50","p99","p999","n","rows","result_hash"}
+ *      "wire_per_row","p50","p99","p999","n","peers","threads","rows","result_hash"}
  * A member that does not apply is absent. `ratio` is wall time over wall time, but for figures in
  * bytes. */
 #include "perf/bench.h"
@@ -29,7 +29,7 @@ double bench_now(void) {
 
 static void usage(const char *name, const struct bench_size *size) {
     printf("bench_%s [--quick] [--rows N] [--pairs N] [--dir DIR] [--tree DIR] [--seed N]\n"
-           "         [--ids v4] [--json FILE]\n"
+           "         [--ids v4] [--threads N] [--json FILE]\n"
            "  --quick   %" PRIu64 " rows instead of %" PRIu64 "\n"
            "  --smoke   %" PRIu64
            " rows of a made tree, one pair: proves that it runs; its figures mean nothing\n"
@@ -37,6 +37,7 @@ static void usage(const char *name, const struct bench_size *size) {
            "  --tree    the folder whose walk is the workload; default /usr; 'made': one that is "
            "made\n"
            "            from the seed, the same on every machine\n"
+           "  --threads of ingest_bulk and ingest_small: how many write\n"
            "  --ids v4  random ids; default: v7, which grow\n",
            name, size->rows_quick, size->rows, size->rows_smoke);
 }
@@ -70,6 +71,11 @@ static int option(struct bench *bench, const struct bench_size *size, const char
         return bench->random_ids || strcmp(value, "v7") == 0 ? 2 : 0;
     }
     if (strcmp(name, "--tree") == 0) return (bench->tree = value) != NULL ? 2 : 0;
+    if (strcmp(name, "--threads") == 0) {
+        uint64_t threads = number(value);
+        bench->threads = (unsigned)threads;
+        return threads > 0 && threads <= BENCH_THREADS_MAX ? 2 : 0;
+    }
     if (strcmp(name, "--pairs") == 0) {
         uint64_t pairs = number(value);
         bench->pairs = (unsigned)pairs;
@@ -223,6 +229,8 @@ static void print_json(struct bench *bench, const struct bench_figure *figure) {
     json_number(json, "p99", figure->p99);
     json_number(json, "p999", figure->p999);
     if (figure->n > 0) fprintf(json, ",\"n\":%u", figure->n);
+    if (figure->peers > 0) fprintf(json, ",\"peers\":%u", figure->peers);
+    if (figure->threads > 0) fprintf(json, ",\"threads\":%u", figure->threads);
     if (figure->rows > 0) fprintf(json, ",\"rows\":%" PRIu64, figure->rows);
     if (figure->result_hash != 0)
         fprintf(json, ",\"result_hash\":\"%016" PRIx64 "\"", figure->result_hash);

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #define BENCH_PAIRS_MAX 64u
+#define BENCH_THREADS_MAX 16u
 #define BENCH_WHY_MAX 600u
 #define BENCH_PATH_MAX 512u
 
@@ -34,6 +35,7 @@ struct bench {
     uint64_t seed;
     const char *tree; /* the folder whose walk is the workload */
     bool random_ids;  /* UUIDs of version 4 instead of 7 */
+    unsigned threads; /* that write, or 0: as the bench does it */
     char dir[BENCH_PATH_MAX];
     bool own_dir; /* made by bench_open(), to be removed by bench_close() */
     FILE *json;
@@ -114,8 +116,9 @@ struct bench_figure {
     double cpu_ratio;
     double written_per_row;
     double wire_per_row;
-    double p50, p99, p999; /* microseconds */
-    unsigned n;            /* runs, or pairs */
+    double p50, p99, p999;   /* microseconds */
+    unsigned n;              /* runs, or pairs */
+    unsigned peers, threads; /* of which this is the figure; 0: does not apply */
     uint64_t rows;
     uint64_t result_hash;
 };

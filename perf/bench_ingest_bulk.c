@@ -16,6 +16,7 @@ struct ingest {
     const struct workload *workload;
     const char *path;
     uint64_t rows;
+    unsigned threads;
 };
 
 static void engine_run(void *context, struct side *side) {
@@ -26,7 +27,8 @@ static void engine_run(void *context, struct side *side) {
     if (feed_locations(&feed, ingest->rows, WEFT_DURABLE, 0, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);
-        (void)feed_all(&feed, ingest->rows, ROWS_PER_COMMIT, THREADS, WEFT_DURABLE, 0, side);
+        (void)feed_all(&feed, ingest->rows, ROWS_PER_COMMIT, ingest->threads, WEFT_DURABLE, 0,
+                       side);
         side_end(side);
         weft_stats(feed.engine, &after);
         side->commits = after.syncs - before.syncs;
@@ -47,7 +49,7 @@ static bool run_pair(struct bench *bench, const struct workload *workload, unsig
     bench_path(bench, name, engine_path);
     (void)snprintf(name, sizeof name, "bare-%u.db", pair);
     bench_path(bench, name, bare_path);
-    struct ingest ingest = {workload, engine_path, bench->rows};
+    struct ingest ingest = {workload, engine_path, bench->rows, pairs->threads};
     struct bare bare = {.workload = workload, .path = bare_path, .rows = bench->rows};
     for (unsigned turn = 0; turn < 2; turn++) {
         if ((turn + pair) % 2 == 0) {
@@ -72,6 +74,7 @@ int main(int argc, char **argv) {
     struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     pairs.failed = workload == NULL;
+    pairs.threads = bench.threads > 0 ? bench.threads : THREADS;
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)
         (void)run_pair(&bench, workload, pair, &pairs);
     pairs_print(&bench, &pairs, "ingest", "rows/s");

@@ -110,16 +110,15 @@ static bool run_pair(struct backfill *backfill, unsigned pair) {
 
 static void print_size(struct bench *bench, struct backfill *backfill, bool smallest) {
     const unsigned n = backfill->pairs.n;
-    char name[48];
     if (n == 0) return;
-    (void)snprintf(name, sizeof name, "%llu rows", (unsigned long long)backfill->rows);
-    pairs_print_rows(bench, &backfill->pairs, name, "rows/s", backfill->rows);
+    printf("  library of %llu rows\n", (unsigned long long)backfill->rows);
+    pairs_print_rows(bench, &backfill->pairs, "joined", "rows/s", backfill->rows);
     struct bench_figure growth =
-        bench_figure_of("... s/row, to fewest", bench_median(backfill->growth, n), "x");
+        bench_figure_of("s/row, to fewest", bench_median(backfill->growth, n), "x");
     struct bench_figure a =
-        bench_figure_of("... peak memory of A", bench_median(backfill->peak_a, n), "MiB");
+        bench_figure_of("peak memory of A", bench_median(backfill->peak_a, n), "MiB");
     struct bench_figure b =
-        bench_figure_of("... peak memory of B", bench_median(backfill->peak_b, n), "MiB");
+        bench_figure_of("peak memory of B", bench_median(backfill->peak_b, n), "MiB");
     growth.n = a.n = b.n = n;
     growth.rows = a.rows = b.rows = backfill->rows;
     if (!smallest) bench_print(bench, &growth);

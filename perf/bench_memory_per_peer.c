@@ -195,24 +195,23 @@ static bool run_pair(struct bench *bench, struct results *results, unsigned pair
     return true;
 }
 
-static void print_one(struct bench *bench, const char *name, double *values) {
+static void print_one(struct bench *bench, const char *name, unsigned peers, double *values) {
     struct bench_figure figure = bench_figure_of(name, bench_median(values, bench->pairs), "KiB");
     figure.n = bench->pairs;
+    figure.peers = peers;
     figure.rows = bench->rows;
     bench_print(bench, &figure);
 }
 
 static void print_all(struct bench *bench, struct results *results) {
     for (unsigned r = 0; r < ROUNDS; r++) {
-        char name[48];
-        (void)snprintf(name, sizeof name, "%u peers: pages", results->peers[r]);
-        print_one(bench, name, results->pages[r]);
-        (void)snprintf(name, sizeof name, "%u peers: heap", results->peers[r]);
-        print_one(bench, name, results->heap[r]);
+        printf("  %u peer%s\n", results->peers[r], results->peers[r] == 1 ? "" : "s");
+        print_one(bench, "pages", results->peers[r], results->pages[r]);
+        print_one(bench, "heap", results->peers[r], results->heap[r]);
     }
-    print_one(bench, "one more peer: pages", results->slope);
-    print_one(bench, "one more peer: heap", results->heap_slope);
-    print_one(bench, "one more idle slot", results->slot);
+    print_one(bench, "one more peer: pages", 0, results->slope);
+    print_one(bench, "one more peer: heap", 0, results->heap_slope);
+    print_one(bench, "one more idle slot", 0, results->slot);
 }
 
 int main(int argc, char **argv) {

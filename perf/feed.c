@@ -9,7 +9,6 @@
 
 #include "engine/base/check.h"
 
-#define FEED_THREADS_MAX 16u
 #define PATIENCE_MS 300000 /* an engine that does not answer for so long is broken */
 /* Several that come in at once from one address are turned away by the door, and try again. */
 #define JOINS_MAX 100u
@@ -151,9 +150,9 @@ static void *feeder_run(void *context) {
 
 bool feed_all(struct feed *feed, uint64_t rows, uint64_t rows_per_commit, unsigned threads,
               enum weft_level level, unsigned devices, struct side *side) {
-    CHECK(threads > 0 && threads <= FEED_THREADS_MAX && rows_per_commit > 0);
-    struct feeder feeders[FEED_THREADS_MAX];
-    pthread_t running[FEED_THREADS_MAX];
+    CHECK(threads > 0 && threads <= BENCH_THREADS_MAX && rows_per_commit > 0);
+    struct feeder feeders[BENCH_THREADS_MAX];
+    pthread_t running[BENCH_THREADS_MAX];
     for (unsigned i = 0; i < threads; i++) {
         feeders[i] = (struct feeder){.feed = feed,
                                      .rows = rows,

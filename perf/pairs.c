@@ -67,6 +67,7 @@ void pairs_print_rows(struct bench *bench, struct pairs *pairs, const char *name
     figure.p50 = median(pairs->p50, pairs->n);
     figure.p99 = median(pairs->p99, pairs->n);
     figure.rows = rows;
+    figure.threads = pairs->threads;
     figure.result_hash = pairs->hash;
     bench_print(bench, &figure);
 

@@ -6,6 +6,7 @@
 
 struct pairs {
     unsigned n;
+    unsigned threads;                  /* that write at the engine's side; 0: does not matter */
     double rate[BENCH_PAIRS_MAX];      /* rows per second of the engine's side */
     double bare_rate[BENCH_PAIRS_MAX]; /* ... of the bare side */
     double ratio[BENCH_PAIRS_MAX];     /* wall time over wall time */
