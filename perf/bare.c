@@ -36,11 +36,12 @@ static void list(char *out, size_t cap, bool names) {
     }
 }
 
-static sqlite3_stmt *prepare_insert(sqlite3 *db, struct side *side) {
+static sqlite3_stmt *prepare_insert(sqlite3 *db, const char *more, struct side *side) {
     char names[512], marks[128], sql[768];
     list(names, sizeof names, true);
     list(marks, sizeof marks, false);
-    (void)snprintf(sql, sizeof sql, "INSERT INTO entry (%s) VALUES (%s)", names, marks);
+    (void)snprintf(sql, sizeof sql, "INSERT INTO entry (%s%s) VALUES (%s%s)", names,
+                   more != NULL ? more : "", marks, more != NULL ? ", 1, ?13" : "");
     sqlite3_stmt *insert = NULL;
     if (sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, &insert, NULL) != SQLITE_OK)
         side_fail(side, "bare: %s: %s", sql, sqlite3_errmsg(db));
@@ -73,6 +74,7 @@ static bool insert_rows(const struct bare *bare, sqlite3_stmt *insert, uint64_t 
             struct weft_value value = workload_cell(&entry, f->field);
             bind(insert, ++place, &value);
         }
+        if (bare->names != NULL) (void)sqlite3_bind_int64(insert, ++place, (int64_t)i + 1);
         if (sqlite3_step(insert) != SQLITE_DONE || sqlite3_reset(insert) != SQLITE_OK) return false;
     }
     return true;
@@ -99,19 +101,24 @@ static void insert_all(const struct bare *bare, sqlite3 *db, sqlite3_stmt *inser
     side_end(side);
 }
 
+sqlite3 *bare_open(const char *path, struct side *side) {
+    sqlite3 *db = NULL;
+    const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+    if (sqlite3_open_v2(path, &db, flags, NULL) != SQLITE_OK)
+        side_fail(side, "bare: %s: %s", path, sqlite3_errmsg(db));
+    if (!side->failed && run_sql(db, settings, side) && run_sql(db, demo_schema, side)) return db;
+    (void)sqlite3_close(db);
+    return NULL;
+}
+
 void bare_run(void *context, struct side *side) {
     const struct bare *bare = context;
     CHECK(bare->rows_per_commit > 0);
-    sqlite3 *db = NULL;
     sqlite3_stmt *insert = NULL, *begin = NULL, *commit = NULL;
     double *took = NULL;
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(bare->path, &db, flags, NULL) != SQLITE_OK) {
-        side_fail(side, "bare: %s: %s", bare->path, sqlite3_errmsg(db));
-        goto close;
-    }
-    if (!run_sql(db, settings, side) || !run_sql(db, demo_schema, side)) goto close;
-    insert = prepare_insert(db, side);
+    sqlite3 *db = bare_open(bare->path, side);
+    if (db == NULL || (bare->sql != NULL && !run_sql(db, bare->sql, side))) goto close;
+    insert = prepare_insert(db, bare->names, side);
     (void)sqlite3_prepare_v2(db, "BEGIN IMMEDIATE", -1, &begin, NULL);
     (void)sqlite3_prepare_v2(db, "COMMIT", -1, &commit, NULL);
     if (side->failed) goto close;
@@ -164,6 +171,10 @@ uint64_t bare_hash(const char *path, uint64_t rows) {
     char names[512], sql[768];
     list(names, sizeof names, true);
     (void)snprintf(sql, sizeof sql, "SELECT %s FROM entry ORDER BY id", names);
+    return bare_hash_of(path, sql, rows);
+}
+
+uint64_t bare_hash_of(const char *path, const char *sql, uint64_t rows) {
     sqlite3 *db = NULL;
     sqlite3_stmt *select = NULL;
     uint64_t hash = 0xcbf29ce484222325u, seen = 0;

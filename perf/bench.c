@@ -3,7 +3,7 @@
  *
  * The JSON is an array of objects, one per line:
  *     {"bench","figure","value","unit","ratio_to","ratio","cpu_ratio","written_per_row",
- *      "wire_per_row","p50","p99","n","rows","result_hash"}
+ *      "wire_per_row","p50","p99","p999","n","peers","threads","rows","result_hash"}
  * A member that does not apply is absent. `ratio` is wall time over wall time, but for figures in
  * bytes. */
 #include "perf/bench.h"
@@ -29,11 +29,16 @@ double bench_now(void) {
 
 static void usage(const char *name, const struct bench_size *size) {
     printf("bench_%s [--quick] [--rows N] [--pairs N] [--dir DIR] [--tree DIR] [--seed N]\n"
-           "         [--json FILE]\n"
+           "         [--ids v4] [--threads N] [--json FILE]\n"
            "  --quick   %" PRIu64 " rows instead of %" PRIu64 "\n"
-           "  --smoke   %" PRIu64 " rows, one pair: proves that it runs; its figures mean nothing\n"
+           "  --smoke   %" PRIu64
+           " rows of a made tree, one pair: proves that it runs; its figures mean nothing\n"
            "  --dir     where databases are made and removed; default: a folder under TMPDIR\n"
-           "  --tree    the folder whose walk is the workload; default /usr\n",
+           "  --tree    the folder whose walk is the workload; default /usr; 'made': one that is "
+           "made\n"
+           "            from the seed, the same on every machine\n"
+           "  --threads of ingest_bulk and ingest_small: how many write\n"
+           "  --ids v4  random ids; default: v7, which grow\n",
            name, size->rows_quick, size->rows, size->rows_smoke);
 }
 
@@ -54,13 +59,23 @@ static int option(struct bench *bench, const struct bench_size *size, const char
     }
     if (strcmp(name, "--smoke") == 0) {
         bench->rows = size->rows_smoke;
+        bench->tree = "made";
         bench->pairs = 1;
         return 1;
     }
     if (value == NULL) return 0;
     if (strcmp(name, "--rows") == 0) return (bench->rows = number(value)) > 0 ? 2 : 0;
     if (strcmp(name, "--seed") == 0) return (bench->seed = number(value)) > 0 ? 2 : 0;
+    if (strcmp(name, "--ids") == 0) {
+        bench->random_ids = strcmp(value, "v4") == 0;
+        return bench->random_ids || strcmp(value, "v7") == 0 ? 2 : 0;
+    }
     if (strcmp(name, "--tree") == 0) return (bench->tree = value) != NULL ? 2 : 0;
+    if (strcmp(name, "--threads") == 0) {
+        uint64_t threads = number(value);
+        bench->threads = (unsigned)threads;
+        return threads > 0 && threads <= BENCH_THREADS_MAX ? 2 : 0;
+    }
     if (strcmp(name, "--pairs") == 0) {
         uint64_t pairs = number(value);
         bench->pairs = (unsigned)pairs;
@@ -112,8 +127,9 @@ bool bench_open(struct bench *bench, const char *name, const struct bench_size *
         *status = 2;
         return false;
     }
-    printf("%s: %" PRIu64 " rows, %u pair%s, seed %" PRIu64 ", tree %s, in %s\n", name, bench->rows,
-           bench->pairs, bench->pairs == 1 ? "" : "s", bench->seed, bench->tree, bench->dir);
+    printf("%s: %" PRIu64 " rows, %u pair%s, seed %" PRIu64 ", tree %s%s, in %s\n", name,
+           bench->rows, bench->pairs, bench->pairs == 1 ? "" : "s", bench->seed, bench->tree,
+           bench->random_ids ? ", random ids" : "", bench->dir);
     if (bench->json != NULL) fprintf(bench->json, "[");
     /* Sides are forked: what is in the buffer now would be written again by each. */
     fflush(NULL);
@@ -181,7 +197,8 @@ struct bench_figure bench_figure_of(const char *figure, double value, const char
                                  .written_per_row = NAN,
                                  .wire_per_row = NAN,
                                  .p50 = NAN,
-                                 .p99 = NAN};
+                                 .p99 = NAN,
+                                 .p999 = NAN};
 }
 
 void bench_figure_ratio(struct bench_figure *figure, const char *to, double *ratios, unsigned n) {
@@ -210,7 +227,10 @@ static void print_json(struct bench *bench, const struct bench_figure *figure) {
     json_number(json, "wire_per_row", figure->wire_per_row);
     json_number(json, "p50", figure->p50);
     json_number(json, "p99", figure->p99);
+    json_number(json, "p999", figure->p999);
     if (figure->n > 0) fprintf(json, ",\"n\":%u", figure->n);
+    if (figure->peers > 0) fprintf(json, ",\"peers\":%u", figure->peers);
+    if (figure->threads > 0) fprintf(json, ",\"threads\":%u", figure->threads);
     if (figure->rows > 0) fprintf(json, ",\"rows\":%" PRIu64, figure->rows);
     if (figure->result_hash != 0)
         fprintf(json, ",\"result_hash\":\"%016" PRIx64 "\"", figure->result_hash);
@@ -229,6 +249,7 @@ void bench_print(struct bench *bench, const struct bench_figure *figure) {
     if (!isnan(figure->written_per_row)) printf(", written %.0f B/row", figure->written_per_row);
     if (!isnan(figure->wire_per_row)) printf(", wire %.1f B/row", figure->wire_per_row);
     if (!isnan(figure->p50)) printf(", p50 %.1f p99 %.1f us", figure->p50, figure->p99);
+    if (!isnan(figure->p999)) printf(", p999 %.1f us", figure->p999);
     if (figure->result_hash != 0) printf(", rows %016" PRIx64, figure->result_hash);
     printf("\n");
     if (bench->json != NULL) print_json(bench, figure);

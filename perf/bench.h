@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #define BENCH_PAIRS_MAX 64u
+#define BENCH_THREADS_MAX 16u
 #define BENCH_WHY_MAX 600u
 #define BENCH_PATH_MAX 512u
 
@@ -33,6 +34,8 @@ struct bench {
     unsigned pairs;
     uint64_t seed;
     const char *tree; /* the folder whose walk is the workload */
+    bool random_ids;  /* UUIDs of version 4 instead of 7 */
+    unsigned threads; /* that write, or 0: as the bench does it */
     char dir[BENCH_PATH_MAX];
     bool own_dir; /* made by bench_open(), to be removed by bench_close() */
     FILE *json;
@@ -57,13 +60,19 @@ struct side {
     double seconds;
     double cpu_seconds; /* user and system, all threads, between side_begin() and side_end() */
     uint64_t written;   /* bytes passed to write calls on files, up to side_written() */
-    uint64_t rss_max;   /* bytes */
+    uint64_t rss_max;   /* bytes, beyond what the process had when it was forked */
     uint64_t rows;
-    uint64_t commits; /* SQLite commits */
-    uint64_t wire;    /* bytes on the wire, both ways */
-    double from_disk; /* share of the batches that were read back from the database */
-    uint64_t hash;    /* of the resulting rows */
-    double p50, p99;  /* seconds, of single operations */
+    uint64_t commits;   /* SQLite commits */
+    uint64_t wire;      /* bytes on the wire, both ways */
+    double from_disk;   /* share of the batches that were read back from the database */
+    uint64_t hash;      /* of the resulting rows */
+    double p50, p99;    /* seconds, of single operations */
+    double all_seconds; /* until every other device held everything */
+    uint64_t encoded;   /* batches made */
+    uint64_t shared;    /* batches made for one peer and sent to another as well */
+    uint64_t inherited; /* bytes of memory that it had from its parent */
+    uint64_t memory;    /* bytes: RSS, without those */
+    uint64_t heap;      /* bytes: what malloc has given away */
     bool failed;
     char why[BENCH_WHY_MAX];
 };
@@ -86,6 +95,8 @@ void side_begin(struct side *side);
 void side_end(struct side *side);
 /* Called by the side when everything is written: takes the bytes since side_begin(). */
 void side_written(struct side *side);
+/* Called by the side: takes what memory it has now. */
+void side_memory(struct side *side);
 /* Called by the side: it failed, and why (printf's format). The first reason stays. */
 void side_fail(struct side *side, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
@@ -105,8 +116,9 @@ struct bench_figure {
     double cpu_ratio;
     double written_per_row;
     double wire_per_row;
-    double p50, p99; /* microseconds */
-    unsigned n;      /* runs, or pairs */
+    double p50, p99, p999;   /* microseconds */
+    unsigned n;              /* runs, or pairs */
+    unsigned peers, threads; /* of which this is the figure; 0: does not apply */
     uint64_t rows;
     uint64_t result_hash;
 };

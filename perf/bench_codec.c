@@ -8,12 +8,9 @@
 #include "engine/base/check.h"
 #include "engine/wire/codec.h"
 #include "engine/wire/zip.h"
+#include "perf/batch.h"
 #include "perf/bench.h"
 #include "perf/workload.h"
-
-#define BATCH_ROWS 2000u
-#define COLUMNS ((uint32_t)FIELD_COUNT - 1)
-#define LEVEL (-5)
 
 enum step { STEP_PACK, STEP_ZIP, STEP_UNZIP, STEP_UNPACK, STEP_COUNT };
 
@@ -24,23 +21,6 @@ struct run {
     uint64_t packed, zipped; /* bytes */
     uint64_t rows;
 };
-
-static const Weft__Rows *make_rows(struct arena *arena, const struct workload *workload,
-                                   uint64_t first, uint32_t count) {
-    struct rows_builder builder;
-    enum weft_status status = rows_begin(&builder, arena, 1, COLUMNS);
-    for (uint32_t i = 0; i < count && status == WEFT_OK; i++) {
-        struct entry entry;
-        workload_entry(workload, first + i, &entry);
-        status = rows_add(&builder, ROW_PUT, first + i + 1);
-        for (uint32_t c = 0; c < COLUMNS && status == WEFT_OK; c++) {
-            struct weft_value value = workload_cell(&entry, (enum field)(c + 1));
-            status = rows_cell(&builder, c, &value);
-        }
-    }
-    CHECK(status == WEFT_OK);
-    return builder.rows;
-}
 
 /* Adds what passed since `*since` to a step, and begins the next. */
 static void lap(struct run *run, enum step step, double *since) {
@@ -61,7 +41,7 @@ static void round_trip(const Weft__Rows *rows, struct zip *zip, struct pool *poo
     arena_init(&sender, pool);
     arena_init(&receiver, pool);
     double since = bench_now();
-    enum weft_status status = codec_pack(&slice, 1, after, COLUMNS, &sender, &packed, &count);
+    enum weft_status status = codec_pack(&slice, 1, after, BATCH_COLUMNS, &sender, &packed, &count);
     lap(run, STEP_PACK, &since);
     CHECK(status == WEFT_OK && count == rows->count);
     status = zip_pack(zip, packed, &sender, &zipped, &raw_size);
@@ -71,9 +51,9 @@ static void round_trip(const Weft__Rows *rows, struct zip *zip, struct pool *poo
     if (raw_size != 0) status = zip_unpack(zip, zipped, raw_size, &receiver, &raw, NULL);
     lap(run, STEP_UNZIP, &since);
     CHECK(status == WEFT_OK);
-    status = codec_unpack(raw, after, upto, COLUMNS, &receiver, &back, NULL);
+    status = codec_unpack(raw, after, upto, BATCH_COLUMNS, &receiver, &back, NULL);
     lap(run, STEP_UNPACK, &since);
-    CHECK(status == WEFT_OK && back->count == rows->count && rows_valid(back, COLUMNS));
+    CHECK(status == WEFT_OK && back->count == rows->count && rows_valid(back, BATCH_COLUMNS));
     run->packed += packed.size;
     run->zipped += zipped.size;
     run->rows += rows->count;
@@ -83,14 +63,14 @@ static void round_trip(const Weft__Rows *rows, struct zip *zip, struct pool *poo
 
 static void run_all(const struct bench *bench, const struct workload *workload, struct run *run) {
     struct pool *pool = pool_open(0, 16u << 20, NULL);
-    struct zip *zip = zip_open(LEVEL);
+    struct zip *zip = zip_open(BATCH_LEVEL_LAN);
     CHECK(pool != NULL && zip != NULL);
     for (uint64_t first = 0; first < bench->rows; first += BATCH_ROWS) {
         uint64_t left = bench->rows - first;
         struct arena arena;
         arena_init(&arena, pool);
         round_trip(
-            make_rows(&arena, workload, first, left < BATCH_ROWS ? (uint32_t)left : BATCH_ROWS),
+            batch_rows(&arena, workload, first, left < BATCH_ROWS ? (uint32_t)left : BATCH_ROWS),
             zip, pool, run);
         arena_drop(&arena);
     }
@@ -126,11 +106,12 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "codec", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     struct run *runs = calloc(bench.pairs, sizeof *runs);
     CHECK(runs != NULL);
     if (workload != NULL) {
-        printf("  batches of %u rows, %u columns, zstd level %d\n", BATCH_ROWS, COLUMNS, LEVEL);
+        printf("  batches of %u rows, %u columns, zstd level %d\n", BATCH_ROWS, BATCH_COLUMNS,
+               BATCH_LEVEL_LAN);
         for (unsigned i = 0; i < bench.pairs; i++)
             run_all(&bench, workload, &runs[i]);
         print_steps(&bench, runs);

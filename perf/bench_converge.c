@@ -23,6 +23,7 @@
 #define ROWS_PER_COMMIT 1000u /* of each table; shared ones take less than 256 KiB */
 #define SIZES 3u
 #define EDITS 1000u   /* of both devices together */
+#define SMALL 40000u  /* rows of a library in which so many would be most of it */
 #define HEAL_PART 50u /* of the rows, in the library that is healed; half of those are shared */
 #define PATIENCE_MS 300000
 
@@ -310,13 +311,9 @@ struct results {
 static void print_size(struct bench *bench, const struct group *group, struct results *results,
                        bool smallest) {
     const unsigned n = bench->pairs;
-    char name[48];
-    (void)snprintf(name, sizeof name, "%llu rows: time", (unsigned long long)(2 * group->rows));
-    struct bench_figure time = bench_figure_of(name, bench_median(results->ms, n), "ms");
-    char wire_name[48];
-    (void)snprintf(wire_name, sizeof wire_name, "%llu rows: wire",
-                   (unsigned long long)(2 * group->rows));
-    struct bench_figure wire = bench_figure_of(wire_name, bench_median(results->wire, n), "bytes");
+    printf("  library of %llu rows\n", (unsigned long long)(2 * group->rows));
+    struct bench_figure time = bench_figure_of("time", bench_median(results->ms, n), "ms");
+    struct bench_figure wire = bench_figure_of("wire", bench_median(results->wire, n), "bytes");
     wire.ratio_of = "bytes";
     if (!smallest) {
         bench_figure_ratio(&time, "smallest", results->ms_ratio, n);
@@ -336,10 +333,11 @@ static bool bench_sizes(struct bench *bench) {
     struct group groups[SIZES];
     struct side side;
     bool good = true;
+    const uint64_t edits = bench->rows < SMALL ? bench->rows / 40 : EDITS / 2;
     for (unsigned s = 0; s < SIZES && good; s++) {
         static const uint64_t divisors[SIZES] = {100, 10, 1};
         uint64_t rows = bench->rows / divisors[s] / 2;
-        groups[s] = group_of(bench, 2, rows > 0 ? rows : 1, EDITS / 2);
+        groups[s] = group_of(bench, 2, rows > 0 ? rows : 1, edits);
         good = run(build, &groups[s], &side);
         if (good)
             printf("  library of %llu rows built in %.1f s\n",
@@ -395,7 +393,7 @@ static bool bench_heal(struct bench *bench) {
 }
 
 int main(int argc, char **argv) {
-    static const struct bench_size size = {1000000, 100000, 4000};
+    static const struct bench_size size = {1000000, 100000, 1000};
     struct bench bench;
     int status;
     if (!bench_open(&bench, "converge", &size, argc, argv, &status)) return status;

@@ -4,7 +4,6 @@
  *
  * The time is that from before the first weft_begin() until the last ticket of every thread is
  * WEFT_DURABLE; opening and closing are outside. Both sides' rows must be equal at the end. */
-#include <math.h>
 
 #include "perf/bare.h"
 #include "perf/feed.h"
@@ -17,6 +16,7 @@ struct ingest {
     const struct workload *workload;
     const char *path;
     uint64_t rows;
+    unsigned threads;
 };
 
 static void engine_run(void *context, struct side *side) {
@@ -27,7 +27,8 @@ static void engine_run(void *context, struct side *side) {
     if (feed_locations(&feed, ingest->rows, WEFT_DURABLE, 0, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);
-        (void)feed_all(&feed, ingest->rows, ROWS_PER_COMMIT, THREADS, WEFT_DURABLE, 0, side);
+        (void)feed_all(&feed, ingest->rows, ROWS_PER_COMMIT, ingest->threads, WEFT_DURABLE, 0,
+                       side);
         side_end(side);
         weft_stats(feed.engine, &after);
         side->commits = after.syncs - before.syncs;
@@ -48,17 +49,14 @@ static bool run_pair(struct bench *bench, const struct workload *workload, unsig
     bench_path(bench, name, engine_path);
     (void)snprintf(name, sizeof name, "bare-%u.db", pair);
     bench_path(bench, name, bare_path);
-    struct ingest ingest = {workload, engine_path, bench->rows};
+    struct ingest ingest = {workload, engine_path, bench->rows, pairs->threads};
     struct bare bare = {.workload = workload, .path = bare_path, .rows = bench->rows};
     for (unsigned turn = 0; turn < 2; turn++) {
         if ((turn + pair) % 2 == 0) {
             struct side_process process = side_start(engine_run, &ingest);
             side_finish(&process, &engine);
         } else {
-            double group = pair > 0
-                               ? pairs->group[pair - 1]
-                               : (double)engine.rows / (double)(engine.commits + !engine.commits);
-            bare.rows_per_commit = group >= 1 ? (uint64_t)llround(group) : ROWS_PER_COMMIT;
+            bare.rows_per_commit = pairs_group(pairs, &engine, ROWS_PER_COMMIT);
             struct side_process process = side_start(bare_run, &bare);
             side_finish(&process, &loop);
         }
@@ -73,12 +71,14 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "ingest_bulk", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     pairs.failed = workload == NULL;
+    pairs.threads = bench.threads > 0 ? bench.threads : THREADS;
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)
         (void)run_pair(&bench, workload, pair, &pairs);
     pairs_print(&bench, &pairs, "ingest", "rows/s");
+    pairs_print_memory(&bench, &pairs);
     workload_close(workload);
     return bench_close(&bench, pairs.failed);
 }

@@ -18,19 +18,20 @@ struct ingest {
     const struct workload *workload;
     const char *path;
     uint64_t rows;
+    unsigned threads;
 };
 
 struct writer {
     struct feed *feed;
     uint64_t rows;
-    unsigned number;
-    double *took; /* one of every row; this thread fills every THREADS-th */
+    unsigned number, of;
+    double *took; /* one of every row; this thread fills every of-th */
     struct side side;
 };
 
 static void *writer_run(void *context) {
     struct writer *writer = context;
-    for (uint64_t i = writer->number; i < writer->rows; i += THREADS) {
+    for (uint64_t i = writer->number; i < writer->rows; i += writer->of) {
         uint64_t ticket = 0;
         double started = bench_now();
         if (!feed_rows(writer->feed, i, 1, &ticket, &writer->side) ||
@@ -41,14 +42,16 @@ static void *writer_run(void *context) {
     return NULL;
 }
 
-static void write_all(struct feed *feed, uint64_t rows, double *took, struct side *side) {
-    struct writer writers[THREADS];
-    pthread_t threads[THREADS];
-    for (unsigned i = 0; i < THREADS; i++) {
-        writers[i] = (struct writer){.feed = feed, .rows = rows, .number = i, .took = took};
+static void write_all(struct feed *feed, const struct ingest *ingest, double *took,
+                      struct side *side) {
+    struct writer writers[BENCH_THREADS_MAX];
+    pthread_t threads[BENCH_THREADS_MAX];
+    for (unsigned i = 0; i < ingest->threads; i++) {
+        writers[i] = (struct writer){
+            .feed = feed, .rows = ingest->rows, .number = i, .of = ingest->threads, .took = took};
         CHECK(pthread_create(&threads[i], NULL, writer_run, &writers[i]) == 0);
     }
-    for (unsigned i = 0; i < THREADS; i++) {
+    for (unsigned i = 0; i < ingest->threads; i++) {
         CHECK(pthread_join(threads[i], NULL) == 0);
         if (writers[i].side.failed) side_fail(side, "thread %u: %s", i, writers[i].side.why);
     }
@@ -64,7 +67,7 @@ static void engine_run(void *context, struct side *side) {
     if (feed_locations(&feed, ingest->rows, WEFT_DURABLE, 0, side)) {
         weft_stats(feed.engine, &before);
         side_begin(side);
-        write_all(&feed, ingest->rows, took, side);
+        write_all(&feed, ingest, took, side);
         side_end(side);
         weft_stats(feed.engine, &after);
         side->commits = after.syncs - before.syncs;
@@ -86,8 +89,12 @@ static bool run_pair(struct bench *bench, const struct workload *workload, unsig
     struct side engine = {0}, loop = {0};
     bench_path(bench, "engine.weft", engine_path);
     bench_path(bench, "bare.db", bare_path);
-    struct ingest ingest = {workload, engine_path, bench->rows};
-    struct bare bare = {workload, bare_path, bench->rows, 1, true};
+    struct ingest ingest = {workload, engine_path, bench->rows, pairs->threads};
+    struct bare bare = {.workload = workload,
+                        .path = bare_path,
+                        .rows = bench->rows,
+                        .rows_per_commit = 1,
+                        .latencies = true};
     for (unsigned turn = 0; turn < 2; turn++) {
         bool engines = (turn + pair) % 2 == 0;
         struct side_process process =
@@ -104,9 +111,10 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "ingest_small", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     pairs.failed = workload == NULL;
+    pairs.threads = bench.threads > 0 ? bench.threads : THREADS;
     for (unsigned pair = 0; pair < bench.pairs && !pairs.failed; pair++)
         (void)run_pair(&bench, workload, pair, &pairs);
     pairs_print(&bench, &pairs, "single-row commits", "commit/s");

@@ -8,13 +8,11 @@
  * The time is that from before A's first weft_begin() until A knows that the last row is durable on
  * B (WEFT_REPLICATED on one device). CPU time and bytes written are the sums of A and B; bytes on
  * the wire are those of both directions. A's, B's and the bare rows must be equal at the end. */
-#include <math.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "engine/base/check.h"
 #include "perf/bare.h"
 #include "perf/feed.h"
+#include "perf/meet.h"
 #include "perf/pairs.h"
 
 #define ROWS_PER_COMMIT 1000u
@@ -24,27 +22,17 @@ struct replication {
     const struct workload *workload;
     char path_a[BENCH_PATH_MAX], path_b[BENCH_PATH_MAX], path_bare[BENCH_PATH_MAX];
     uint64_t rows;
-    int link[2];   /* pipe: B writes its invite, A reads it */
-    int finish[2]; /* pipe: the parent tells B that A has ended */
+    struct meet meet;
 };
 
 static void run_b(void *context, struct side *side) {
-    const struct replication *replication = context;
+    struct replication *replication = context;
     struct feed feed;
-    struct weft_error why;
-    char link[WEFT_LINK_MAX] = {0}, byte;
-    close(replication->finish[1]);
-    if (!feed_open(&feed, replication->workload, replication->path_b, NULL, side)) return;
-    if (weft_listen_wait(feed.engine, "127.0.0.1:0", NULL, &why) != WEFT_OK)
-        side_fail(side, "listen: %s", why.text);
-    if (!side->failed && weft_invite(feed.engine, NULL, link, sizeof link, &why) != WEFT_OK)
-        side_fail(side, "invite: %s", why.text);
-    side_begin(side);
-    CHECK(write(replication->link[1], link, sizeof link) == (ssize_t)sizeof link);
-    close(replication->link[1]);
-    CHECK(read(replication->finish[0], &byte, 1) >= 0);
-    side_end(side);
     struct weft_stats stats;
+    if (!feed_open(&feed, replication->workload, replication->path_b, NULL, side)) return;
+    side_begin(side);
+    if (meet_offer(&replication->meet, feed.engine, 1, side)) meet_wait(&replication->meet);
+    side_end(side);
     weft_stats(feed.engine, &stats);
     side->commits = stats.syncs;
     side->rows = replication->rows;
@@ -54,15 +42,11 @@ static void run_b(void *context, struct side *side) {
 }
 
 static void run_a(void *context, struct side *side) {
-    const struct replication *replication = context;
+    struct replication *replication = context;
     struct feed feed;
     struct weft_stats before, after;
-    char link[WEFT_LINK_MAX] = {0};
-    close(replication->link[1]);
-    if (read(replication->link[0], link, sizeof link) != (ssize_t)sizeof link || link[0] == '\0') {
-        side_fail(side, "device B does not invite");
-        return;
-    }
+    char link[WEFT_LINK_MAX];
+    if (!meet_take(&replication->meet, link, side)) return;
     if (!feed_open(&feed, replication->workload, replication->path_a, link, side)) return;
     /* The session by which it came in stays. */
     if (feed_locations(&feed, replication->rows, WEFT_REPLICATED, 1, side)) {
@@ -86,16 +70,14 @@ static void run_a(void *context, struct side *side) {
 
 /* Both devices, until both have ended. */
 static void run_both(struct replication *replication, struct side *a, struct side *b) {
-    CHECK(pipe(replication->link) == 0 && pipe(replication->finish) == 0);
+    meet_open(&replication->meet);
     struct side_process process_b = side_start(run_b, replication);
     struct side_process process_a = side_start(run_a, replication);
-    /* Only B may hold this end, so that A reads the end of file when B dies. */
-    close(replication->link[1]);
+    meet_begun(&replication->meet);
     side_finish(&process_a, a);
-    close(replication->finish[1]);
+    meet_end(&replication->meet);
     side_finish(&process_b, b);
-    close(replication->link[0]);
-    close(replication->finish[0]);
+    meet_close(&replication->meet);
     if (b->failed) side_fail(a, "device B: %s", b->why);
     if (a->hash != b->hash)
         side_fail(a, "A and B hold different rows: %016llx and %016llx",
@@ -115,13 +97,10 @@ static bool run_pair(struct bench *bench, struct replication *replication, unsig
             run_both(replication, &a, &b);
             continue;
         }
-        double group =
-            pair > 0 ? pairs->group[pair - 1] : (double)a.rows / (double)(a.commits + !a.commits);
         struct bare bare = {.workload = replication->workload,
                             .path = replication->path_bare,
                             .rows = bench->rows,
-                            .rows_per_commit =
-                                group >= 1 ? (uint64_t)llround(group) : ROWS_PER_COMMIT};
+                            .rows_per_commit = pairs_group(pairs, &a, ROWS_PER_COMMIT)};
         struct side_process process = side_start(bare_run, &bare);
         side_finish(&process, &loop);
     }
@@ -154,7 +133,7 @@ int main(int argc, char **argv) {
     struct bench bench;
     int status;
     if (!bench_open(&bench, "replicate_bulk", &size, argc, argv, &status)) return status;
-    struct workload *workload = workload_open(bench.tree, bench.seed);
+    struct workload *workload = workload_open(&bench);
     static struct pairs pairs;
     static struct peaks peaks;
     struct replication replication = {.workload = workload, .rows = bench.rows};

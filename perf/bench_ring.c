@@ -1,18 +1,20 @@
 /* What it costs to hand a pointer to another thread: engine/runtime/ring.h and wake.h.
  *
- *   one thread    push and pop in alternation: what the primitives cost without a second core
+ *   one thread    push and pop in alternation: what the primitives cost without a second
+ *                 core; beside ck's ring alone, which ours is made of
  *   streaming     one thread pushes, one pops; who finds the ring full or empty yields. Beside a
  *                 plain queue with a cached index on each side: the least that a queue can cost
  *   wake          a pointer there and one back between two sleeping threads, beside two bare
  *                 eventfds: what the announcement of sleep adds to a wake-up
  *
  * Rows here are messages. */
-#include <math.h>
+#include <ck_ring.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -121,23 +123,45 @@ static void bench_streaming(struct bench *bench) {
     bench_print(bench, &figure);
 }
 
+/* Seconds for `count` messages over ck alone, pushed and popped in turn. */
+static double raw_run(uint64_t count) {
+    struct ck_ring ring;
+    ck_ring_buffer_t *slots = aligned_alloc(64, SLOTS * sizeof *slots);
+    CHECK(slots != NULL);
+    memset(slots, 0, SLOTS * sizeof *slots);
+    ck_ring_init(&ring, SLOTS);
+    const double started = bench_now();
+    for (uint64_t n = 1; n <= count; n++) {
+        void *message = (void *)(uintptr_t)n, *got = NULL;
+        CHECK(ck_ring_enqueue_spsc(&ring, slots, message));
+        CHECK(ck_ring_dequeue_spsc(&ring, slots, &got) && got == message);
+    }
+    const double seconds = bench_now() - started;
+    free(slots);
+    return seconds;
+}
+
 static void bench_one_thread(struct bench *bench) {
-    double ns[BENCH_PAIRS_MAX];
+    double ns[BENCH_PAIRS_MAX], ratios[BENCH_PAIRS_MAX];
     for (unsigned i = 0; i < bench->pairs; i++) {
         struct ring *ring = ring_open(SLOTS);
         CHECK(ring != NULL);
+        double raw = i % 2 ? raw_run(bench->rows) : 0;
         double started = bench_now();
         for (uint64_t n = 1; n <= bench->rows; n++) {
             void *message = (void *)(uintptr_t)n;
             CHECK(ring_push(ring, message));
             CHECK(ring_pop(ring) == message);
         }
-        ns[i] = (bench_now() - started) / (double)bench->rows * 1e9;
+        const double seconds = bench_now() - started;
+        if (i % 2 == 0) raw = raw_run(bench->rows);
+        ns[i] = seconds / (double)bench->rows * 1e9;
+        ratios[i] = seconds / raw;
         ring_close(ring);
     }
     struct bench_figure figure =
         bench_figure_of("one thread", bench_median(ns, bench->pairs), "ns");
-    figure.n = bench->pairs;
+    bench_figure_ratio(&figure, "raw ck", ratios, bench->pairs);
     figure.rows = bench->rows;
     bench_print(bench, &figure);
 }

@@ -3,13 +3,15 @@
  * Everything goes through the public interface, as a program's writes would. */
 #include "perf/feed.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
 
 #include "engine/base/check.h"
 
-#define FEED_THREADS_MAX 16u
 #define PATIENCE_MS 300000 /* an engine that does not answer for so long is broken */
+/* Several that come in at once from one address are turned away by the door, and try again. */
+#define JOINS_MAX 100u
 
 bool feed_open(struct feed *feed, const struct workload *workload, const char *path,
                const char *link, struct side *side) {
@@ -17,9 +19,12 @@ bool feed_open(struct feed *feed, const struct workload *workload, const char *p
     *feed = (struct feed){.workload = workload};
     struct weft_error why;
     struct weft_config config = {.path = path, .schema = demo_schema};
-    enum weft_status status = link == NULL
-                                  ? weft_open(&config, &feed->engine, &why)
-                                  : weft_join(&config, link, PATIENCE_MS, &feed->engine, &why);
+    enum weft_status status;
+    unsigned attempts = 0;
+    do
+        status = link == NULL ? weft_open(&config, &feed->engine, &why)
+                              : weft_join(&config, link, PATIENCE_MS, &feed->engine, &why);
+    while (status == WEFT_INVITE && ++attempts < JOINS_MAX);
     if (status != WEFT_OK) {
         side_fail(side, "open %s: %s", path, why.text);
         return false;
@@ -48,6 +53,23 @@ bool feed_wait(struct feed *feed, uint64_t ticket, enum weft_level level, unsign
     enum weft_status status = weft_wait(feed->engine, ticket, level, devices, PATIENCE_MS, &why);
     if (status != WEFT_OK) side_fail(side, "wait: %s: %s", weft_status_name(status), why.text);
     return status == WEFT_OK;
+}
+
+bool feed_receive(struct feed *feed, uint64_t rows, struct side *side) {
+    struct pollfd ready = {.fd = weft_event_descriptor(feed->engine), .events = POLLIN};
+    for (;;) {
+        struct weft_event event;
+        struct weft_stats stats;
+        while (weft_next_event(feed->engine, &event)) {
+            if (event.kind == WEFT_EVENT_FAULT || event.kind == WEFT_EVENT_PARKED)
+                side_fail(side, "receiving: %s", event.error.text);
+        }
+        weft_stats(feed->engine, &stats);
+        if (stats.rows_remote >= rows || side->failed) return !side->failed;
+        if (poll(&ready, 1, PATIENCE_MS) == 0)
+            side_fail(side, "%llu of %llu rows came", (unsigned long long)stats.rows_remote,
+                      (unsigned long long)rows);
+    }
 }
 
 /* Submits, or says why not. */
@@ -128,9 +150,9 @@ static void *feeder_run(void *context) {
 
 bool feed_all(struct feed *feed, uint64_t rows, uint64_t rows_per_commit, unsigned threads,
               enum weft_level level, unsigned devices, struct side *side) {
-    CHECK(threads > 0 && threads <= FEED_THREADS_MAX && rows_per_commit > 0);
-    struct feeder feeders[FEED_THREADS_MAX];
-    pthread_t running[FEED_THREADS_MAX];
+    CHECK(threads > 0 && threads <= BENCH_THREADS_MAX && rows_per_commit > 0);
+    struct feeder feeders[BENCH_THREADS_MAX];
+    pthread_t running[BENCH_THREADS_MAX];
     for (unsigned i = 0; i < threads; i++) {
         feeders[i] = (struct feeder){.feed = feed,
                                      .rows = rows,

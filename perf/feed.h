@@ -33,6 +33,10 @@ bool feed_rows(struct feed *feed, uint64_t first, uint64_t count, uint64_t *tick
 bool feed_wait(struct feed *feed, uint64_t ticket, enum weft_level level, unsigned devices,
                struct side *side);
 
+/* Waits until `rows` rows of other devices are durable here. Takes the engine's events.
+ * Thread: one. */
+bool feed_receive(struct feed *feed, uint64_t rows, struct side *side);
+
 /* Commits rows 0 .. rows - 1 from `threads` threads, in transactions of `rows_per_commit` dealt to
  * the threads in turn, and waits until every one has reached `level` on `devices` others. */
 bool feed_all(struct feed *feed, uint64_t rows, uint64_t rows_per_commit, unsigned threads,

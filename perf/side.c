@@ -4,9 +4,11 @@
  * CPU time is getrusage of the process and so of all its threads. Bytes written are `wchar` of
  * /proc/self/io: what was handed to write calls on files (sockets are written with send calls,
  * which it does not count). It is exact and the same on every disk, which `write_bytes` is not.
- * Peak memory is VmHWM. Both come from /proc, which Linux always has. */
+ * Peak memory is VmHWM, without what the parent had: its pages are counted as the child's too,
+ * though neither has touched them. Both come from /proc, which Linux always has. */
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +43,10 @@ static double cpu_now(void) {
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
+static uint64_t memory_now(const char *key) {
+    return proc_number("/proc/self/status", key) * 1024;
+}
+
 void side_begin(struct side *side) {
     CHECK(side != NULL);
     side->written = proc_number("/proc/self/io", "wchar:");
@@ -51,11 +57,17 @@ void side_begin(struct side *side) {
 void side_end(struct side *side) {
     side->seconds = bench_now() - side->seconds;
     side->cpu_seconds = cpu_now() - side->cpu_seconds;
-    side->rss_max = proc_number("/proc/self/status", "VmHWM:") * 1024;
+    side->rss_max = memory_now("VmHWM:") - side->inherited;
 }
 
 void side_written(struct side *side) {
     side->written = proc_number("/proc/self/io", "wchar:") - side->written;
+}
+
+void side_memory(struct side *side) {
+    const struct mallinfo2 heap = mallinfo2();
+    side->memory = memory_now("VmRSS:") - side->inherited;
+    side->heap = heap.uordblks + heap.hblkhd;
 }
 
 void side_fail(struct side *side, const char *format, ...) {
@@ -76,7 +88,7 @@ struct side_process side_start(side_run *run, void *context) {
     CHECK(pid >= 0);
     if (pid == 0) {
         close(ends[0]);
-        struct side side = {0};
+        struct side side = {.inherited = memory_now("VmRSS:")};
         /* As weft_open() advises every host; whoever runs without the engine gets it too. */
         (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
         run(context, &side);

@@ -2,7 +2,7 @@
  *
  * Row i is node i modulo n of the walk, in location i / n. Everything about it follows from the
  * walk, i and the seed, so that every process makes the same rows without being told them. Ids are
- * UUIDs of version 7 that increase with i. */
+ * UUIDs of version 7 that increase with i, or of version 4, in no order. */
 #ifndef WEFT_PERF_WORKLOAD_H
 #define WEFT_PERF_WORKLOAD_H
 
@@ -11,6 +11,7 @@
 
 #include "engine/base/bytes.h"
 #include "engine/weft.h"
+#include "perf/bench.h"
 
 /* The text of schema/demo.sql. */
 extern const char demo_schema[];
@@ -42,8 +43,12 @@ extern const struct field_name field_names[];
 
 struct workload;
 
-/* Walks `tree`. NULL when there is nothing to be walked. */
-struct workload *workload_open(const char *tree, uint64_t seed);
+/* The tree that is made from the seed alone: the same on every machine. */
+#define WORKLOAD_MADE "made"
+
+/* Walks the bench's tree, or makes one when it is WORKLOAD_MADE. NULL, and the reason is on stderr,
+ * when there is nothing to be walked. */
+struct workload *workload_open(const struct bench *bench);
 void workload_close(struct workload *workload);
 /* Nodes of the walk. */
 uint64_t workload_nodes(const struct workload *workload);
