@@ -85,7 +85,7 @@ static int node_signals(bool control) {
     return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void node_ready(const struct node *node, const char *bound) {
+static void node_ready(const struct node *node, const char *bound, const char *shown) {
     uint8_t device[16], library[16];
     weft_device(node->engine, device);
     weft_library(node->engine, library);
@@ -93,6 +93,7 @@ static void node_ready(const struct node *node, const char *bound) {
     if (node->options->json) {
         line_open(&line, "ready");
         line_member_text(&line, "address", bound);
+        line_member_text(&line, "http", shown);
         line_member_id(&line, "device", device);
         line_member_id(&line, "library", library);
         line_close(&line);
@@ -103,6 +104,7 @@ static void node_ready(const struct node *node, const char *bound) {
         line_clear(&line);
         line_add(&line, "device   %s\nlibrary  %s\n", device_text, library_text);
         if (bound[0] != '\0') line_add(&line, "listens  %s\n", bound);
+        if (shown[0] != '\0') line_add(&line, "shown    http://%s/\n", shown);
     }
     node_print(&line);
 }
@@ -159,7 +161,8 @@ static void node_joined(struct node *node) {
 static int node_open(struct node *node) {
     const struct node_options *options = node->options;
     struct weft_error why = {0};
-    char doing[512], bound[WEFT_ADDRESS_MAX] = "", given[WEFT_LINK_MAX];
+    char doing[512], bound[WEFT_ADDRESS_MAX] = "", shown[WEFT_ADDRESS_MAX] = "",
+                     given[WEFT_LINK_MAX];
     const char *link = options->join;
     if (link != NULL && strcmp(link, "-") == 0) {
         if (!node_link_read(node, given))
@@ -172,12 +175,18 @@ static int node_open(struct node *node) {
         if (weft_listen_wait(node->engine, options->listen, bound, &why) != WEFT_OK)
             return node_fail(node, doing, &why);
     }
+    if (options->http != NULL) {
+        const struct weft_http http = {.address = options->http};
+        snprintf(doing, sizeof doing, "cannot show the engine at \"%s\"", options->http);
+        if (weft_http_start_wait(node->engine, &http, shown, &why) != WEFT_OK)
+            return node_fail(node, doing, &why);
+    }
     for (unsigned i = 0; i < options->connect_count; i++) {
         snprintf(doing, sizeof doing, "cannot connect to \"%s\"", options->connect[i]);
         if (weft_connect(node->engine, options->connect[i], &why) != WEFT_OK)
             return node_fail(node, doing, &why);
     }
-    node_ready(node, bound);
+    node_ready(node, bound, shown);
     if (link == NULL) return node_begin(node);
     node->joining = true;
     node->join_until_us = instant_us() + NODE_JOIN_US;

@@ -63,6 +63,8 @@ const char *options_help(void) {
            "    --connect HOST:PORT      keep a session with the device there, a member; may be\n"
            "                             given 8 times; HOST:PORT#DEVICE says which device it is\n"
            "    --name NAME              what people call this device (the machine's name)\n"
+           "    --http HOST:PORT         show the engine to browsers of this machine, and "
+           "/metrics\n"
            "    --revoke DEVICE          remove a member for good, then go on\n"
            "    --index PATH             index PATH on this device\n"
            "    --walkers N              threads that walk the tree (4)\n"
@@ -222,6 +224,7 @@ enum options_verdict options_node(int count, char **arguments, struct node_optio
         {"--confirm", OPTION_FLAG, &out->confirm, 0, 0},
         {"--address", OPTION_TEXT, &out->address, 0, 0},
         {"--name", OPTION_TEXT, &out->name, 0, 0},
+        {"--http", OPTION_TEXT, &out->http, 0, 0},
         {"--revoke", OPTION_ID, out->revoke, 0, 0},
         {"--index", OPTION_TEXT, &out->index, 0, 0},
         {"--walkers", OPTION_NUMBER, &walkers, 1, 32},

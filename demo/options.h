@@ -28,6 +28,7 @@ struct show_options {
 /* engine_demo node */
 struct node_options {
     const char *db, *listen, *index, *name;
+    const char *http;    /* where the engine is shown; NULL: nowhere */
     const char *join;    /* a link, or "-": the first line of standard input */
     const char *address; /* how others reach this device; NULL: what it listens on */
     const char *connect[OPTIONS_CONNECT_MAX];

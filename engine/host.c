@@ -27,26 +27,29 @@ enum weft_status host_fault(struct weft_engine *engine, struct weft_error *why) 
 
 /* ---- events ---- */
 
-static struct weft_event *event_add(struct weft_engine *engine) {
+static bool event_add(struct weft_engine *engine, const struct weft_event *event) {
+    struct time_port time = engine->ports.runner.time;
+    if (event->kind != WEFT_EVENT_CHANGED) { /* Of which there are hundreds a second. */
+        engine->recent[engine->recent_count++ % HOST_RECENT] =
+            (struct host_recent){.wall_ms = time.now(time.self).wall_ms, .event = *event};
+    }
     if (engine->event_count == HOST_EVENTS) {
         engine->events_lost++;
         board_add(engine->board->events_lost, 1);
-        return NULL;
+        return false;
     }
-    uint32_t at = (engine->event_first + engine->event_count++) % HOST_EVENTS;
-    engine->events[at] = (struct weft_event){.model = -1};
-    return &engine->events[at];
+    engine->events[(engine->event_first + engine->event_count++) % HOST_EVENTS] = *event;
+    return true;
 }
 
 void host_tell_restored(struct weft_engine *engine) {
-    struct weft_event *event = event_add(engine);
-    CHECK(event != NULL);
-    event->kind = WEFT_EVENT_RESTORED;
-    event->count = engine->store.incarnation;
-    (void)snprintf(event->error.text, sizeof event->error.text,
+    struct weft_event event = {
+        .kind = WEFT_EVENT_RESTORED, .model = -1, .count = engine->store.incarnation};
+    (void)snprintf(event.error.text, sizeof event.error.text,
                    "%s is a copy, or was restored: it goes on as a new incarnation of this device. "
                    "If the original is still in use, remove one of the two and let it come in anew",
                    engine->path);
+    CHECK(event_add(engine, &event));
     wake_signal(&engine->notices);
 }
 
@@ -59,17 +62,15 @@ static void copy_text(char out[WEFT_ERROR_TEXT_MAX], const char *text) {
 
 static void on_notice(struct weft_engine *engine, const Weft__Notice *notice) {
     if (notice->status == WEFT_DENIED) engine->turned_away++;
-    struct weft_event *event = event_add(engine);
-    if (event == NULL) return;
-    event->kind = (enum weft_event_kind)notice->kind;
-    event->model = notice->model;
-    event->count = notice->count;
+    struct weft_event event = {
+        .kind = (enum weft_event_kind)notice->kind, .model = notice->model, .count = notice->count};
     if (notice->device.len == WEFT_ID_SIZE) {
-        memcpy(event->device, notice->device.data, WEFT_ID_SIZE);
+        memcpy(event.device, notice->device.data, WEFT_ID_SIZE);
     }
-    event->error.status = (enum weft_status)notice->status;
-    event->error.native = notice->native;
-    copy_text(event->error.text, notice->text);
+    event.error.status = (enum weft_status)notice->status;
+    event.error.native = notice->native;
+    copy_text(event.error.text, notice->text);
+    (void)event_add(engine, &event);
 }
 
 /* ---- outcomes ---- */
@@ -163,13 +164,11 @@ uint32_t host_pump(struct weft_engine *engine) {
             count++;
         }
     }
-    if (!engine->fatal_told && host_fault(engine, &why) != WEFT_OK) {
-        struct weft_event *event = event_add(engine);
-        engine->fatal_told = event != NULL;
-        if (event != NULL) {
-            event->kind = WEFT_EVENT_FAULT;
-            event->error = why;
-        }
+    /* Once there is room for it. */
+    if (!engine->fatal_told && engine->event_count < HOST_EVENTS &&
+        host_fault(engine, &why) != WEFT_OK) {
+        const struct weft_event event = {.kind = WEFT_EVENT_FAULT, .model = -1, .error = why};
+        engine->fatal_told = event_add(engine, &event);
     }
     return count;
 }
@@ -221,6 +220,18 @@ static void show_events(struct weft_engine *engine) {
     if (engine->event_count == 0 && engine->events_lost == 0) return;
     wake_prepare(&engine->notices);
     wake_signal(&engine->notices);
+}
+
+uint32_t host_recent(struct weft_engine *engine, struct host_recent out[HOST_RECENT]) {
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)host_pump(engine);
+    show_events(engine);
+    const uint64_t all = engine->recent_count;
+    const uint32_t count = all < HOST_RECENT ? (uint32_t)all : HOST_RECENT;
+    for (uint32_t i = 0; i < count; i++)
+        out[i] = engine->recent[(all - 1 - i) % HOST_RECENT];
+    (void)pthread_mutex_unlock(&engine->lock);
+    return count;
 }
 
 void host_joining(struct weft_engine *engine, bool joining) {

@@ -20,6 +20,7 @@
 
 #define HOST_EVENTS 256u
 #define HOST_LISTENS 8u
+#define HOST_RECENT 24u
 
 /* One submitting thread's way in. Owned by the thread that took it, until the thread ends. */
 struct lane {
@@ -53,6 +54,12 @@ struct listening {
     bool answered;
     struct weft_error error;
     char address[WEFT_ADDRESS_MAX];
+};
+
+/* An event, kept to be shown after it was taken; of any kind but CHANGED. */
+struct host_recent {
+    uint64_t wall_ms; /* when the host's side heard of it */
+    struct weft_event event;
 };
 
 struct weft_engine {
@@ -98,6 +105,8 @@ struct weft_engine {
     struct weft_event *events; /* ring of HOST_EVENTS */
     uint32_t event_first, event_count;
     uint64_t events_lost;
+    struct host_recent recent[HOST_RECENT]; /* the newest, as a ring */
+    uint64_t recent_count;                  /* ever */
     bool fatal_told;
     struct listening listenings[HOST_LISTENS];
     uint64_t next_request;
@@ -116,6 +125,9 @@ struct weft_engine {
 
 /* Takes in everything the actors have sent; how many mails it was. Caller holds `lock`. */
 uint32_t host_pump(struct weft_engine *engine);
+/* Copies the newest events, the newest first, also those that the program has taken; returns how
+ * many. Takes `lock`. Thread: any. */
+uint32_t host_recent(struct weft_engine *engine, struct host_recent out[HOST_RECENT]);
 /* Tells the host that its library is another file than the last time. */
 void host_tell_restored(struct weft_engine *engine);
 /* The engine's fatal fault, if it has one: then `why` is filled and its status returned. */

@@ -31,7 +31,7 @@ static void read_metrics(const struct weft_engine *engine, struct weft_metrics *
 #undef READ_SPAN
     out->syncs_failed = board_get(board->groups_failed);
     out->commit_status = (enum weft_status)board_get(board->commit_status);
-    const uint64_t done = atomic_load_explicit(&engine->done_tickets, memory_order_relaxed);
+    const uint64_t done = board_get(board->commits) + board_get(board->commits_failed);
     const uint64_t issued = atomic_load_explicit(&engine->next_ticket, memory_order_relaxed) - 1;
     out->commits_waiting = issued > done ? issued - done : 0;
     out->door_bytes_max = engine->door_max;

@@ -1,7 +1,8 @@
 /* What an engine shows of itself by HTTP. A page more is a line more in `routes`.
  *
  * Pages are written on the server's thread, which reads the engine as any host thread does. */
-#include "engine/host.h"
+#include "engine/monitor.h"
+#include "engine/inspector.h"
 #include "engine/metrics_text.h"
 #include "engine/net/http.h"
 
@@ -27,25 +28,35 @@ static unsigned show_health(void *context, struct page *page) {
     return MONITOR_UNAVAILABLE;
 }
 
-static unsigned show_ready(void *context, struct page *page) {
-    struct weft_engine *engine = context;
-    if (host_fault(engine, NULL) != WEFT_OK) return show_health(context, page);
+const char *monitor_unready(const struct weft_engine *engine) {
     const size_t held = atomic_load_explicit(&engine->door_held, memory_order_relaxed);
     const enum weft_status last = (enum weft_status)board_get(engine->board->commit_status);
-    if (atomic_load(&engine->closing)) {
-        page_add(page, "closing\n");
-    } else if (last != WEFT_OK) {
-        page_add(page, "the last commit failed: %s\n", weft_status_text(last));
-    } else if (held >= engine->door_max) {
-        page_add(page, "as much unwritten data is held as may be\n");
-    } else {
-        page_add(page, "ok\n");
-        return MONITOR_OK;
-    }
-    return MONITOR_UNAVAILABLE;
+    if (topology_failed(engine->topology, NULL)) return "it was stopped by a fault";
+    if (atomic_load(&engine->closing)) return "it is closing";
+    if (last != WEFT_OK) return weft_status_text(last); /* What the last commit failed of. */
+    if (held >= engine->door_max) return "it holds as much unwritten data as it may";
+    return NULL;
+}
+
+static unsigned show_ready(void *context, struct page *page) {
+    const char *unready = monitor_unready(context);
+    page_add(page, "%s\n", unready == NULL ? "ok" : unready);
+    return unready == NULL ? MONITOR_OK : MONITOR_UNAVAILABLE;
+}
+
+static unsigned show_inspector(void *context, struct page *page) {
+    inspector_page(context, page);
+    return MONITOR_OK;
+}
+
+static unsigned show_status(void *context, struct page *page) {
+    inspector_status(context, page);
+    return MONITOR_OK;
 }
 
 static const struct http_route routes[] = {
+    {"/", "text/html; charset=utf-8", false, show_inspector},
+    {"/status.json", "application/json", false, show_status},
     {"/metrics", METRICS_TEXT_TYPE, false, show_metrics},
     {"/healthz", MONITOR_TEXT, true, show_health},
     {"/readyz", MONITOR_TEXT, true, show_ready},

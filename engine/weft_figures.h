@@ -138,7 +138,7 @@ struct weft_http {
  *   /readyz    200 if it can commit: no fault, not closing, room at the door, and the last SQLite
  *              commit was made; else 503, with the reason. Neither of these two asks for the token
  * GET and HEAD only. A server takes 64 connections, 32 of one address; beyond that, the one that
- * has been silent longest goes, and any that was for 10 s. Without a token, and on this machine,
+ * has been silent longest goes, and any that was for 5 s. Without a token, and on this machine,
  * only who names it by number or as localhost is answered: pages of others in a browser are not.
  * `options` may be NULL; `bound` (may be NULL) receives the address in use, WEFT_ADDRESS_MAX bytes.
  * Starts a thread; nothing waits for it, and no actor knows of it. Thread: any.

@@ -100,7 +100,7 @@
 #define LIMIT_HTTP_LINKS 64u     /* connections at once */
 #define LIMIT_HTTP_ADDRESS 32u   /* ... of one address */
 #define LIMIT_HTTP_REQUEST 8192u /* bytes of a request, and of an answer's head */
-#define LIMIT_HTTP_IDLE_S 10u    /* seconds that a connection may be silent */
+#define LIMIT_HTTP_IDLE_S 5u     /* seconds that a connection may be silent */
 #define LIMIT_HTTP_TOKEN 256u    /* bytes of a token */
 
 /* ---- WebSockets ---- */

@@ -116,6 +116,13 @@ static void on_link(void *context, struct MHD_Connection *connection, void **own
     }
 }
 
+/* Paths of routes are plain: nothing is unescaped, so no %00 can end one early. */
+static size_t leave_escaped(void *context, struct MHD_Connection *connection, char *text) {
+    (void)context;
+    (void)connection;
+    return strlen(text);
+}
+
 static void link_heard(struct http *http, struct MHD_Connection *connection) {
     const union MHD_ConnectionInfo *own =
         MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -310,7 +317,8 @@ static struct MHD_Daemon *start(struct http *http, struct address *at, int *nati
         MHD_OPTION_CONNECTION_LIMIT, (unsigned)(LIMIT_HTTP_LINKS + HTTP_SLACK),
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)LIMIT_HTTP_IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)LIMIT_HTTP_REQUEST,
-        MHD_OPTION_NOTIFY_CONNECTION, on_link, http, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_CONNECTION, on_link, http, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped,
+        NULL, MHD_OPTION_END);
     *native = errno;
     CHECK(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
     return daemon;

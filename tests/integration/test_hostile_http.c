@@ -13,6 +13,7 @@
 #include <dirent.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "engine/base/limits.h"
@@ -89,8 +90,9 @@ static void garbage_is_refused_or_ended(void **state) {
         "\x16\x03\x01\x02\x01\x01\xfc\x03\x03 a handshake of TLS\r\n\r\n",
         "GET /metrics HTTP/1.1\r\nHost: localhost\r\nno colon\r\n\r\n",
         "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-        "GET /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
-        "99999999999999999999999\r\n\r\n",
+        "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        "GET /%00 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /%6detrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "GET /%00%zz%2e%2e/%2fmetrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
         "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET http://localhost/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -225,6 +227,26 @@ static void a_thousand_that_do_not_read_keep_nobody_out(void **state) {
     scrapes(shown);
 }
 
+static uint64_t now_ms(void) {
+    struct timespec now;
+    assert_int_equal(clock_gettime(CLOCK_MONOTONIC, &now), 0);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void who_is_silent_is_closed_when_its_time_is_over(void **state) {
+    struct shown *shown = *state;
+    const uint64_t begun = now_ms();
+    const int silent = web_connect(shown->address), begins = web_connect(shown->address);
+    assert_true(silent >= 0 && begins >= 0);
+    assert_true(web_send(begins, "GET /met", 8));
+    assert_true(web_closed(silent, 60000));
+    assert_true(web_closed(begins, 60000));
+    assert_true(now_ms() - begun >= (LIMIT_HTTP_IDLE_S - 1) * 1000);
+    (void)close(silent);
+    (void)close(begins);
+    scrapes(shown);
+}
+
 static int comes_from(struct shown *shown, const char *from) {
     int descriptor = web_connect_from(shown->address, from);
     assert_true(descriptor >= 0);
@@ -260,6 +282,7 @@ int main(void) {
         T(a_thousand_silent_connections_keep_nobody_out),
         T(a_thousand_that_only_begin_keep_nobody_out),
         T(a_thousand_that_do_not_read_keep_nobody_out),
+        T(who_is_silent_is_closed_when_its_time_is_over),
         T(of_each_address_the_oldest_goes_and_of_all_when_all_are_too_many),
     };
 #undef T

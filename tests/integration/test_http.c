@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/lib/alone.h"
+#include "tests/lib/json.h"
 #include "tests/lib/party.h"
 #include "tests/lib/scrape.h"
 #include "tests/lib/web.h"
@@ -156,6 +157,18 @@ static void a_body_is_refused_before_it_is_sent(void **state) {
                      413);
 }
 
+static void the_inspector_is_a_page_that_polls_json(void **state) {
+    struct shown *shown = *state;
+    assert_int_equal(start(shown, NULL), WEFT_OK);
+    assert_int_equal(get(shown, "/", NULL), 200);
+    assert_true(said(shown, "Content-Type: text/html; charset=utf-8\r\n"));
+    assert_true(said(shown, "Content-Security-Policy: default-src 'none'; "));
+    assert_int_equal(get(shown, "/status.json", NULL), 200);
+    assert_true(said(shown, "Content-Type: application/json\r\n"));
+    assert_true(json_sound(shown->web.body));
+    assert_true(json_is(shown->web.body, "ready", "true"));
+}
+
 /* ---- who is answered ------------------------------------------------------------------------- */
 
 static void without_the_token_nothing_is_shown_but_whether_it_lives(void **state) {
@@ -181,6 +194,8 @@ static void without_the_token_nothing_is_shown_but_whether_it_lives(void **state
         assert_int_equal(get(shown, "/metrics", wrong[i]), 401);
         assert_true(said(shown, "WWW-Authenticate: Bearer realm=\"weft\"\r\n"));
         assert_false(said(shown, "weft_"));
+        assert_int_equal(get(shown, "/", wrong[i]), 401);
+        assert_int_equal(get(shown, "/status.json", wrong[i]), 401);
         /* Nor which pages there are. */
         assert_int_equal(get(shown, "/nothing", wrong[i]), 401);
     }
@@ -350,6 +365,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         T(metrics_say_what_the_calls_say_when_the_engine_is_quiet),
         T(head_is_answered_without_a_body),
+        T(the_inspector_is_a_page_that_polls_json),
         T(a_connection_is_answered_once),
         T(what_is_not_there_or_not_shown_is_refused_in_words),
         T(a_body_is_refused_before_it_is_sent),

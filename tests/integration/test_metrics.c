@@ -56,6 +56,7 @@ static void durations_are_counted_where_they_were_spent(void **state) {
     assert_true(after.commit.sum_us >= after.sync.sum_us);
     assert_true(after.ticket.greatest_us > 0);
     assert_int_equal(after.commit_status, WEFT_OK);
+    assert_int_equal(after.commits_waiting, 0);
     assert_int_equal(after.members, 1);
     assert_int_equal(after.members_away, 0);
     assert_true(after.door_bytes_max >= stats.door_bytes_held);

@@ -74,6 +74,30 @@ static void every_actor_and_ring_has_its_line(void **state) {
     scrape_free(&found);
 }
 
+/* docs/metrics.md has a line for each name, and none for what is not there. */
+static void every_name_is_documented(void **state) {
+    struct alone *alone = *state;
+    static char document[65536];
+    struct page page = {0};
+    unsigned names = 0, lines = 0;
+    FILE *file = fopen(WEFT_SOURCE_DIR "/docs/metrics.md", "re");
+    assert_non_null(file);
+    document[fread(document, 1, sizeof document - 1, file)] = 0;
+    (void)fclose(file);
+    metrics_text(alone->engine, &page);
+    for (const char *at = page.text; (at = strstr(at, "# TYPE ")) != NULL; names++) {
+        char name[96], type[16], line[160];
+        assert_int_equal(sscanf(at, "# TYPE %95s %15s", name, type), 2);
+        (void)snprintf(line, sizeof line, "\n| `%s` | %s | ", name, type);
+        if (strstr(document, line) == NULL) fail_msg("%s", line);
+        at++;
+    }
+    for (const char *at = document; (at = strstr(at, "\n| `weft_")) != NULL; at++)
+        lines++;
+    assert_int_equal(lines, names);
+    page_free(&page);
+}
+
 /* The parser finds what it is there for. */
 static void what_is_not_well_formed_is_found(void **state) {
     static const char *const wrong[] = {
@@ -109,6 +133,7 @@ int main(void) {
                                         alone_setup, alone_teardown),
         cmocka_unit_test_setup_teardown(every_actor_and_ring_has_its_line, alone_setup,
                                         alone_teardown),
+        cmocka_unit_test_setup_teardown(every_name_is_documented, alone_setup, alone_teardown),
         cmocka_unit_test(what_is_not_well_formed_is_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
