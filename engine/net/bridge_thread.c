@@ -121,6 +121,10 @@ static int on_writable(struct bridge *bridge, struct span *span) {
     }
     if (count <= 0) { /* The shore is closed, and nothing is left of what it said. */
         span->left = true;
+        if (!span->spoke) {
+            kill_wsi(span); /* Invariant 2. */
+            return 0;
+        }
         lws_close_reason(span->wsi, LWS_CLOSE_STATUS_NORMAL, NULL, 0);
         return -1;
     }

@@ -72,6 +72,8 @@ static bool fails(const char *call) {
     }
 
 WRAP(int, socket, (int domain, int type, int protocol), (domain, type, protocol))
+WRAP(int, socketpair, (int domain, int type, int protocol, int pair[2]),
+     (domain, type, protocol, pair))
 WRAP(int, setsockopt, (int file, int level, int name, const void *value, socklen_t size),
      (file, level, name, value, size))
 WRAP(int, bind, (int file, const struct sockaddr *address, socklen_t size), (file, address, size))
