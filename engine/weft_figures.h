@@ -1,7 +1,7 @@
 /* Figures of an engine for those who watch it: totals, durations, lags, actors, rings; and HTTP.
  *
  * A part of weft.h, which includes it and says what holds for the whole interface; programs include
- * that. What is here only tells: nothing in the engine depends on it. */
+ * that. Nothing in the engine depends on it. Structs of which lists are filled do not grow. */
 #ifndef WEFT_FIGURES_H
 #define WEFT_FIGURES_H
 
