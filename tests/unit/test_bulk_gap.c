@@ -282,6 +282,25 @@ static void who_alone_holds_more_is_asked_again_after_growing_pauses(void **stat
     assert_int_equal(stage->heard[0].requests, 0);
 }
 
+static void on_a_metered_network_nothing_is_asked_for_and_afterwards_it_is(void **state) {
+    struct solo_bulk *stage = *state;
+    solo_bulk_join(stage, 0, OTHERS);
+    solo_bulk_clear(stage, 0);
+    solo_bulk_holds(stage, 0, THEM, 40);
+    assert_int_equal(stage->heard[0].requests, 1);
+    board_set(stage->solo.board->metered, 1);
+    solo_bulk_clear(stage, 0);
+    solo_bulk_holds(stage, 0, THEM, 50);
+    assert_int_equal(stage->heard[0].entry.position, STREAM_WITHDRAWN);
+    solo_bulk_clear(stage, 0);
+    pass(stage, 10 * LIMIT_SOURCE_US);
+    assert_int_equal(stage->heard[0].requests, 0);
+    board_set(stage->solo.board->metered, 0);
+    pass(stage, LIMIT_RETRY_US);
+    assert_int_equal(stage->heard[0].requests, 1);
+    assert_int_equal(stage->heard[0].entry.position, 0);
+}
+
 static void repairs_take_from_each_who_may_have_what_is_right_twice_in_turn(void **state) {
     struct solo_bulk *stage = two_sources(state);
     solo_bulk_holds(stage, 1, THEM, 50);
@@ -338,6 +357,7 @@ int main(void) {
         GAP_TEST(an_ordinary_batch_that_overlaps_a_sweep_is_not_cut_either),
         GAP_TEST(who_holds_more_and_gives_nothing_is_turned_away_from),
         GAP_TEST(who_alone_holds_more_is_asked_again_after_growing_pauses),
+        GAP_TEST(on_a_metered_network_nothing_is_asked_for_and_afterwards_it_is),
         GAP_TEST(repairs_take_from_each_who_may_have_what_is_right_twice_in_turn),
         GAP_TEST(a_repair_is_taken_from_who_says_what_the_owner_says),
     };

@@ -50,6 +50,26 @@ static void frame_writes_the_bytes_of_the_document(void **state) {
     frame_writer_close(writer);
 }
 
+static void no_lane_starves_behind_more_urgent_ones(void **state) {
+    (void)state;
+    static const uint8_t batch[8 * LIMIT_FRAME_BODY];
+    uint8_t out[ROOM];
+    unsigned waited = 0, longest = 0, turns = 0;
+    struct frame_writer *writer = frame_writer_open();
+    push(writer, LANE_BACKFILL, batch, sizeof batch);
+    for (unsigned i = 0; i < 5 * FRAME_PASSES; i++) {
+        push(writer, LANE_SHARED, "tag", 3);
+        push(writer, LANE_LIVE, "row", 3);
+        assert_true(frame_writer_next(writer, out, sizeof out) > 0);
+        waited = out[2] == LANE_BACKFILL ? 0 : waited + 1;
+        turns += out[2] == LANE_BACKFILL;
+        longest = waited > longest ? waited : longest;
+    }
+    assert_in_range(longest, FRAME_PASSES - 1, FRAME_PASSES + LANE_COUNT);
+    assert_in_range(turns, 3, 5); /* No more than its turns either. */
+    frame_writer_close(writer);
+}
+
 static void frame_of_an_urgent_lane_goes_between_fragments(void **state) {
     (void)state;
     static const uint8_t batch[3 * LIMIT_FRAME_BODY];
@@ -386,6 +406,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_writes_the_bytes_of_the_document),
         cmocka_unit_test(frame_of_an_urgent_lane_goes_between_fragments),
+        cmocka_unit_test(no_lane_starves_behind_more_urgent_ones),
         cmocka_unit_test(frame_lanes_go_in_order_of_urgency),
         cmocka_unit_test(frame_writer_releases_each_message_once),
         cmocka_unit_test(frame_returns_messages_of_every_size),
