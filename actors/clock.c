@@ -68,6 +68,8 @@ static void clock_step(void *self, struct instant now, struct mail **in, struct 
     case WEFT__MAIL__BODY_SURVEY:
         body->survey->stamp = hlc_tick(&clock->hlc, now.wall_ms, 1);
         break;
+    case WEFT__MAIL__BODY_CONTACT:
+    case WEFT__MAIL__BODY_SESSION:
     case WEFT__MAIL__BODY_RECOUNT:
     case WEFT__MAIL__BODY_STOP:
         break;

@@ -1,10 +1,11 @@
 /* See listener.h. Invariants
- *   1. A slot that dials keeps its address for as long as the engine is open; a slot that took an
- *      accepted connection is free again when the connection has ended.
+ *   1. A slot that is taken has a connection, or is to get one; it is free again when that has
+ *      ended.
  *   2. Of the slots that claimed one device, one stands, and only a member's stand, or the
  *      introducer's while this device comes in.
- * Not here: anything about sessions themselves (peer), or about how long to wait between dials; who
- * may come in (listener_call), members and invites (listener_roster). */
+ * Not here: anything about sessions themselves (peer); who may come in (listener_call), members
+ * and invites (listener_roster), whom this device knows (listener_contact) and calls
+ * (listener_dial). */
 #include "actors/listener.h"
 
 #include <sodium.h>
@@ -29,9 +30,12 @@ static enum weft_status listener_start(void *self, const struct actor_seed *seed
                                              .hlc = settings->clock_stored};
     listener->slots = calloc(settings->peers, sizeof *listener->slots);
     enum weft_status status = listener_call_start(listener, why);
+    if (status == WEFT_OK) status = listener_contact_start(listener, why);
     if (listener->slots == NULL) {
         status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the listener");
     }
+    for (uint32_t i = 0; listener->slots != NULL && i < settings->peers; i++)
+        listener->slots[i].contact = listener->slots[i].invite = -1;
     if (status != WEFT_OK) listener_stop(listener);
     return status;
 }
@@ -80,50 +84,14 @@ int listener_free_slot(const struct listener *listener) {
     return -1;
 }
 
-/* Takes "address" or "address#device" apart; the façade has looked at its form. */
-static void read_target(struct slot *slot, const char *text) {
-    const char *mark = strchr(text, '#');
-    size_t size = mark == NULL ? strlen(text) : (size_t)(mark - text);
-    CHECK(size < sizeof slot->address);
-    memcpy(slot->address, text, size);
-    slot->address[size] = 0;
-    slot->aim = mark != NULL && id_parse(mark + 1, &slot->target) ? AIM_DEVICE : AIM_ANYBODY;
-}
-
-static void on_connect(struct listener *listener, const Weft__Connect *order, struct outbox *out) {
-    struct slot wanted = {.taken = true, .dials = true, .invite = -1};
-    read_target(&wanted, order->address);
-    for (uint32_t i = 0; i < listener->settings->peers; i++) {
-        struct slot *slot = &listener->slots[i];
-        if (!slot->dials || strcmp(slot->address, wanted.address) != 0) continue;
-        if (wanted.aim == AIM_DEVICE && slot->aim != AIM_INVITE) {
-            slot->aim = wanted.aim;
-            slot->target = wanted.target;
-        }
-        slot->turn = 0;
-        slot->tried = (struct id){0};
-        listener_aim(listener, i, AIMING_NOW, out);
-        return;
-    }
-    int i = listener_free_slot(listener);
-    if (i < 0) {
-        listener_notice(out, WEFT_EVENT_FAULT, NULL, 0, WEFT_LIMIT,
-                        "every session slot is in use; raise peers_max");
-        return;
-    }
-    listener->slots[i] = wanted;
-    listener_aim(listener, (uint32_t)i, AIMING_NOW, out);
-}
-
-enum ruling { RULING_STANDS, RULING_ENDS, RULING_REFUSED, RULING_REPLACED, RULING_PROVE };
-
-static void send_ruling(uint32_t slot, uint32_t session, enum ruling ruling, struct outbox *out) {
+void listener_rule(uint32_t slot, uint32_t session, enum ruling ruling, struct outbox *out) {
     Weft__Ruling *message = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_RULING, &message);
     message->stands = ruling == RULING_STANDS;
-    message->end = ruling == RULING_REPLACED;
+    message->end = ruling == RULING_REPLACED || ruling == RULING_GONE || ruling == RULING_PAUSED;
     message->prove = ruling == RULING_PROVE;
-    message->gone = ruling == RULING_REFUSED;
+    message->gone = ruling == RULING_REFUSED || ruling == RULING_GONE;
+    message->paused = ruling == RULING_PAUSED;
     message->session = session;
     outbox_send(out, ACTOR_PEER + slot, &mail);
 }
@@ -137,30 +105,26 @@ static bool claim_beats(const struct listener *listener, const struct slot *stan
 }
 
 /* Lets a claim stand, unless another session with the device does. */
-static void settle_claim(struct listener *listener, const Weft__Claim *claim,
+static void settle_claim(struct listener *listener, struct instant now, const Weft__Claim *claim,
                          const struct id *device, struct outbox *out) {
     struct slot *claimant = &listener->slots[claim->peer];
     for (uint32_t i = 0; i < listener->settings->peers; i++) {
         struct slot *slot = &listener->slots[i];
         if (i == claim->peer || !slot->stands || !id_equal(&slot->device, device)) continue;
         if (!claim_beats(listener, slot, device, claim->dialled)) {
-            send_ruling(i, slot->session, RULING_PROVE, out);
-            send_ruling(claim->peer, claim->session, RULING_ENDS, out);
+            listener_rule(i, slot->session, RULING_PROVE, out);
+            listener_rule(claim->peer, claim->session, RULING_ENDS, out);
             return;
         }
         slot->stands = false;
-        send_ruling(i, slot->session, RULING_REPLACED, out);
+        listener_rule(i, slot->session, RULING_REPLACED, out);
     }
     claimant->stands = true;
     claimant->device = *device;
     claimant->opened_here = claim->dialled;
     claimant->session = claim->session;
-    claimant->turn = 0;
-    if (claimant->dials && claimant->aim == AIM_ANYBODY) {
-        claimant->aim = AIM_DEVICE; /* Who answered here once is meant from now on. */
-        claimant->target = *device;
-    }
-    send_ruling(claim->peer, claim->session, RULING_STANDS, out);
+    listener_dial_stood(listener, now, claim->peer);
+    listener_rule(claim->peer, claim->session, RULING_STANDS, out);
 }
 
 /* Somebody came in by invite, and has proved who it is: its claim waits until it is a member. */
@@ -172,7 +136,7 @@ static void hold_claim(struct listener *listener, struct instant now, struct mai
     if (invite == NULL || !invite->open || invite->serial != slot->serial ||
         (invite->used && !id_equal(&invite->device, device)) || now.mono_us >= invite->until_us) {
         /* Another was faster, or its time has passed. */
-        send_ruling(claim->peer, claim->session, RULING_REFUSED, out);
+        listener_rule(claim->peer, claim->session, RULING_REFUSED, out);
         return;
     }
     invite->used = true;
@@ -186,22 +150,28 @@ static void hold_claim(struct listener *listener, struct instant now, struct mai
     if (!invite->confirm) listener_admit(listener, slot, out);
 }
 
+static bool is_introducer(const struct listener *listener, const struct id *device) {
+    const struct id introducer = identity_device(listener->introducer.device.id_pk);
+    return id_equal(device, &introducer);
+}
+
 static void on_claim(struct listener *listener, struct instant now, struct mail **in,
                      struct outbox *out) {
     const Weft__Claim *claim = (*in)->body.claim;
     struct id device;
     CHECK(claim->peer < listener->settings->peers);
     CHECK(id_read(&device, claim->device.data, claim->device.len));
-    struct slot *slot = &listener->slots[claim->peer];
-    if (listener_member(listener, &device) != NULL) {
-        settle_claim(listener, claim, &device, out);
+    if (listener_paused(listener, &device)) {
+        listener_rule(claim->peer, claim->session, RULING_PAUSED, out);
+    } else if (listener_member(listener, &device) != NULL) {
+        settle_claim(listener, now, claim, &device, out);
     } else if (claim->invite && !claim->dialled) {
         hold_claim(listener, now, in, &device, out);
-    } else if (claim->invite && listener->joining && id_equal(&device, &slot->target)) {
+    } else if (claim->invite && listener->joining && is_introducer(listener, &device)) {
         listener_notice(out, WEFT_EVENT_JOINING, &device, claim->code, WEFT_OK, claim->name);
-        settle_claim(listener, claim, &device, out);
+        settle_claim(listener, now, claim, &device, out);
     } else {
-        send_ruling(claim->peer, claim->session, RULING_REFUSED, out); /* Removed meanwhile. */
+        listener_rule(claim->peer, claim->session, RULING_REFUSED, out); /* Removed meanwhile. */
     }
 }
 
@@ -221,57 +191,31 @@ static void on_admit(struct listener *listener, const Weft__Admit *admit, struct
             if (by != NULL && by->open && by->serial == slot->serial) {
                 listener_spend_invite(listener, slot->invite); /* No is no. */
             }
-            send_ruling(i, slot->held->session, RULING_REFUSED, out);
+            listener_rule(i, slot->held->session, RULING_REFUSED, out);
             mail_drop(&slot->held_mail);
             slot->held = NULL;
         }
     }
 }
 
+/* The host hears of it when the clock has been sent all that is to be kept. */
 static void tell_stopped(struct listener *listener, struct outbox *out) {
-    if (listener->stopping != 1) return;
+    if (listener->stopping != 1 || listener->stopped) return;
+    listener->stopped = true;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_STOP, NULL);
     outbox_send(out, ACTOR_HOST, &mail);
 }
 
-/* A dial to a device may rest for long while another session with it stands: that one has ended,
- * and who opened it may not find back. One is woken: if there are more, they lead to the same
- * device. */
-static void wake_dial(struct listener *listener, const struct id *device, struct outbox *out) {
-    for (uint32_t i = 0; i < listener->settings->peers; i++) {
-        const struct slot *slot = &listener->slots[i];
-        if (slot->stands && id_equal(&slot->device, device)) return;
-    }
-    for (uint32_t i = 0; i < listener->settings->peers; i++) {
-        const struct slot *slot = &listener->slots[i];
-        if (!slot->dials || slot->aim != AIM_DEVICE || !id_equal(&slot->target, device)) continue;
-        listener_aim(listener, i, AIMING_NOW, out);
-        return;
-    }
-}
-
-static void on_vacated(struct listener *listener, const Weft__Vacated *vacated,
-                       struct outbox *out) {
+static void on_vacated(struct listener *listener, struct instant now,
+                       const Weft__Vacated *vacated) {
     CHECK(vacated->peer < listener->settings->peers);
     struct slot *slot = &listener->slots[vacated->peer];
-    const bool stood = slot->stands, dials = slot->dials;
-    const struct id device = slot->device;
-    slot->stands = false;
+    struct slot ended = *slot;
+    CHECK(slot->taken);
     mail_drop(&slot->held_mail);
-    slot->held = NULL;
-    if (vacated->slot_free) *slot = (struct slot){.invite = -1};
-    if (slot->dials && listener->stopping == 0) {
-        listener_aim(listener, vacated->peer,
-                     vacated->refused  ? AIMING_SOON
-                     : vacated->missed ? AIMING_NEXT
-                                       : AIMING_AGAIN,
-                     out);
-    }
-    if (stood && !dials && listener->stopping == 0) wake_dial(listener, &device, out);
-    if (listener->stopping > 1 && vacated->slot_free) {
-        listener->stopping--;
-        tell_stopped(listener, out);
-    }
+    *slot = (struct slot){.invite = -1, .contact = -1};
+    listener_dial_ended(listener, now, vacated, &ended);
+    if (listener->stopping > 1) listener->stopping--;
 }
 
 static void close_listening(struct listener *listener) {
@@ -291,7 +235,6 @@ static void on_stop(struct listener *listener, struct outbox *out) {
         outbox_send(out, ACTOR_PEER + i, &mail);
         listener->stopping++;
     }
-    tell_stopped(listener, out);
 }
 
 /* A host's order about members goes on; it is answered by the log. */
@@ -302,12 +245,19 @@ static void on_govern(struct mail **in, struct outbox *out) {
 static void listener_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct listener *listener = self;
     const Weft__Mail *body = &(*in)->body;
+    listener_contact_begin(listener, now);
     switch (body->body_case) {
     case WEFT__MAIL__BODY_LISTEN:
         on_listen(listener, body->listen, out);
         break;
     case WEFT__MAIL__BODY_CONNECT:
-        if (listener->stopping == 0) on_connect(listener, body->connect, out);
+        if (listener->stopping == 0) listener_connect(listener, now, body->connect, out);
+        break;
+    case WEFT__MAIL__BODY_DISCONNECT:
+        if (listener->stopping == 0) listener_disconnect(listener, now, body->disconnect);
+        break;
+    case WEFT__MAIL__BODY_PAUSING:
+        if (listener->stopping == 0) listener_pausing(listener, now, body->pausing, out);
         break;
     case WEFT__MAIL__BODY_INVITE:
         listener_open_invite(listener, now, body->invite);
@@ -316,23 +266,26 @@ static void listener_step(void *self, struct instant now, struct mail **in, stru
         on_admit(listener, body->admit, out);
         break;
     case WEFT__MAIL__BODY_JOIN:
-        if (listener->stopping == 0) listener_join(listener, body->join, out);
+        if (listener->stopping == 0) listener_join(listener, now, body->join);
         break;
     case WEFT__MAIL__BODY_GOVERN:
         on_govern(in, out);
         break;
     case WEFT__MAIL__BODY_ROSTER:
-        listener_roster(listener, in, out);
+        listener_roster(listener, now, in, out);
         break;
     case WEFT__MAIL__BODY_CLAIM:
         on_claim(listener, now, in, out);
         break;
     case WEFT__MAIL__BODY_VACATED:
-        on_vacated(listener, body->vacated, out);
+        on_vacated(listener, now, body->vacated);
+        break;
+    case WEFT__MAIL__BODY_SESSION:
+        listener_session(listener, now, in, out);
         break;
     case WEFT__MAIL__BODY_STOP:
         on_stop(listener, out);
-        return;
+        break;
     case WEFT__MAIL__BODY_READY:
         /* Orders come first: a caller may come with an invite that is still among them. */
         listener->more = true;
@@ -341,20 +294,27 @@ static void listener_step(void *self, struct instant now, struct mail **in, stru
         listener_call(listener, now, out);
         break;
     }
+    listener_dial(listener, now, out);
     listener_ask_roster(listener, out);
+    if (listener_save_some(listener, now, out)) tell_stopped(listener, out);
 }
 
 static uint64_t listener_due(const void *self) {
     const struct listener *listener = self;
     /* The first step asks for the roster. */
     if (listener->roster == NULL && !listener->roster_asked && listener->stopping == 0) return 0;
-    return listener_call_due(listener);
+    if (listener->stopping == 1 && !listener->stopped) return 0;
+    uint64_t due = listener_call_due(listener);
+    const uint64_t dial = listener_dial_due(listener), save = listener_save_due(listener);
+    if (dial < due) due = dial;
+    return save < due ? save : due;
 }
 
 static void listener_stop(void *self) {
     struct listener *listener = self;
     close_listening(listener);
     listener_call_close(listener);
+    listener_contact_stop(listener);
     for (uint32_t i = 0; listener->slots != NULL && i < listener->settings->peers; i++) {
         mail_drop(&listener->slots[i].held_mail);
     }

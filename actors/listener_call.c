@@ -155,6 +155,7 @@ static bool may_enter(struct listener *listener, struct instant now, const struc
     }
     const struct id *device = &handshake->remote.device;
     if (id_equal(device, &listener->settings->device)) return false;
+    if (listener_paused(listener, device)) return false;
     if (mode == HANDSHAKE_MEMBER) return listener_member(listener, device) != NULL;
     const struct invite *by = &listener->invites[*invite];
     if (listener_removed(listener, device)) {
@@ -176,12 +177,13 @@ static void let_in(struct listener *listener, struct caller *caller, struct hand
         listener->net.ops->release(listener->net.self, caller->link, &transfer, NULL);
     caller->link = 0;
     if (status != WEFT_OK) return;
-    listener->slots[at] = (struct slot){.taken = true, .invite = invite};
+    listener->slots[at] = (struct slot){.taken = true, .invite = invite, .contact = -1};
     if (invite >= 0) listener->slots[at].serial = listener->invites[invite].serial;
     Weft__Accepted *accepted = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ACCEPTED, &accepted);
     mail->secret = true;
     accepted->handle = transfer;
+    accepted->origin = mail_text(mail, caller->origin);
     uint8_t *packed = arena_take(&mail->arena, HANDSHAKE_PACKED);
     CHECK(packed != NULL);
     handshake_pack(handshake, packed);

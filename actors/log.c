@@ -218,6 +218,7 @@ static enum weft_status write_group_marks(struct log *log, struct weft_error *wh
         status = writer_clock(log->writer, log->group_stamp, why);
     }
     if (status == WEFT_OK) status = log_save_acks(log, why);
+    if (status == WEFT_OK) status = log_save_contacts(log, why);
     /* Of a life that commits nothing statements say what those of the one before said, and may have
      * the same numbers. */
     if (status == WEFT_OK && !log->serial_drawn)
@@ -252,6 +253,17 @@ static void count_group(struct log *log, struct outbox *out) {
     log->own = log->remote = (struct writer_tally){0};
 }
 
+/* When what waits for a commit to ride on gets one of its own. */
+static uint64_t commit_due(const struct log *log) {
+    return log->acks_due_us < log->contacts_due_us ? log->acks_due_us : log->contacts_due_us;
+}
+
+/* What waits for a commit of its own is tried again a little later. */
+static void put_off(struct log *log, struct instant now) {
+    log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
+    if (log->contacts_due_us != DUE_NEVER) log->contacts_due_us = log->acks_due_us;
+}
+
 static enum weft_status flush(struct log *log, struct instant now, struct weft_error *why,
                               struct outbox *out) {
     if (!log->open) return WEFT_OK;
@@ -266,7 +278,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     if (status != WEFT_OK) {
         log_rollback(log);
         fail_group(log, why, out);
-        log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
+        put_off(log, now);
         log_note_lost(log, why);
         if (status != WEFT_SYNC_FAILED) log_notice(log, WEFT_EVENT_FAULT, -1, 0, NULL, why, out);
         return status;
@@ -285,6 +297,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
         }
     }
     log->acks_due_us = DUE_NEVER;
+    log_drop_contacts(log);
     log->group_stamp = 0;
     count_group(log, out);
     if (log->group_count != 0) {
@@ -451,6 +464,10 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_RECOUNT:
         log_recount(log, now, (*in)->body.recount, out);
         break;
+    case WEFT__MAIL__BODY_CONTACT:
+    case WEFT__MAIL__BODY_SESSION:
+        log_contact(log, now, in);
+        break;
     case WEFT__MAIL__BODY_ROSTER_WANTED:
         log_roster_wanted(log, (*in)->body.roster_wanted, out);
         break;
@@ -460,9 +477,8 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         on_stop(log, out);
         break;
     default: /* Tick: no mail waits. */
-        if (!log->open && now.mono_us >= log->acks_due_us && log_begin(log, &why) != WEFT_OK) {
-            log->acks_due_us = now.mono_us + LIMIT_RETRY_US;
-        }
+        if (!log->open && now.mono_us >= commit_due(log) && log_begin(log, &why) != WEFT_OK)
+            put_off(log, now);
         (void)log_flush(log, now, out);
         if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
         if (log_strays_due(log)) log_strays(log, now, out);
@@ -480,7 +496,7 @@ static uint64_t log_due(const void *self) {
     const struct log *log = self;
     if (log->stopped) return DUE_NEVER;
     if (log->open || log_strays_due(log)) return 0;
-    uint64_t due = log->acks_due_us;
+    uint64_t due = commit_due(log);
     if (log->quarantine_due_us < due) due = log->quarantine_due_us;
     if (log->repair_due_us < due) due = log->repair_due_us;
     return log->attest_due_us < due ? log->attest_due_us : due;
@@ -495,6 +511,7 @@ static void log_stop(void *self) {
     log_scan_free(log);
     log_words_free(log);
     log_strays_free(log);
+    log_drop_contacts(log);
     log_free_members(log);
     log_free_taking(log);
     log_prune_free(log);
@@ -512,7 +529,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     log->settings = settings;
     log->board = settings->board;
     log->pool = seed->pool;
-    log->acks_due_us = log->repair_due_us = DUE_NEVER;
+    log->acks_due_us = log->contacts_due_us = log->repair_due_us = DUE_NEVER;
     log->hooks.watch = (struct writer_watch){log_hooks_touched, log};
     vector_init(&log->positions);
     vector_init(&log->moved);

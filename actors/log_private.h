@@ -135,6 +135,10 @@ struct log {
     bool digests_read;          /* ... */
     uint64_t repair_due_us;     /* when rows that differ may be swept again; DUE_NEVER */
     uint64_t acks_due_us;       /* when unsaved acks are committed on their own */
+    uint64_t contacts_due_us;   /* the same of what is known of other devices */
+    struct mail *contacts[LIMIT_CONTACTS + 1];    /* by number: not written yet; NULL */
+    struct mail *sessions[LIMIT_HISTORY_UNSAVED]; /* that have ended, likewise */
+    uint32_t session_count;
 
     /* The shared log. */
     struct roster roster;
@@ -348,6 +352,14 @@ void log_words_free(struct log *log);
  * others' rows and of shared rows, and tells the host where it was wrong. */
 void log_recount(struct log *log, struct instant now, const Weft__Recount *recount,
                  struct outbox *out);
+/* ---- log_contact.c: other devices, as this one knows them ---- */
+
+/* Keeps what is known of a contact, or of a session that has ended, for the next commit. */
+void log_contact(struct log *log, struct instant now, struct mail **in);
+/* Writes it within the open transaction; and lets go of it, when it is committed. */
+enum weft_status log_save_contacts(struct log *log, struct weft_error *why);
+void log_drop_contacts(struct log *log);
+
 /* ---- log_rows.c: shared rows ---- */
 
 /* Writes the runs of shared tables of a transaction of this host into the open group, and the

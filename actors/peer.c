@@ -3,8 +3,8 @@
  *   2. bulk and share know of the session (joined) from LIVE on, until they have answered Left;
  *      what arrives from them in between is of the old session, and dropped.
  *   3. Every claim that was granted is given back by one Vacated.
- * Not here: what messages mean (peer_in.c), how they are said (peer_out.c), which of two sessions
- * with one device stands (listener). */
+ * Not here: when a device is dialled, and which of two sessions with one device stands (listener);
+ * what messages mean (peer_in.c), how they are said (peer_out.c). */
 #include "actors/peer.h"
 
 #include <sodium.h>
@@ -23,7 +23,6 @@ static enum weft_status peer_start(void *self, const struct actor_seed *seed,
     peer->pool = seed->pool;
     peer->index = seed->index;
     peer->board = &seed->settings->board->peers[seed->index];
-    peer->backoff_us = LIMIT_REDIAL_MIN_US;
     peer->self = (struct handshake_self){.identity = peer->settings->identity,
                                          .ver_min = WIRE_VERSION_MIN,
                                          .ver_max = WIRE_VERSION_MAX,
@@ -33,10 +32,9 @@ static enum weft_status peer_start(void *self, const struct actor_seed *seed,
 
 static void set_state(struct peer *peer, enum peer_state state) {
     static const uint32_t seen[] = {
-        [PEER_VACANT] = WEFT_PEER_VACANT,     [PEER_PAUSING] = WEFT_PEER_PAUSING,
-        [PEER_DIALLING] = WEFT_PEER_DIALLING, [PEER_GREETING] = WEFT_PEER_GREETING,
-        [PEER_CLAIMING] = WEFT_PEER_GREETING, [PEER_LIVE] = WEFT_PEER_LIVE,
-        [PEER_CLEARING] = WEFT_PEER_PAUSING,
+        [PEER_VACANT] = WEFT_PEER_VACANT,     [PEER_DIALLING] = WEFT_PEER_DIALLING,
+        [PEER_GREETING] = WEFT_PEER_GREETING, [PEER_CLAIMING] = WEFT_PEER_GREETING,
+        [PEER_LIVE] = WEFT_PEER_LIVE,         [PEER_CLEARING] = WEFT_PEER_PAUSING,
     };
     if ((state == PEER_LIVE) != (peer->state == PEER_LIVE))
         board_add(peer->settings->board->live, state == PEER_LIVE ? 1u : UINT32_MAX);
@@ -76,6 +74,7 @@ static void begin_connection(struct peer *peer, struct instant now, bool opened_
     peer->packed = peer->records_in = 0;
     peer->device = (struct id){{0}};
     peer->name[0] = 0;
+    peer->live_ms = 0;
     board_set(peer->board->used, 1);
     set_state(peer, opened_here ? PEER_DIALLING : PEER_GREETING);
 }
@@ -83,7 +82,7 @@ static void begin_connection(struct peer *peer, struct instant now, bool opened_
 static void dial(struct peer *peer, struct instant now, struct outbox *out) {
     struct weft_error why = {0};
     uint8_t ephemeral[32];
-    CHECK(peer->dials && peer->aimed && peer->link == 0);
+    CHECK(peer->state == PEER_VACANT && peer->link == 0);
     enum weft_status status =
         peer->net.ops->dial(peer->net.self, peer->address, peer->watch, &peer->link, &why);
     if (status != WEFT_OK) {
@@ -99,27 +98,43 @@ static void dial(struct peer *peer, struct instant now, struct outbox *out) {
     if (status != WEFT_OK) peer_end(peer, now, status, why.text, out);
 }
 
-/* What comes after a connection: another dial, or a free slot. */
+static struct peer_totals totals(const struct peer *peer) {
+    const struct board_peer *cell = peer->board;
+    return (struct peer_totals){board_get(cell->rows_in), board_get(cell->rows_out),
+                                board_get(cell->bytes_in), board_get(cell->bytes_out)};
+}
+
+/* A session that stood has ended, and bulk counts no more rows of it: what is to be remembered. */
+static void tell_session(struct peer *peer, struct instant now, struct outbox *out) {
+    Weft__Session *session = NULL;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SESSION, &session);
+    const struct peer_totals after = totals(peer), *before = &peer->before;
+    session->peer = peer->index;
+    session->address = mail_text(mail, peer->address);
+    session->opened_here = peer->opened_here;
+    session->began_ms = peer->live_ms;
+    session->lasted_ms = (now.mono_us - peer->live_us) / 1000;
+    session->rows_in = after.rows_in - before->rows_in;
+    session->rows_out = after.rows_out - before->rows_out;
+    session->bytes_in = after.bytes_in - before->bytes_in;
+    session->bytes_out = after.bytes_out - before->bytes_out;
+    session->status = peer->ended;
+    session->text = mail_text(mail, peer->ended_text);
+    CHECK(mail_bytes(mail, &session->device, peer->device.bytes, sizeof peer->device.bytes));
+    outbox_send(out, ACTOR_LISTENER, &mail);
+}
+
+/* What comes after a connection: a free slot. */
 static void settle(struct peer *peer, struct instant now, bool missed, bool refused,
                    struct outbox *out) {
     CHECK(peer->link == 0 && !peer->joined);
-    bool again = peer->dials && !peer->stopping;
-    if (again) {
-        uint32_t jitter = 0;
-        peer->settings->entropy.fill(peer->settings->entropy.self, &jitter, sizeof jitter);
-        peer->redial_us = now.mono_us + peer->backoff_us + jitter % (peer->backoff_us / 4);
-        peer->backoff_us *= 2;
-        if (peer->backoff_us > LIMIT_REDIAL_MAX_US) peer->backoff_us = LIMIT_REDIAL_MAX_US;
-        peer->aimed = false; /* The listener says anew whom to dial. */
-        set_state(peer, PEER_PAUSING);
-    } else {
-        peer->dials = false;
-        set_state(peer, PEER_VACANT);
-    }
+    if (peer->live_ms != 0) tell_session(peer, now, out);
+    peer->live_ms = 0;
+    set_state(peer, PEER_VACANT);
     Weft__Vacated *vacated = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_VACATED, &vacated);
     vacated->peer = peer->index;
-    vacated->slot_free = !again;
+    vacated->status = peer->ended;
     vacated->missed = missed;
     vacated->refused = refused;
     outbox_send(out, ACTOR_LISTENER, &mail);
@@ -144,18 +159,19 @@ static void drop_connection(struct peer *peer) {
     peer->may_read = peer->may_write = peer->more = false;
 }
 
-/* What the host is told of an end. That nobody answers at an address is told once. */
+/* What the host is told of an end. That nobody answers at an address is told once: the listener
+ * knows whether it was. */
 static void tell_end(struct peer *peer, bool was_live, bool unanswered, enum weft_status status,
                      const char *text, struct outbox *out) {
     if (was_live) {
         peer_notice(peer, WEFT_EVENT_PEER_DOWN, status, text, out);
-    } else if (unanswered && status == WEFT_CLOSED && !peer->told_quiet) {
+    } else if (unanswered && status == WEFT_CLOSED && !peer->quiet) {
         char said[LIMIT_ERROR_BYTES];
         (void)snprintf(said, sizeof said,
                        "%s does not answer this device: it is another program, another device than "
-                       "the one dialled, or one that does not know this device as a member",
+                       "the one dialled, or one that does not know this device as a member, or has "
+                       "paused",
                        peer->address);
-        peer->told_quiet = true;
         peer_notice(peer, WEFT_EVENT_FAULT, WEFT_DENIED, said, out);
     } else if (status != WEFT_OK && status != WEFT_NET && status != WEFT_CLOSED) {
         peer_notice(peer, WEFT_EVENT_FAULT, status, text, out);
@@ -172,6 +188,8 @@ void peer_end(struct peer *peer, struct instant now, enum weft_status status, co
         (void)peer_flush(peer, now, NULL); /* What the link does not take now is not said. */
     }
     drop_connection(peer);
+    peer->ended = status;
+    utf8_plain(text, strlen(text), peer->ended_text, sizeof peer->ended_text);
     if (status != WEFT_OK) board_add(peer->board->failures, 1);
     tell_end(peer, was_live, unanswered, status, text, out);
     if (peer->joined == 0) {
@@ -207,6 +225,14 @@ static void follow_bounds(struct peer *peer) {
     pace_set(&peer->board->down, down);
 }
 
+/* Why a session may not stand, or has to end. */
+static const char *ruling_text(const Weft__Ruling *ruling) {
+    if (ruling->paused) return "the device has paused its sessions with this one";
+    if (!ruling->gone) return "another session with this device stands";
+    return ruling->end ? "the device is no member of the library any more"
+                       : "the device was not let in: refused, or another used the invite";
+}
+
 static void on_ruling(struct peer *peer, struct instant now, const Weft__Ruling *ruling,
                       struct outbox *out) {
     if (peer->session == NULL || ruling->session != peer->session_number) return;
@@ -217,20 +243,15 @@ static void on_ruling(struct peer *peer, struct instant now, const Weft__Ruling 
         return;
     }
     if (ruling->end || !ruling->stands) {
-        /* Two addresses may lead to one device: they are not to take turns every second. */
-        if (ruling->end && !ruling->gone) peer->backoff_us = LIMIT_REDIAL_MAX_US;
-        peer_end(peer, now, WEFT_OK,
-                 ruling->end && ruling->gone ? "the device is no member of the library any more"
-                 : ruling->gone ? "the device was not let in: refused, or another used the invite"
-                                : "another session with this device stands",
-                 out);
+        peer_end(peer, now, WEFT_OK, ruling_text(ruling), out);
         return;
     }
     CHECK(peer->state == PEER_CLAIMING);
     set_state(peer, PEER_LIVE);
-    peer->backoff_us = LIMIT_REDIAL_MIN_US;
-    peer->told_quiet = false;
     follow_bounds(peer);
+    peer->live_us = now.mono_us;
+    peer->live_ms = now.wall_ms == 0 ? 1 : now.wall_ms;
+    peer->before = totals(peer);
     board_add(peer->board->sessions, 1);
     for (peer->joined = 0; peer->joined < 2; peer->joined++) {
         Weft__Joined *joined = NULL;
@@ -251,27 +272,14 @@ static void on_dial(struct peer *peer, struct instant now, const Weft__Dial *ord
                     struct outbox *out) {
     CHECK(strlen(order->address) < sizeof peer->address);
     memcpy(peer->address, order->address, strlen(order->address) + 1);
-    peer->dials = true;
-    peer->aimed = order->id_pk.len == IDENTITY_KEY;
-    if (peer->aimed) {
-        CHECK(order->x_pk.len == IDENTITY_KEY && order->psk.len == LIBRARY_KEY);
-        peer->target.mode = order->invite ? HANDSHAKE_INVITE : HANDSHAKE_MEMBER;
-        memcpy(peer->target.device.id_pk, order->id_pk.data, IDENTITY_KEY);
-        memcpy(peer->target.device.x_pk, order->x_pk.data, IDENTITY_KEY);
-        memcpy(peer->target.psk, order->psk.data, LIBRARY_KEY);
-    }
-    if (order->now) peer->backoff_us = LIMIT_REDIAL_MIN_US;
-    if (order->now) peer->told_quiet = false;
-    if (peer->state == PEER_VACANT) {
-        set_state(peer, PEER_PAUSING);
-        peer->redial_us = now.mono_us;
-    }
-    if (order->soon && peer->redial_us > now.mono_us + LIMIT_REDIAL_MIN_US)
-        peer->redial_us = now.mono_us + LIMIT_REDIAL_MIN_US;
-    if (order->now && peer->state == PEER_PAUSING) peer->redial_us = now.mono_us;
-    if (peer->state == PEER_PAUSING && peer->aimed && now.mono_us >= peer->redial_us) {
-        dial(peer, now, out);
-    }
+    CHECK(order->id_pk.len == IDENTITY_KEY && order->x_pk.len == IDENTITY_KEY);
+    CHECK(order->psk.len == LIBRARY_KEY);
+    peer->target.mode = order->invite ? HANDSHAKE_INVITE : HANDSHAKE_MEMBER;
+    memcpy(peer->target.device.id_pk, order->id_pk.data, IDENTITY_KEY);
+    memcpy(peer->target.device.x_pk, order->x_pk.data, IDENTITY_KEY);
+    memcpy(peer->target.psk, order->psk.data, LIBRARY_KEY);
+    peer->quiet = order->quiet;
+    dial(peer, now, out);
 }
 
 static void on_accepted(struct peer *peer, struct instant now, const Weft__Accepted *accepted,
@@ -280,10 +288,13 @@ static void on_accepted(struct peer *peer, struct instant now, const Weft__Accep
     struct handshake read;
     uint8_t ephemeral[32];
     CHECK(peer->state == PEER_VACANT && peer->link == 0);
+    CHECK(strlen(accepted->origin) < sizeof peer->address);
+    memcpy(peer->address, accepted->origin, strlen(accepted->origin) + 1);
     enum weft_status status =
         peer->net.ops->adopt(peer->net.self, accepted->handle, peer->watch, &peer->link, &why);
     if (status != WEFT_OK) {
         peer->link = 0;
+        peer->ended = status;
         settle(peer, now, false, false, out);
         return;
     }
@@ -402,13 +413,7 @@ static void on_bulk(struct peer *peer, struct instant now, struct mail **in, str
 }
 
 static void on_stop(struct peer *peer, struct instant now, struct outbox *out) {
-    peer->stopping = true;
-    if (peer->state == PEER_VACANT || peer->state == PEER_CLEARING) return;
-    if (peer->link != 0) {
-        peer_end(peer, now, WEFT_OK, "the engine closes", out);
-    } else {
-        settle(peer, now, false, false, out);
-    }
+    if (peer->link != 0) peer_end(peer, now, WEFT_OK, "the engine closes", out);
 }
 
 /* ---- time ---- */
@@ -453,13 +458,10 @@ static void on_deadline(struct peer *peer, struct instant now, struct outbox *ou
 }
 
 static void on_time(struct peer *peer, struct instant now, struct outbox *out) {
-    if (peer->state == PEER_PAUSING && peer->aimed && now.mono_us >= peer->redial_us) {
-        dial(peer, now, out);
-    } else if (peer->link != 0 && now.mono_us >= deadline(peer)) {
+    if (peer->link != 0 && now.mono_us >= deadline(peer)) {
         on_deadline(peer, now, out);
     } else if (peer->state == PEER_LIVE && peer->opened_here &&
                now.mono_us >= peer->opened_us + LIMIT_SESSION_US) {
-        peer->backoff_us = LIMIT_REDIAL_MIN_US;
         peer_end(peer, now, WEFT_OK, "a day has passed: a new handshake follows", out);
     } else if (peer->state == PEER_LIVE && now.mono_us >= peer->keyed_us + LIMIT_REKEY_US) {
         peer->keyed_us = now.mono_us;
@@ -478,7 +480,6 @@ static uint64_t earlier(uint64_t a, uint64_t b) {
 static uint64_t peer_due(const void *self) {
     const struct peer *peer = self;
     if (peer->more) return 0;
-    if (peer->state == PEER_PAUSING) return peer->aimed ? peer->redial_us : DUE_NEVER;
     if (peer->link == 0) return DUE_NEVER;
     uint64_t due = earlier(deadline(peer), earlier(peer->send_us, peer->read_us));
     if (peer->state == PEER_LIVE || waits_for_person(peer)) {
@@ -526,7 +527,7 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
     peer->emitted = 0;
     switch ((*in)->body.body_case) {
     case WEFT__MAIL__BODY_DIAL:
-        if (!peer->stopping) on_dial(peer, now, (*in)->body.dial, out);
+        on_dial(peer, now, (*in)->body.dial, out);
         break;
     case WEFT__MAIL__BODY_ACCEPTED:
         on_accepted(peer, now, (*in)->body.accepted, out);

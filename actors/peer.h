@@ -1,15 +1,15 @@
-/* The peer actor: one remote. Its connection, session, credit, liveness and redialling.
+/* The peer actor: one remote. Its connection, session, credit and liveness.
  *
- *   VACANT ──accepted──────────────┐          ┌── bulk has let go, nothing to dial ──► VACANT
- *     │                            ▼          │
- *     └──dial──► DIALLING ──► GREETING ──► CLAIMING ──stands──► LIVE ──end──► CLEARING
- *                  ▲              │ any failure: silent end          │            │
- *                  └── PAUSING ◄──┴──────────────────────────────────┘◄───────────┘
+ *   VACANT ──accepted──────────────┐
+ *     ▲ │                          ▼
+ *     │ └──dial──► DIALLING ──► GREETING ──► CLAIMING ──stands──► LIVE ──end──► CLEARING
+ *     │                  │ any failure: silent end                                  │
+ *     └──────────────────┴──────────────────◄── bulk and share have let go ◄────────┘
  *
  * DIALLING ends with the handshake's answer; GREETING with the remote's Hello, which proves who it
  * is; CLAIMING with the listener's word on whether the session may stand; CLEARING with the word of
- * bulk and share that nothing of the old session is under way.
- * A slot that dials never gives up: 1, 2, 4 … 64 s with jitter, at once when told to. */
+ * bulk and share that nothing of the old session is under way. A slot dials once, when it is told
+ * to: when again, and where, the listener says. */
 #ifndef WEFT_ACTORS_PEER_H
 #define WEFT_ACTORS_PEER_H
 

@@ -18,7 +18,6 @@
 
 enum peer_state {
     PEER_VACANT,
-    PEER_PAUSING,
     PEER_DIALLING,
     PEER_GREETING,
     PEER_CLAIMING,
@@ -30,6 +29,11 @@ enum peer_state {
 struct waiting {
     struct stream streams[PEER_BEHIND];
     uint32_t count; /* PEER_BEHIND: take every stream for one of them */
+};
+
+/* What a slot has moved since the engine was opened. */
+struct peer_totals {
+    uint64_t rows_in, rows_out, bytes_in, bytes_out;
 };
 
 struct peer {
@@ -44,14 +48,12 @@ struct peer {
 
     /* The slot. */
     enum peer_state state;
-    bool dials;
-    bool stopping;
-    bool aimed;      /* `target` is somebody */
-    bool told_quiet; /* the host knows that nobody answers there */
-    char address[WEFT_ADDRESS_MAX];
+    bool quiet;                     /* that nobody answers at `address` is known to the host */
+    char address[WEFT_ADDRESS_MAX]; /* dialled; or that of who has called */
     struct handshake_target target;
-    uint64_t redial_us;
-    uint64_t backoff_us;
+
+    enum weft_status ended; /* how the last connection did, and why */
+    char ended_text[256];
 
     /* The connection. */
     net_handle link;
@@ -65,10 +67,12 @@ struct peer {
     struct id device;
     char name[65]; /* what it calls itself */
     uint64_t opened_us, heard_us, sent_us;
-    uint64_t keyed_us;  /* when this side's key was last changed */
-    uint64_t record_us; /* when the record under way began; DUE_NEVER: none */
-    uint64_t records;   /* whole ones by then */
-    uint64_t prove_us;  /* the remote must be heard by then; DUE_NEVER */
+    uint64_t live_us, live_ms; /* when it began to stand; by the wall clock */
+    struct peer_totals before; /* what the slot had moved by then */
+    uint64_t keyed_us;         /* when this side's key was last changed */
+    uint64_t record_us;        /* when the record under way began; DUE_NEVER: none */
+    uint64_t records;          /* whole ones by then */
+    uint64_t prove_us;         /* the remote must be heard by then; DUE_NEVER */
 
     /* Flow. */
     uint64_t window; /* batch bytes the remote will still take */

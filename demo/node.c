@@ -276,6 +276,10 @@ static void node_command(struct node *node, char *command) {
     } else if (strcmp(command, "connect") == 0 && argument != NULL) {
         if (weft_connect(node->engine, argument, &why) != WEFT_OK)
             node_say(node, "fault", "%s", why.text);
+    } else if (strcmp(command, "pause") == 0 || strcmp(command, "resume") == 0) {
+        const bool pause = command[0] == 'p';
+        if ((pause ? weft_pause : weft_resume)(node->engine, NULL) != WEFT_OK)
+            node_say(node, "fault", "sessions can be neither paused nor resumed");
     } else if (strcmp(command, "admit") == 0 && argument != NULL && line_id_read(argument, id)) {
         node_admit(node, id, true);
     } else if (strcmp(command, "refuse") == 0 && argument != NULL && line_id_read(argument, id)) {

@@ -3,6 +3,7 @@
  *
  *      to its standard input      first the link, after --join -; then commands:
  *                                 connect HOST:PORT[#DEVICE] | watch LOCATION | status | close |
+ *                                 pause | resume |
  *                                 admit DEVICE | refuse DEVICE |    (a newcomer, after --confirm)
  *                                 tags [on | off] | clash ROUND                (tagger.h, clash.h)
  *      from its standard output   {"event":"ready","address":…,"device":…,"library":…}

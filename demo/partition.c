@@ -5,9 +5,8 @@
  *      └► C ◄─┘               C    CLASH_ALL                 └► C ◄─┘
  *                        A ◄──► B  CLASH_LATE on B
  *
- * The last device is cut off. The engine has no call that ends a session and keeps the library
- * open, so the device's process is closed and started again on the same file without a listener
- * and without an address: nobody dials it, and it dials nobody. To heal, it is told the others'
+ * The last device is cut off: its sessions are paused, its process is closed and started again on
+ * the same file, still paused and without a listener. To heal, it is resumed, and told the others'
  * addresses.
  * Invariant: nothing heals that was not cut: while it is cut, the device has no session, and the
  * tables of the two sides differ. */
@@ -56,6 +55,7 @@ static bool partition_cut(struct partition *partition) {
     if (!tagging_ask(show)) return false;
     for (unsigned i = 0; i <= show->child_count; i++)
         partition->beaten[i] = tags_of(show, i)->beaten;
+    if (!device_send(cut, "pause")) return show_fail(show, "device %s does not listen", cut->name);
     if (!device_close(cut, PARTITION_CLOSE_MS, &show->listener))
         return show_fail(show, "device %s did not close well (status %d)", cut->name,
                          cut->exit_status);
@@ -148,9 +148,9 @@ static bool partition_connect(struct partition *partition) {
     uint8_t device[WEFT_ID_SIZE];
     weft_device(show->engine, device);
     line_id_text(device, id);
-    bool sent = true;
+    bool sent = device_send(partition->cut, "resume");
     snprintf(command, sizeof command, "connect %s#%s", show->address, id);
-    sent = device_send(partition->cut, command);
+    sent = sent && device_send(partition->cut, command);
     for (const struct device *other = show->children; sent && other != partition->cut; other++) {
         snprintf(command, sizeof command, "connect %s#%s", other->address, other->id);
         sent = device_send(partition->cut, command);

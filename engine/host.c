@@ -460,41 +460,6 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
     return status;
 }
 
-/* Remembers an address; false when there are as many as slots. */
-static bool address_known(struct weft_engine *engine, const char *address) {
-    for (uint32_t i = 0; i < engine->address_count; i++) {
-        if (strcmp(engine->addresses[i], address) == 0) return true;
-    }
-    if (engine->address_count == engine->settings.peers) return false;
-    memcpy(engine->addresses[engine->address_count++], address, strlen(address) + 1);
-    return true;
-}
-
-enum weft_status weft_connect(weft_engine *engine, const char *address, struct weft_error *why) {
-    CHECK(engine != NULL);
-    enum weft_status status = host_check_address(engine, address, why);
-    if (status != WEFT_OK) return status;
-    Weft__Connect *connect = NULL;
-    (void)pthread_mutex_lock(&engine->lock);
-    struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_CONNECT, &connect);
-    if (mail == NULL || (connect->address = mail_text(mail, address)) == NULL) {
-        status = status_fail(why, WEFT_NO_MEMORY, 0, "no memory to connect to %s", address);
-    } else if (host_fault(engine, why) != WEFT_OK) {
-        status = WEFT_CLOSED;
-    } else if (!address_known(engine, address)) {
-        status = status_fail(why, WEFT_LIMIT, 0,
-                             "%u addresses are connected to already; raise peers_max",
-                             engine->settings.peers);
-    } else if (!edge_push(engine->to_listener, mail)) {
-        status = status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
-    } else {
-        mail = NULL;
-    }
-    mail_drop(&mail);
-    (void)pthread_mutex_unlock(&engine->lock);
-    return status;
-}
-
 unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, unsigned cap) {
     CHECK(engine != NULL && (out != NULL || cap == 0));
     unsigned count = 0;

@@ -75,6 +75,8 @@ struct weft_engine {
     struct board *board;
     struct topology *topology;
     struct runner *runner;
+    struct sheet *sheets; /* LIMIT_CONTACTS of them: contacts, as the listener shows them */
+    _Atomic bool paused;  /* what weft_pause(NULL) and weft_resume(NULL) have said last */
     bool stepped;
     struct edge *to_clock, *to_listener;
     struct edge **from_actors; /* every edge to the host but that of its hooks */
@@ -110,8 +112,6 @@ struct weft_engine {
     bool fatal_told;
     struct listening listenings[HOST_LISTENS];
     uint64_t next_request;
-    char (*addresses)[WEFT_ADDRESS_MAX]; /* given to weft_connect(); settings.peers of them */
-    uint32_t address_count;
     char listened[HOST_LISTENS][WEFT_ADDRESS_MAX]; /* addresses in use */
     uint32_t listened_count;
     uint32_t turned_away; /* addresses at which nobody answered this device */
@@ -151,6 +151,13 @@ void host_joining(struct weft_engine *engine, bool joining);
 /* Checks "host:port" or "host:port#device". */
 enum weft_status host_check_address(struct weft_engine *engine, const char *address,
                                     struct weft_error *why);
+
+/* Has the log write what waits, or what an order says, and waits for its answer. */
+enum weft_status host_ask_log(struct weft_engine *engine, bool recount, struct weft_error *why);
+/* A name on the board, terminated. */
+void host_read_name(const _Atomic uint64_t from[8], char out[WEFT_NAME_MAX + 1]);
+/* Sends an order to the listener; the mail is gone, whatever comes of it. Caller holds `lock`. */
+enum weft_status host_order(struct weft_engine *engine, struct mail *mail, struct weft_error *why);
 
 /* ---- members.c ---- */
 

@@ -13,21 +13,6 @@
 #define INVITE_SECONDS 600u
 #define INVITE_SECONDS_MAX 604800u /* a week */
 
-/* Sends an order to the listener; the mail is gone, whatever comes of it. */
-static enum weft_status order(struct weft_engine *engine, struct mail *mail,
-                              struct weft_error *why) {
-    enum weft_status status = host_fault(engine, why);
-    if (status != WEFT_OK) {
-        status = WEFT_CLOSED;
-    } else if (!edge_push(engine->to_listener, mail)) {
-        status = status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
-    } else {
-        mail = NULL;
-    }
-    mail_drop(&mail);
-    return status;
-}
-
 /* ---- invites ---- */
 
 /* An address that others can dial; false for one that means "all of this machine's". */
@@ -72,7 +57,7 @@ static enum weft_status send_invite(struct weft_engine *engine, const struct wef
     invite->seconds = options->seconds != 0 ? options->seconds : INVITE_SECONDS;
     if (invite->seconds > INVITE_SECONDS_MAX) invite->seconds = INVITE_SECONDS_MAX;
     invite->confirm = options->confirm;
-    if (room) return order(engine, mail, why);
+    if (room) return host_order(engine, mail, why);
     mail_drop(&mail);
     return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for an invite");
 }
@@ -112,7 +97,7 @@ enum weft_status weft_admit(weft_engine *engine, const uint8_t device[WEFT_ID_SI
     struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_ADMIT, &admit);
     if (mail != NULL && mail_bytes(mail, &admit->device, device, WEFT_ID_SIZE)) {
         admit->yes = yes;
-        status = order(engine, mail, NULL);
+        status = host_order(engine, mail, NULL);
     } else {
         mail_drop(&mail);
     }
@@ -148,7 +133,7 @@ enum weft_status members_join(struct weft_engine *engine, struct weft_error *why
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory to come in by the invite");
     }
     (void)pthread_mutex_lock(&engine->lock);
-    (void)order(engine, mail, NULL); /* The first order: there is room. */
+    (void)host_order(engine, mail, NULL); /* The first order: there is room. */
     (void)pthread_mutex_unlock(&engine->lock);
     return WEFT_OK;
 }
@@ -211,7 +196,7 @@ enum weft_status weft_revoke(weft_engine *engine, const uint8_t device[WEFT_ID_S
         govern->remove = true;
         govern->ticket = ticket_draw(engine);
         if (ticket != NULL) *ticket = govern->ticket;
-        status = order(engine, mail, NULL);
+        status = host_order(engine, mail, NULL);
         /* A number that nobody will answer is done with. */
         if (status != WEFT_OK) atomic_fetch_add(&engine->done_tickets, 1);
     } else {
@@ -223,7 +208,7 @@ enum weft_status weft_revoke(weft_engine *engine, const uint8_t device[WEFT_ID_S
 
 /* ---- listing ---- */
 
-static void read_name(const _Atomic uint64_t from[8], char out[WEFT_NAME_MAX + 1]) {
+void host_read_name(const _Atomic uint64_t from[8], char out[WEFT_NAME_MAX + 1]) {
     for (size_t k = 0; k < 8; k++)
         store_u64((uint8_t *)out + 8 * k, board_get(from[k]));
     out[WEFT_NAME_MAX] = 0;
@@ -237,7 +222,7 @@ unsigned weft_members(const weft_engine *engine, struct weft_member *out, unsign
     if (self != BOARD_HEARD && count++ < cap) {
         out[0] = (struct weft_member){.state = (enum weft_member_state)self, .self = true};
         memcpy(out[0].device, engine->settings.device.bytes, WEFT_ID_SIZE);
-        read_name(board->self_name, out[0].name);
+        host_read_name(board->self_name, out[0].name);
     }
     uint32_t seats = atomic_load_explicit(&board->member_count, memory_order_acquire);
     for (uint32_t i = 0; i < seats; i++) {
@@ -249,7 +234,7 @@ unsigned weft_members(const weft_engine *engine, struct weft_member *out, unsign
                                        .away = board_get(seat->away) != 0};
         for (size_t k = 0; k < 2; k++)
             store_u64(member->device + 8 * k, board_get(seat->device[k]));
-        read_name(seat->name, member->name);
+        host_read_name(seat->name, member->name);
     }
     return count;
 }

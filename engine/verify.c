@@ -21,19 +21,17 @@ struct verifying {
     struct weft_error *why;
 };
 
-/* Has the log do one thing or the other, and waits for its answer. */
-static enum weft_status ask_log(struct verifying *verifying, bool recount) {
-    struct weft_engine *engine = verifying->engine;
+enum weft_status host_ask_log(struct weft_engine *engine, bool recount, struct weft_error *why) {
     Weft__Recount *message = NULL;
     uint64_t ticket = 0;
     (void)pthread_mutex_lock(&engine->lock);
-    enum weft_status status = host_fault(engine, verifying->why);
+    enum weft_status status = host_fault(engine, why);
     struct mail *mail = NULL;
     if (status == WEFT_OK && atomic_load(&engine->closing))
-        status = status_fail(verifying->why, WEFT_CLOSED, 0, "the engine is being closed");
+        status = status_fail(why, WEFT_CLOSED, 0, "the engine is being closed");
     if (status == WEFT_OK) {
         mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
-        if (mail == NULL) status = status_fail(verifying->why, WEFT_NO_MEMORY, 0, "out of memory");
+        if (mail == NULL) status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
     }
     if (status == WEFT_OK) {
         message->recount = recount;
@@ -41,15 +39,14 @@ static enum weft_status ask_log(struct verifying *verifying, bool recount) {
         if (edge_push(engine->to_clock, mail)) {
             mail = NULL;
         } else {
-            status =
-                status_fail(verifying->why, WEFT_BUSY, 0, "too many orders at once; try again");
+            status = status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
             atomic_fetch_add(&engine->done_tickets, 1);
         }
     }
     mail_drop(&mail);
     (void)pthread_mutex_unlock(&engine->lock);
     if (status != WEFT_OK) return status;
-    return weft_wait(engine, ticket, WEFT_APPLIED, 0, -1, verifying->why);
+    return weft_wait(engine, ticket, WEFT_APPLIED, 0, -1, why);
 }
 
 /* ---- what members say ---- */
@@ -174,7 +171,7 @@ enum weft_status weft_verify_wait(weft_engine *engine, struct weft_digest *out, 
     struct verifying verifying = {.engine = engine, .why = why};
     bool sound = true;
     *count = 0;
-    enum weft_status status = ask_log(&verifying, false);
+    enum weft_status status = host_ask_log(engine, false, why);
     if (status == WEFT_OK)
         status = store_connect(engine->path, engine->ports.vfs, true, 0, &verifying.db, why);
     if (status == WEFT_OK) status = read_all(&verifying);
@@ -184,7 +181,7 @@ enum weft_status weft_verify_wait(weft_engine *engine, struct weft_digest *out, 
         sound = sound && verifying.results[i].sound;
     }
     if (status == WEFT_OK) *count = verifying.list.count;
-    if (status == WEFT_OK && !sound) status = ask_log(&verifying, true);
+    if (status == WEFT_OK && !sound) status = host_ask_log(engine, true, why);
     digest_list_free(&verifying.list);
     free(verifying.results);
     return status;

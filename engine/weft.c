@@ -10,11 +10,13 @@
 #include <sodium.h>
 #include <stdlib.h>
 
+#include "engine/base/sheet.h"
 #include "engine/host.h"
 #include "engine/net/posix.h"
 #include "engine/net/sockets.h"
 #include "engine/net/vault.h"
 #include "engine/store/adopt_shared.h"
+#include "engine/store/contacts.h"
 #include "engine/store/found.h"
 #include "engine/store/keyfile.h"
 #include "engine/store/models.h"
@@ -142,6 +144,7 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
         config->patience_h != 0 ? config->patience_h * UINT64_C(3600000) : LIMIT_PATIENCE_MS;
     if (ports->patience_ms != 0) settings->patience_ms = ports->patience_ms;
     settings->hook_mails = ports->hook_mails != 0 ? ports->hook_mails : LIMIT_HOOK_MAILS;
+    settings->paused = config->paused;
     engine->door_max = config->door_bytes != 0 ? config->door_bytes : DOOR_BYTES_DEFAULT;
     /* What the tail keeps counts as held: it must leave room, or the door would stay shut. */
     uint64_t tail = ports->tail_bytes != 0 ? ports->tail_bytes : LIMIT_TAIL_BYTES;
@@ -158,8 +161,8 @@ static enum weft_status open_host(struct weft_engine *engine, struct weft_error 
     atomic_store(&engine->next_ticket, 1);
     engine->tickets = calloc(LIMIT_TICKETS, sizeof *engine->tickets);
     engine->events = calloc(HOST_EVENTS, sizeof *engine->events);
-    engine->addresses = calloc(engine->settings.peers, sizeof *engine->addresses);
-    if (engine->tickets == NULL || engine->events == NULL || engine->addresses == NULL) {
+    engine->sheets = calloc(LIMIT_CONTACTS, sizeof *engine->sheets);
+    if (engine->tickets == NULL || engine->events == NULL || engine->sheets == NULL) {
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the host's side");
     }
     if (!wake_open(&engine->answers)) {
@@ -180,7 +183,7 @@ static void close_host(struct weft_engine *engine) {
     }
     free(engine->tickets);
     free(engine->events);
-    free(engine->addresses);
+    free(engine->sheets);
     free(engine->from_actors);
     (void)pthread_cond_destroy(&engine->changed);
     (void)pthread_mutex_destroy(&engine->lock);
@@ -205,6 +208,26 @@ static enum weft_status find_edges(struct weft_engine *engine, struct weft_error
     return WEFT_OK;
 }
 
+/* Starts the actors; the listener takes the contacts that the file has. */
+static enum weft_status start_actors(struct weft_engine *engine, enum weft_threads threads,
+                                     struct weft_error *why) {
+    sqlite3 *db = NULL;
+    struct contacts *contacts = malloc(sizeof *contacts);
+    if (contacts == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    enum weft_status status = store_connect(engine->path, engine->ports.vfs, true, 0, &db, why);
+    if (status == WEFT_OK) status = contacts_load(db, engine->path, contacts, why);
+    (void)sqlite3_close(db);
+    if (status == WEFT_OK) {
+        engine->settings.contacts = contacts;
+        atomic_store(&engine->paused, contacts->paused || engine->settings.paused);
+        status =
+            runner_open(engine->topology, threads, &engine->ports.runner, &engine->runner, why);
+    }
+    engine->settings.contacts = NULL;
+    free(contacts);
+    return status;
+}
+
 static enum weft_status open_actors(struct weft_engine *engine, enum weft_threads threads,
                                     struct weft_error *why) {
     struct settings *settings = &engine->settings;
@@ -216,16 +239,14 @@ static enum weft_status open_actors(struct weft_engine *engine, enum weft_thread
     settings->clock_stored = engine->store.clock;
     settings->models = engine->store.models;
     settings->board = engine->board;
+    settings->sheets = engine->sheets;
     enum weft_status status = topology_open(settings, &engine->topology, why);
     if (status != WEFT_OK) return status;
     engine->topology->repack = engine->ports.repack;
     engine->topology->host_answers = &engine->answers;
     engine->topology->host_notices = &engine->notices;
     status = find_edges(engine, why);
-    if (status == WEFT_OK) {
-        status =
-            runner_open(engine->topology, threads, &engine->ports.runner, &engine->runner, why);
-    }
+    if (status == WEFT_OK) status = start_actors(engine, threads, why);
     if (status != WEFT_OK) {
         hooks_close(&engine->hooks);
         topology_close(engine->topology);

@@ -32,6 +32,7 @@ extern "C" {
 #define WEFT_ID_SIZE 16u
 #define WEFT_ERROR_TEXT_MAX 512u
 #define WEFT_ADDRESS_MAX 128u
+#define WEFT_NAME_MAX 64u
 
 /* Every outcome, once: name, number, one phrase for a person. Numbers never change meaning. */
 #define WEFT_STATUS_LIST(X)                                                                \
@@ -150,6 +151,7 @@ struct weft_config {
     uint32_t door_bytes;  /* unwritten transactions the engine may hold, in bytes; 64 MiB */
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
     uint32_t patience_h;  /* hours after which nothing waits for a silent member; 720: 30 days */
+    bool paused;          /* as weft_pause(NULL) would, but for this time only */
 };
 
 /* Opens a library and starts its actors. Annotated tables of `schema` become models.
@@ -469,8 +471,8 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 #endif
 
 /* ---- other devices; figures, and showing them ---- */
-#include "weft_peers.h"
 #include "weft_figures.h"
 #include "weft_look.h"
+#include "weft_peers.h"
 
 #endif

@@ -20,14 +20,6 @@ extern "C" {
 WEFT_API WEFT_MUST_USE enum weft_status weft_listen_wait(weft_engine *engine, const char *address,
                                                          char *bound, struct weft_error *why);
 
-/* Keeps a session with the peer at "host:port", "ws://host:port/path" or "wss://host:port/path",
- * with "#device" (the text of its id) behind it or not: dials now, and for ever again with
- * growing pauses (1 to 64 s). Sessions are for one device: an address that does not say which is
- * tried with each member in turn. Called again for the same address it dials at once. Returns so.
- * Errors: WEFT_ADDRESS, WEFT_LIMIT (peers_max), WEFT_CLOSED. Thread: any. */
-WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
-                                                     struct weft_error *why);
-
 #define WEFT_RATE_MAX UINT64_C(100000000000)
 
 /* Bounds how many bytes a second go out to all devices together and come in from them, or to and
@@ -45,6 +37,43 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_set_rates(weft_engine *engine, cons
  * Thread: any. */
 WEFT_API void weft_set_metered(weft_engine *engine, bool metered);
 
+/* What a library knows of other devices it keeps: their addresses, how these did, and the sessions
+ * there were. At weft_open() all that are known are called, unless they are paused. What changes is
+ * written with the next commit, or a minute later (what this interface was told: a second later): a
+ * power cut may cost that much of it.
+ *
+ * The addresses of a device are tried one after the other, that at which it was reached last
+ * first, and for ever: after a second, then every two; after a long absence, with pauses of a
+ * 512th part of it, up to 64 s, and at once when another device is reached. With many out of reach
+ * there are four calls a second in all. */
+
+/* Keeps a session with the peer at "host:port", "ws://host:port/path" or "wss://host:port/path",
+ * with "#device" (the text of its id) behind it or not, and calls it now, whatever pause it was in.
+ * Sessions are for one device: an address that does not say which is tried with each member in
+ * turn, and is from then on an address of who answered.
+ * A device may have eight; of a ninth, that which failed most often makes room. Returns at once.
+ * Errors: WEFT_ADDRESS, WEFT_LIMIT (160 devices, and addresses at which nobody answered, are
+ *   known), WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_connect(weft_engine *engine, const char *address,
+                                                     struct weft_error *why);
+
+/* Takes an address away, if it is known; a session that came of it stays. "host:port", or
+ * "host:port#device": then only from that device. Returns at once.
+ * Errors: WEFT_ADDRESS, WEFT_BUSY, WEFT_CLOSED. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_forget_address(weft_engine *engine,
+                                                            const char *address,
+                                                            struct weft_error *why);
+
+/* No session with a device, or with any (NULL), until it is resumed: one that stands is ended in
+ * order, calls are neither made nor taken. Holds across weft_close(). A device stays paused while
+ * it is so itself or all are. Nothing is lost: what was missed comes after weft_resume(), which
+ * also calls the device. Returns at once. Thread: any.
+ * Errors: WEFT_BUSY, WEFT_NO_MEMORY, WEFT_CLOSED. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_pause(weft_engine *engine,
+                                                   const uint8_t device[WEFT_ID_SIZE]);
+WEFT_API WEFT_MUST_USE enum weft_status weft_resume(weft_engine *engine,
+                                                    const uint8_t device[WEFT_ID_SIZE]);
+
 enum weft_peer_state {
     WEFT_PEER_VACANT = 0,
     WEFT_PEER_PAUSING,  /* between two dials */
@@ -52,6 +81,65 @@ enum weft_peer_state {
     WEFT_PEER_GREETING, /* connected; not yet known who it is */
     WEFT_PEER_LIVE      /* a session stands */
 };
+
+/* Where a device may be reached. Times are milliseconds since 1970; 0: never. */
+struct weft_address {
+    char text[WEFT_ADDRESS_MAX];
+    uint64_t tried_ms;
+    uint64_t reached_ms;
+    uint64_t failures;       /* since it was reached last */
+    enum weft_status status; /* of the last try: WEFT_NET: no answer; WEFT_CLOSED: another program,
+                                or device, or it does not want to */
+};
+
+#define WEFT_ADDRESSES_MAX 8u
+
+/* A device that is known, or an address at which nobody has answered yet. Counters are since it is
+ * known, over all of its sessions. */
+struct weft_contact {
+    uint8_t device[WEFT_ID_SIZE]; /* zero: nobody has answered yet */
+    char name[WEFT_NAME_MAX + 1];
+    bool paused;
+    enum weft_peer_state state; /* VACANT: it has no address, or is paused */
+    uint64_t seen_ms;           /* when a session last stood; milliseconds since 1970 */
+    uint64_t sessions;
+    uint64_t failures; /* calls that did not lead to one */
+    uint64_t rows_in, rows_out;
+    uint64_t bytes_in, bytes_out;
+    uint32_t address_count;
+    struct weft_address addresses[WEFT_ADDRESSES_MAX]; /* in the order in which they are tried */
+};
+
+/* Copies up to `cap` of the devices that are known; returns how many there are. Thread: any. */
+WEFT_API unsigned weft_contacts(const weft_engine *engine, struct weft_contact *out, unsigned cap);
+
+/* Whether all are paused: weft_pause(NULL), or config.paused. Thread: any. */
+WEFT_API bool weft_is_paused(const weft_engine *engine);
+
+#define WEFT_REASON_MAX 256u
+
+/* A session that has ended. */
+struct weft_session {
+    uint8_t device[WEFT_ID_SIZE];
+    char address[WEFT_ADDRESS_MAX]; /* that was called; or of who has called, without a port */
+    bool opened_here;
+    uint64_t began_ms; /* milliseconds since 1970 */
+    uint64_t lasted_ms;
+    uint64_t rows_in, rows_out;
+    uint64_t bytes_in, bytes_out;
+    enum weft_status status; /* WEFT_OK: ended by this side, in order; WEFT_CLOSED: by the other */
+    char reason[WEFT_REASON_MAX];
+};
+
+/* Reads up to `cap` of the newest sessions that have ended, the newest first: those with `device`,
+ * or with any (NULL). `*count` is how many were read. 256 of each device are kept, for 90 days.
+ * Has written first what is not yet; waits for the engine's answer and for the disk; a
+ * caller-stepped engine is stepped.
+ * Errors: WEFT_BUSY, WEFT_CLOSED, WEFT_IO, WEFT_NO_MEMORY. Thread: any. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_history_wait(weft_engine *engine,
+                                                          const uint8_t device[WEFT_ID_SIZE],
+                                                          struct weft_session *out, unsigned cap,
+                                                          unsigned *count, struct weft_error *why);
 
 /* One session slot as the host sees it. Counters are since weft_open(). */
 struct weft_peer {
@@ -73,7 +161,6 @@ WEFT_API unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, u
  * it keeps; it gets nothing new, and nothing that it writes afterwards is taken. */
 
 #define WEFT_LINK_MAX 1024u
-#define WEFT_NAME_MAX 64u
 
 /* All fields may be zero; zero means the default given here. */
 struct weft_invite {

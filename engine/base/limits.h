@@ -112,6 +112,13 @@
 #define LIMIT_SPAN_LEAVE_S 30         /* for the last bytes of a session that has ended */
 #define LIMIT_SPAN_LINGER_US 1000000u /* for the last bytes of an engine that closes */
 
+/* ---- other devices, as they are remembered ---- */
+#define LIMIT_CONTACTS (LIMIT_ROSTER + 32u) /* devices, and addresses that nobody answered at yet */
+#define LIMIT_ADDRESSES 8u                  /* of one device */
+#define LIMIT_HISTORY 256u                  /* sessions of one device that are remembered */
+#define LIMIT_HISTORY_MS 7776000000u        /* ... for 90 days */
+#define LIMIT_HISTORY_UNSAVED 64u           /* sessions that wait for a commit to be written with */
+
 /* ---- time ---- */
 #define LIMIT_HANDSHAKE_US 5000000u
 #define LIMIT_REKEY_US 900000000u     /* 15 minutes under one key */
@@ -124,13 +131,19 @@
 #define LIMIT_RATE_MIN 8192u /* bytes per second: a bound below it would look like a cut */
 #define LIMIT_BOUNDS 64u     /* devices with rates of their own */
 #define LIMIT_REDIAL_MIN_US 1000000u
+#define LIMIT_REDIAL_NEAR_US 2000000u /* a peer is tried so often for a while after it was lost */
 #define LIMIT_REDIAL_MAX_US 64000000u
-#define LIMIT_CLOCK_AHEAD_MS 60000u   /* a stamp further ahead does not move the clock */
-#define LIMIT_SOURCE_US 30000000u     /* a snapshot waits that long for who began to give it */
+#define LIMIT_REDIAL_PART 512u /* ... and then with pauses of this part of its absence */
+#define LIMIT_REDIAL_CROWD_US \
+    250000u                         /* for each that is out of reach: four dials a second in all */
+#define LIMIT_CLOCK_AHEAD_MS 60000u /* a stamp further ahead does not move the clock */
+#define LIMIT_SOURCE_US 30000000u   /* a snapshot waits that long for who began to give it */
 #define LIMIT_PATIENCE_MS 2592000000u /* 30 days, after which a silent member is away */
 #define LIMIT_PRUNE_US 5000000u       /* between two surveys */
 #define LIMIT_RANGES_US 5000000u      /* for an answer about ranges, and 10 us for each row */
 #define LIMIT_NARROW_US 30000000u     /* a narrow sweep that does not move goes on as a whole one */
 #define LIMIT_RETRY_US 1000000u       /* after a commit failed for want of space */
+#define LIMIT_CONTACTS_US 60000000u /* what is known of other devices waits so long for a commit */
+#define LIMIT_CONTACT_SAVE_US 600000000u /* between two tries that are written */
 
 #endif

@@ -11,7 +11,9 @@
 #include "engine/runtime/mail.h"
 #include "engine/runtime/port.h"
 
+struct contacts; /* engine/store/contacts.h */
 struct models;   /* engine/store/models.h */
+struct sheet;    /* engine/base/sheet.h */
 struct identity; /* engine/wire/identity.h */
 
 /* Addresses. Peers follow one another from ACTOR_PEER. */
@@ -52,6 +54,9 @@ struct settings {
     uint32_t hook_mails;
     const struct models *models;
     struct board *board;
+    const struct contacts *contacts; /* as the file has them, while actors are started; or NULL */
+    bool paused;                     /* no session with anybody, until the host says so */
+    struct sheet *sheets;            /* LIMIT_CONTACTS of them, written by the listener; or NULL */
     struct entropy_port entropy;
     /* Says how long things take, for figures; decides nothing. Its `now` may be NULL. */
     struct time_port stopwatch;

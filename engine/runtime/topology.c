@@ -53,12 +53,12 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
      .mails = {MAIL(RECOUNT), MAIL(STOP)}},
     {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
-     .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(INVITE), MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN),
-               MAIL(STOP)}},
+     .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(DISCONNECT), MAIL(PAUSING), MAIL(INVITE),
+               MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN), MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
-               MAIL(SURVEY), MAIL(RECOUNT), MAIL(STOP)}},
+               MAIL(SURVEY), MAIL(RECOUNT), MAIL(CONTACT), MAIL(SESSION), MAIL(STOP)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
@@ -110,14 +110,13 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(JOINED), MAIL(LEFT), MAIL(GRANTED), MAIL(SHARED_WANTED), MAIL(SHARED_ACKED),
                MAIL(SNAPSHOT_WANTED), MAIL(RECORDS)}},
     {.from = ACTOR_PEER, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 8,
-     .mails = {MAIL(CLAIM), MAIL(VACATED)},
-     .why_enough = "one claim and one vacated for each connection; one connection at a time, and "
-                   "one order for the next"},
+     .mails = {MAIL(CLAIM), MAIL(SESSION), MAIL(VACATED)},
+     .why_enough = "one of each for a connection; one connection at a time"},
 
     {.from = ACTOR_LISTENER, .to = ACTOR_PEER, .kind = EDGE_ASK, .slots = 8,
      .mails = {MAIL(DIAL), MAIL(ACCEPTED), MAIL(RULING), MAIL(STOP)}},
     {.from = ACTOR_LISTENER, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 16,
-     .mails = {MAIL(GOVERN)}},
+     .mails = {MAIL(GOVERN), MAIL(CONTACT), MAIL(SESSION)}},
     {.from = ACTOR_LISTENER, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
      .mails = {MAIL(ROSTER_WANTED)}},
     {.from = ACTOR_LISTENER, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = 2 * TOPOLOGY_LISTENS,

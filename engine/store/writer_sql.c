@@ -488,4 +488,20 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_SETTLED] = "INSERT INTO _weft_position(owner, model, settled, digest) "
                       "VALUES (?1, ?2, ?3, 0) ON CONFLICT(owner, model) DO UPDATE SET "
                       "settled = excluded.settled WHERE excluded.settled > settled",
+    [FIXED_CONTACT] =
+        "INSERT OR REPLACE INTO _weft_contact(id, device, paused, seen, sessions, failures, "
+        "rows_in, rows_out, bytes_in, bytes_out) "
+        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [FIXED_CONTACT_DROP] = "DELETE FROM _weft_contact WHERE id = ?1",
+    [FIXED_ADDRESS] = "INSERT INTO _weft_address(contact, rank, address, tried, reached, failures, "
+                      "status) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    [FIXED_ADDRESS_DROP] = "DELETE FROM _weft_address WHERE contact = ?1",
+    [FIXED_PAUSED] = "INSERT OR REPLACE INTO _weft_meta(key, value) VALUES ('paused', ?1)",
+    [FIXED_SESSION] = "INSERT INTO _weft_session(device, address, opened_here, began, lasted, "
+                      "rows_in, rows_out, bytes_in, bytes_out, status, reason) "
+                      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    [FIXED_SESSIONS_MANY] = "DELETE FROM _weft_session WHERE device = ?1 AND id <= "
+                            "(SELECT id FROM _weft_session WHERE device = ?1 "
+                            "ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    [FIXED_SESSIONS_OLD] = "DELETE FROM _weft_session WHERE began < ?1",
 };

@@ -129,6 +129,7 @@ static int stage_open(void **state) {
     }
     trio_meet(stage->trio);
     for (uint32_t d = 0; d < DEVICES; d++) {
+        party_forget(party[d]);
         party_leave(party[d]);
         party[d]->config.schema = schema;
         party[d]->config.invite = NULL;

@@ -226,6 +226,7 @@ static void what_a_member_took_before_it_heard_is_taken_by_all(void **state) {
     char link[WEFT_LINK_MAX];
     trio_meet(trio);
     party_leave(&trio->b);
+    assert_int_equal(weft_pause(trio->c.engine, trio->a.device), WEFT_OK);
     party_leave(&trio->c);
     revoke(&trio->a, &trio->b);
     party_return(&trio->b);
@@ -234,6 +235,7 @@ static void what_a_member_took_before_it_heard_is_taken_by_all(void **state) {
     party_return(&trio->c);
     party_connect(&trio->c, &trio->b);
     party_wait_members(&trio->c, 4);
+    assert_int_equal(weft_resume(trio->c.engine, trio->a.device), WEFT_OK);
     party_connect(&trio->c, &trio->a);
     struct party *const both[] = {&trio->a, &trio->c};
     for (int i = 0; i < 2; i++) {

@@ -115,6 +115,17 @@ static void party_come_in(struct party *party, const char *link) {
     party_settle_in(party);
 }
 
+void party_forget(struct party *party) {
+    struct weft_contact contacts[16];
+    struct weft_error why = {0};
+    const unsigned count = weft_contacts(party->engine, contacts, 16);
+    assert_in_range(count, 0, 16);
+    for (unsigned i = 0; i < count; i++)
+        for (uint32_t k = 0; k < contacts[i].address_count; k++)
+            party_must(weft_forget_address(party->engine, contacts[i].addresses[k].text, &why),
+                       "weft_forget_address", &why);
+}
+
 void party_start_with(struct party *party, const char *folder, const char *name, struct party *of,
                       const struct weft_config *config) {
     char link[WEFT_LINK_MAX];
@@ -124,6 +135,7 @@ void party_start_with(struct party *party, const char *folder, const char *name,
         party_come_in(party, link);
         assert_memory_equal(party->library, of->library, sizeof party->library);
         /* Opened again, it dials nobody. */
+        party_forget(party);
         party_leave(party);
         party_wait_live(of, party, false);
     }

@@ -51,6 +51,8 @@ void party_start_with(struct party *party, const char *folder, const char *name,
                       const struct weft_config *config);
 /* Closes it; party_return() opens it again, and listens where it did before. */
 void party_leave(struct party *party);
+/* It forgets every address, and calls nobody when it is back. */
+void party_forget(struct party *party);
 void party_return(struct party *party);
 
 /* Listens on a free port, or where it did before; does nothing when it listens already. */

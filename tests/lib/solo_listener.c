@@ -163,8 +163,15 @@ int solo_listener_setup(void **state) {
     return 0;
 }
 
+static void drain(struct solo_listener *stage);
+
 int solo_listener_teardown(void **state) {
     struct solo_listener *stage = *state;
+    drain(stage);
+    for (uint32_t i = 0; i <= LIMIT_CONTACTS; i++)
+        mail_drop(&stage->contacts[i]);
+    for (uint32_t i = 0; i < stage->decision_count; i++)
+        mail_drop(&stage->decisions[i]);
     bool clean = solo_close(&stage->solo);
     clean = clean && stage->closed_listening == stage->listening;
     for (uint32_t i = 0; i < stage->caller_count; i++) {
@@ -261,13 +268,57 @@ void solo_listener_more(struct solo_listener *stage, uint32_t at, const void *by
     port_tells(stage);
 }
 
+/* What goes to the clock: contacts are kept by number, sessions are counted, decisions wait until
+ * somebody asks for them. */
+static void drain(struct solo_listener *stage) {
+    struct mail *mail = NULL;
+    while ((mail = solo_take(&stage->solo, ACTOR_CLOCK, MAIL(CONTACT))) != NULL) {
+        if (mail->body.body_case == MAIL(CONTACT)) {
+            const uint32_t number = mail->body.contact->number;
+            assert_in_range(number, 0, LIMIT_CONTACTS);
+            mail_drop(&stage->contacts[number]);
+            stage->contacts[number] = mail;
+        } else if (mail->body.body_case == MAIL(GOVERN)) {
+            assert_in_range(stage->decision_count, 0, SOLO_LISTENER_DECISIONS - 1);
+            stage->decisions[stage->decision_count++] = mail;
+        } else {
+            stage->sessions++;
+            mail_drop(&mail);
+        }
+    }
+}
+
+static struct mail *decision(struct solo_listener *stage) {
+    if (stage->decision_count == 0) return NULL;
+    struct mail *first = stage->decisions[0];
+    stage->decision_count--;
+    memmove((void *)stage->decisions, (void *)(stage->decisions + 1),
+            stage->decision_count * sizeof stage->decisions[0]);
+    return first;
+}
+
 struct mail *solo_listener_told(struct solo_listener *stage, uint32_t to,
                                 Weft__Mail__BodyCase kind) {
+    drain(stage);
+    if (to == ACTOR_CLOCK && kind == MAIL(GOVERN)) return decision(stage);
     for (;;) {
         struct mail *mail = solo_take(&stage->solo, to, kind);
         if (mail == NULL || mail->body.body_case == kind) return mail;
         mail_drop(&mail);
     }
+}
+
+const Weft__Contact *solo_listener_saved(struct solo_listener *stage, int device) {
+    drain(stage);
+    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+        if (stage->contacts[i] == NULL) continue;
+        const Weft__Contact *contact = stage->contacts[i]->body.contact;
+        if (contact->gone || (contact->device.len == 0) != (device < 0)) continue;
+        if (device < 0 ||
+            memcmp(contact->device.data, stage->devices[device].device.bytes, WEFT_ID_SIZE) == 0)
+            return contact;
+    }
+    return NULL;
 }
 
 bool solo_listener_let_in(struct solo_listener *stage, uint32_t peer, struct handshake *out) {
@@ -343,18 +394,30 @@ char solo_listener_ruling(struct solo_listener *stage, uint32_t peer) {
     return verdict;
 }
 
-void solo_listener_vacate(struct solo_listener *stage, uint32_t peer, bool slot_free) {
+void solo_listener_vacate(struct solo_listener *stage, uint32_t peer, enum weft_status status) {
+    drain(stage);
     Weft__Vacated *vacated = NULL;
     struct mail *mail = solo_mail(&stage->solo, MAIL(VACATED), &vacated);
     vacated->peer = peer;
-    vacated->slot_free = slot_free;
-    vacated->missed = vacated->refused = !slot_free;
+    vacated->status = status;
+    solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
+}
+
+void solo_listener_miss(struct solo_listener *stage, uint32_t peer, enum weft_status status) {
+    drain(stage);
+    Weft__Vacated *vacated = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(VACATED), &vacated);
+    vacated->peer = peer;
+    vacated->status = status;
+    vacated->missed = true;
+    vacated->refused = status == WEFT_CLOSED;
     solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
 }
 
 /* ---- the host -------------------------------------------------------------------------------- */
 
 void solo_listener_connect(struct solo_listener *stage, const char *address, int device) {
+    drain(stage);
     Weft__Connect *connect = NULL;
     char text[128], id[ID_TEXT_SIZE] = "";
     struct mail *mail = solo_mail(&stage->solo, MAIL(CONNECT), &connect);
@@ -383,6 +446,7 @@ void solo_listener_admit(struct solo_listener *stage, uint32_t device, bool yes)
 }
 
 void solo_listener_wait(struct solo_listener *stage, uint64_t us) {
+    drain(stage);
     stage->solo.now.mono_us += us;
     solo_turn(&stage->solo);
 }
@@ -392,12 +456,8 @@ struct solo_dial solo_listener_dial(struct solo_listener *stage, uint32_t peer) 
     struct mail *mail = solo_listener_told(stage, ACTOR_PEER + peer, MAIL(DIAL));
     if (mail == NULL) return out;
     const Weft__Dial *dial = mail->body.dial;
-    out = (struct solo_dial){.some = true,
-                             .now = dial->now,
-                             .soon = dial->soon,
-                             .invite = dial->invite,
-                             .device = -1,
-                             .key = -1};
+    out = (struct solo_dial){
+        .some = true, .quiet = dial->quiet, .invite = dial->invite, .device = -1, .key = -1};
     out.secret = mail->secret;
     snprintf(out.address, sizeof out.address, "%s", dial->address);
     for (int n = 0; n < (int)SOLO_LISTENER_DEVICES && dial->id_pk.len != 0; n++) {

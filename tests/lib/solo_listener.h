@@ -15,6 +15,7 @@
 #define SOLO_LISTENER_CALLERS 128u
 #define SOLO_LISTENER_DEVICES 5u
 #define SOLO_LISTENER_KEYS 3u
+#define SOLO_LISTENER_DECISIONS 16u
 
 /* Two have lower ids than this device, two higher ones. */
 enum { SOLO_LOWEST, SOLO_LOWER, SOLO_SELF, SOLO_HIGHER, SOLO_HIGHEST };
@@ -42,6 +43,9 @@ struct solo_listener {
     uint64_t version; /* of the last roster */
     uint32_t ever;    /* who was a member in one of them */
     uint8_t ephemerals;
+    struct mail *contacts[LIMIT_CONTACTS + 1]; /* what the log was told last, by number */
+    struct mail *decisions[SOLO_LISTENER_DECISIONS];
+    uint32_t decision_count, sessions;
 };
 
 /* For cmocka; *state becomes the stage, which listens and has asked for a roster. The teardown
@@ -85,7 +89,10 @@ void solo_listener_claim_invite(struct solo_listener *stage, uint32_t peer, uint
 /* 's' stands, 'e' not granted, 'r' replaced by another, 'p' prove, 'g' not granted: no member,
  * 'x' ended: no member any more, '-' nothing. */
 char solo_listener_ruling(struct solo_listener *stage, uint32_t peer);
-void solo_listener_vacate(struct solo_listener *stage, uint32_t peer, bool slot_free);
+/* The connection of a slot has ended; or has come to nothing: nobody answered (WEFT_NET), somebody
+ * hung up (WEFT_CLOSED), or said what it should not. */
+void solo_listener_vacate(struct solo_listener *stage, uint32_t peer, enum weft_status status);
+void solo_listener_miss(struct solo_listener *stage, uint32_t peer, enum weft_status status);
 
 /* ---- the host ---- */
 
@@ -95,12 +102,15 @@ void solo_listener_admit(struct solo_listener *stage, uint32_t device, bool yes)
 /* The next mail of this kind, others on the same edge dropped; NULL. The caller drops it. */
 struct mail *solo_listener_told(struct solo_listener *stage, uint32_t to,
                                 Weft__Mail__BodyCase kind);
+/* What the log was told last of a device (-1: of an address at which nobody has answered); NULL:
+ * nothing, or that it is forgotten. Valid until the next call. */
+const Weft__Contact *solo_listener_saved(struct solo_listener *stage, int device);
 /* Time passes, and the listener is turned. */
 void solo_listener_wait(struct solo_listener *stage, uint64_t us);
 
 /* What slot `peer` is told to dial. */
 struct solo_dial {
-    bool some, now, soon, invite, secret;
+    bool some, quiet, invite, secret;
     char address[64];
     int device; /* -1: nobody */
     int key;    /* epoch; 0: the invite's; -1: none */

@@ -88,14 +88,10 @@ static const struct net_ops link_ops = {.dial = link_dial,
                                         .write = link_write,
                                         .close = link_close};
 
-/* A pause's jitter, or an ephemeral key that was never used. */
+/* An ephemeral key that was never used. */
 static void fill(void *self, void *out, size_t size) {
     struct solo_peer *stage = self;
-    if (size == sizeof stage->jitter) {
-        memcpy(out, &stage->jitter, size);
-    } else {
-        memset(out, 0x40 + ++stage->ephemerals, size);
-    }
+    memset(out, 0x40 + ++stage->ephemerals, size);
 }
 
 /* ---- the stage ------------------------------------------------------------------------------- */
@@ -189,6 +185,7 @@ void solo_peer_accept(struct solo_peer *stage) {
     Weft__Accepted *accepted = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_ACCEPTED, &accepted);
     accepted->handle = 7;
+    accepted->origin = mail_text(mail, "192.0.2.7");
     uint8_t packed[HANDSHAKE_PACKED];
     handshake_pack(&read, packed);
     assert_true(mail_bytes(mail, &accepted->handshake, packed, sizeof packed));
@@ -197,34 +194,27 @@ void solo_peer_accept(struct solo_peer *stage) {
     solo_tell(&stage->solo, ACTOR_LISTENER, mail);
 }
 
-static void tell_dial(struct solo_peer *stage, bool aimed, bool now) {
+static void tell_dial(struct solo_peer *stage, bool quiet) {
     const struct handshake_target *target = &stage->meeting.target;
     Weft__Dial *dial = NULL;
     struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_DIAL, &dial);
     dial->address = mail_text(mail, "127.0.0.1:7000");
     dial->invite = stage->mode == HANDSHAKE_INVITE;
-    dial->now = now;
-    if (aimed) {
-        assert_true(mail_bytes(mail, &dial->id_pk, target->device.id_pk, IDENTITY_KEY));
-        assert_true(mail_bytes(mail, &dial->x_pk, target->device.x_pk, IDENTITY_KEY));
-        assert_true(mail_bytes(mail, &dial->psk, target->psk, LIBRARY_KEY));
-    }
+    dial->quiet = quiet;
+    assert_true(mail_bytes(mail, &dial->id_pk, target->device.id_pk, IDENTITY_KEY));
+    assert_true(mail_bytes(mail, &dial->x_pk, target->device.x_pk, IDENTITY_KEY));
+    assert_true(mail_bytes(mail, &dial->psk, target->psk, LIBRARY_KEY));
     stage->dialled = true;
+    solo_peer_new_link(stage);
     solo_tell(&stage->solo, ACTOR_LISTENER, mail);
 }
 
 void solo_peer_dial(struct solo_peer *stage) {
-    solo_peer_new_link(stage);
-    tell_dial(stage, true, true);
+    tell_dial(stage, false);
 }
 
-void solo_peer_dial_nobody(struct solo_peer *stage) {
-    solo_peer_new_link(stage);
-    tell_dial(stage, false, true);
-}
-
-void solo_peer_aim(struct solo_peer *stage) {
-    tell_dial(stage, true, false);
+void solo_peer_dial_quietly(struct solo_peer *stage) {
+    tell_dial(stage, true);
 }
 
 /* Moves what the link holds into the remote's session, as far as that takes it. */
@@ -537,6 +527,11 @@ struct mail *solo_peer_to_share(struct solo_peer *stage, Weft__Mail__BodyCase ki
 
 bool solo_peer_told(struct solo_peer *stage, uint32_t actor, Weft__Mail__BodyCase kind) {
     struct mail *mail = solo_take(&stage->solo, actor, kind);
+    if (mail != NULL && kind != WEFT__MAIL__BODY_SESSION &&
+        mail->body.body_case == WEFT__MAIL__BODY_SESSION) {
+        mail_drop(&mail); /* Which goes before the word that the slot is free. */
+        mail = solo_take(&stage->solo, actor, kind);
+    }
     bool right = mail != NULL && mail->body.body_case == kind;
     mail_drop(&mail);
     return right;

@@ -51,7 +51,6 @@ struct solo_peer {
     struct models models;
     struct model model_list[2]; /* entry, misc */
     struct arena arena;
-    uint32_t jitter; /* what the entropy port gives for a pause */
     uint8_t ephemerals;
     uint32_t granted_batches, granted_notes; /* to bulk */
     uint32_t granted_shipments, granted_shared_notes;
@@ -69,9 +68,8 @@ bool solo_peer_close(struct solo_peer *stage);
  * an address. */
 void solo_peer_accept(struct solo_peer *stage);
 void solo_peer_dial(struct solo_peer *stage);
-/* The same, aimed at nobody; and at THEM, but without hurry. */
-void solo_peer_dial_nobody(struct solo_peer *stage);
-void solo_peer_aim(struct solo_peer *stage);
+/* The same, where the host knows that nobody answers. */
+void solo_peer_dial_quietly(struct solo_peer *stage);
 /* What the next dial finds is a link of its own. */
 void solo_peer_new_link(struct solo_peer *stage);
 /* The remote's side of the handshake is done; what it answers is carried. */

@@ -194,7 +194,8 @@ static enum weft_status open_engine(struct device *device, enum version version,
                                  .invite = device->invite[0] ? device->invite : NULL,
                                  .peers_max = plan->peers_max,
                                  .door_bytes = plan->door_bytes,
-                                 .cache_bytes = plan->cache_bytes};
+                                 .cache_bytes = plan->cache_bytes,
+                                 .paused = device->alone};
     struct engine_ports ports = {.entropy = rng_entropy(&device->entropy),
                                  .runner = net_ports(world->net, device->number, time),
                                  .vault = vault_port(device->vault),

@@ -19,6 +19,7 @@ static void machine_begin(struct device *machine, const struct device *files,
     *machine = *files;
     machine->engine = NULL;
     machine->db = NULL;
+    machine->alone = true;
     machine->boot_us = files->world->now_us;
     machine->disk = disk_open("weftsim-probe", rng_u64(rng), time);
     machine->vault = vault_open(rng_u64(rng), machine->disk);

@@ -93,6 +93,7 @@ struct device {
     uint64_t paused_until_us;
     uint64_t down_us;     /* how long it will be, when its disk goes down by itself */
     bool talking;         /* it listens and dials */
+    bool alone;           /* a copy that is looked at: it reaches nobody */
     bool closed_well;     /* the last life ended with weft_close() */
     uint32_t restores;    /* how often an older copy of its disk took its place */
     bool moved;           /* ... since it was opened last */

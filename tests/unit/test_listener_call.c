@@ -29,7 +29,7 @@ static void is_let_in(struct solo_listener *stage, uint32_t caller, uint32_t dev
                         WEFT_ID_SIZE);
     assert_true(stage->callers[caller].released);
     assert_false(stage->callers[caller].closed);
-    solo_listener_vacate(stage, 0, true);
+    solo_listener_vacate(stage, 0, WEFT_OK);
 }
 
 static void is_turned_away(struct solo_listener *stage, uint32_t caller) {

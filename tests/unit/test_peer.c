@@ -81,17 +81,6 @@ static void peer_that_dials_says_its_first_message_and_no_more_until_it_is_answe
     assert_null(solo_peer_heard_kind(stage, WIRE(HELLO)));
 }
 
-static void peer_that_is_to_dial_nobody_waits_until_it_is_told_whom(void **state) {
-    struct solo_peer *stage = *state;
-    solo_peer_dial_nobody(stage);
-    assert_int_equal(solo_peer_state(stage), WEFT_PEER_PAUSING);
-    solo_peer_wait(stage, 10 * (uint64_t)LIMIT_REDIAL_MAX_US);
-    assert_int_equal(stage->link.dials, 0);
-    solo_peer_aim(stage);
-    assert_int_equal(stage->link.dials, 1);
-    assert_int_equal(stage->link.out_size, HANDSHAKE_M1);
-}
-
 static void who_answers_with_something_else_hears_no_more_and_the_host_of_it_once(void **state) {
     struct solo_peer *stage = *state;
     static const char page[HANDSHAKE_M2] = "HTTP/1.1 400 Bad Request\r\n\r\n";
@@ -103,25 +92,22 @@ static void who_answers_with_something_else_hears_no_more_and_the_host_of_it_onc
     solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "");
 }
 
-static void that_nobody_answers_is_told_once(void **state) {
+static void that_nobody_answers_is_told_unless_the_host_knows(void **state) {
     struct solo_peer *stage = *state;
     for (unsigned i = 0; i < 3; i++) {
-        if (i == 0) solo_peer_dial(stage);
-        if (i != 0) {
-            solo_peer_new_link(stage);
-            solo_peer_aim(stage);
-            solo_peer_wait(stage, LIMIT_REDIAL_MAX_US);
-        }
+        if (i == 1) solo_peer_dial_quietly(stage);
+        if (i != 1) solo_peer_dial(stage);
         assert_int_equal(stage->link.dials, i + 1);
         solo_peer_break(stage, WEFT_CLOSED);
         assert_int_equal(stage->link.closes, i + 1);
-        assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+        struct mail *vacated = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED));
+        assert_non_null(vacated);
+        assert_true(vacated->body.vacated->missed && vacated->body.vacated->refused);
+        assert_int_equal(vacated->body.vacated->status, WEFT_CLOSED);
+        mail_drop(&vacated);
+        if (i != 1) solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "127.0.0.1:7000");
+        assert_null(solo_take(&stage->solo, ACTOR_HOST, MAIL(NOTICE)));
     }
-    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "127.0.0.1:7000");
-    assert_null(solo_take(&stage->solo, ACTOR_HOST, MAIL(NOTICE)));
-    solo_peer_dial(stage); /* Told anew to connect, it tells anew. */
-    solo_peer_break(stage, WEFT_CLOSED);
-    solo_peer_expect_event(stage, WEFT_EVENT_FAULT, WEFT_DENIED, "does not answer this device");
 }
 
 static void a_session_stands_when_the_listener_says_so(void **state) {
@@ -274,18 +260,15 @@ static void the_connection_that_may_not_stand_says_goodbye(void **state) {
     assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
 }
 
-static void a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soon(void **state) {
+static void a_session_that_is_replaced_says_goodbye(void **state) {
     struct solo_peer *stage = *state;
     solo_peer_live(stage, true);
     solo_peer_rule(stage, false, true, false);
     assert_non_null(solo_peer_heard_kind(stage, WIRE(GOODBYE)));
     solo_peer_cleared(stage);
-    solo_peer_new_link(stage);
-    solo_peer_aim(stage);
-    solo_peer_wait(stage, LIMIT_REDIAL_MAX_US - 1);
-    assert_int_equal(stage->link.dials, 1);
-    solo_peer_wait(stage, 1);
-    assert_int_equal(stage->link.dials, 2);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    solo_peer_wait(stage, 10 * (uint64_t)LIMIT_REDIAL_MAX_US);
+    assert_int_equal(stage->link.dials, 1); /* What comes next is the listener's to say. */
 }
 
 static void a_session_that_must_prove_itself_has_five_seconds(void **state) {
@@ -350,7 +333,13 @@ static void a_dial_that_nobody_answers_is_given_up_after_five_seconds(void **sta
     assert_int_equal(stage->link.closes, 0);
     solo_peer_wait(stage, 1);
     assert_int_equal(stage->link.closes, 1);
-    assert_int_equal(solo_peer_state(stage), WEFT_PEER_PAUSING);
+    assert_int_equal(solo_peer_state(stage), WEFT_PEER_VACANT);
+    struct mail *vacated = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED));
+    assert_non_null(vacated);
+    assert_true(vacated->body.vacated->missed);
+    assert_false(vacated->body.vacated->refused);
+    assert_int_equal(vacated->body.vacated->status, WEFT_NET);
+    mail_drop(&vacated);
 }
 
 /* ---- the end, and another beginning ---------------------------------------------------------- */
@@ -401,88 +390,57 @@ static void a_slot_is_free_when_bulk_has_let_go_and_can_be_used_again(void **sta
     solo_peer_batch(stage, 100, 1, true); /* They crossed the end, and are dropped. */
     solo_peer_places(stage, 1);
     solo_peer_cleared(stage);
-    struct mail *vacated = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED));
-    assert_non_null(vacated);
-    assert_true(vacated->body.vacated->slot_free);
-    mail_drop(&vacated);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
     solo_peer_live(stage, false);
     assert_int_equal(solo_peer_batches_heard(stage), 0);
     assert_int_equal(stage->link.adopts, 2);
 }
 
-/* Waits for the next dial, which must come within [least, most] microseconds and not before. */
-static void expect_dial_within(struct solo_peer *stage, uint64_t least, uint64_t most) {
-    uint32_t dials = stage->link.dials;
-    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
-    solo_peer_new_link(stage);
-    solo_peer_aim(stage); /* The listener answers every end by saying whom to dial next. */
-    solo_peer_wait(stage, least - 1);
-    assert_int_equal(stage->link.dials, dials);
-    solo_peer_wait(stage, most - least + 1);
-    assert_int_equal(stage->link.dials, dials + 1);
-}
+/* ---- what is remembered of a session --------------------------------------------------------- */
 
-static void dials_that_fail_are_tried_again_after_growing_pauses(void **state) {
+static void a_session_that_stood_is_told_before_the_slot_is_free(void **state) {
     struct solo_peer *stage = *state;
-    stage->link.dial_fails = WEFT_NET;
-    solo_peer_dial(stage);
-    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause < LIMIT_REDIAL_MAX_US; pause *= 2)
-        expect_dial_within(stage, pause, pause);
-    for (unsigned i = 0; i < 3; i++)
-        expect_dial_within(stage, LIMIT_REDIAL_MAX_US, LIMIT_REDIAL_MAX_US);
-}
-
-static void a_pause_is_lengthened_by_chance_by_up_to_a_quarter(void **state) {
-    struct solo_peer *stage = *state;
-    stage->link.dial_fails = WEFT_NET;
-    stage->jitter = LIMIT_REDIAL_MIN_US / 4 - 1;
-    solo_peer_dial(stage);
-    uint64_t pause = LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1;
-    expect_dial_within(stage, pause, pause);
-    stage->jitter = 123456;
-    expect_dial_within(stage, 2 * LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1,
-                       2 * LIMIT_REDIAL_MIN_US + LIMIT_REDIAL_MIN_US / 4 - 1);
-    expect_dial_within(stage, 4 * LIMIT_REDIAL_MIN_US + 123456, 4 * LIMIT_REDIAL_MIN_US + 123456);
-}
-
-static void connecting_anew_dials_at_once_and_begins_with_the_shortest_pause(void **state) {
-    struct solo_peer *stage = *state;
-    stage->link.dial_fails = WEFT_NET;
-    solo_peer_dial(stage);
-    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause < 16 * LIMIT_REDIAL_MIN_US; pause *= 2)
-        expect_dial_within(stage, pause, pause);
-    uint32_t dials = stage->link.dials;
-    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
-    solo_peer_dial(stage);
-    assert_int_equal(stage->link.dials, dials + 1);
-    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
-}
-
-static void a_session_that_stood_is_dialled_again_after_the_shortest_pause(void **state) {
-    struct solo_peer *stage = *state;
-    stage->link.dial_fails = WEFT_NET;
-    solo_peer_dial(stage);
-    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
-    stage->link.dial_fails = WEFT_OK;
-    expect_dial_within(stage, 2 * LIMIT_REDIAL_MIN_US, 2 * LIMIT_REDIAL_MIN_US);
-    solo_peer_claim(stage);
-    solo_peer_rule(stage, true, false, false);
+    stage->solo.now.wall_ms = 1700000000000;
+    solo_peer_live(stage, true);
+    solo_peer_wait(stage, 3 * SECOND);
+    board_add(stage->solo.settings.board->peers[0].rows_in, 7);
     solo_peer_break(stage, WEFT_NET);
+    board_add(stage->solo.settings.board->peers[0].rows_in, 5); /* Decoded a little later. */
     solo_peer_cleared(stage);
-    expect_dial_within(stage, LIMIT_REDIAL_MIN_US, LIMIT_REDIAL_MIN_US);
+    struct mail *mail = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(SESSION));
+    assert_non_null(mail);
+    assert_int_equal(mail->body.body_case, MAIL(SESSION));
+    const Weft__Session *session = mail->body.session;
+    assert_memory_equal(session->device.data, stage->meeting.identities[SOLO_THEM].device.bytes,
+                        WEFT_ID_SIZE);
+    assert_string_equal(session->address, "127.0.0.1:7000");
+    assert_true(session->opened_here);
+    assert_int_equal(session->began_ms, 1700000000000);
+    assert_int_equal(session->lasted_ms, 3000);
+    assert_int_equal(session->rows_in, 12);
+    assert_int_equal(session->status, WEFT_NET);
+    mail_drop(&mail);
+    assert_true(solo_peer_told(stage, ACTOR_LISTENER, MAIL(VACATED)));
+    /* The next one in the slot has figures of its own. */
+    solo_peer_live(stage, false);
+    solo_peer_break(stage, WEFT_CLOSED);
+    solo_peer_cleared(stage);
+    mail = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(SESSION));
+    assert_non_null(mail);
+    assert_int_equal(mail->body.session->rows_in, 0);
+    assert_false(mail->body.session->opened_here);
+    assert_string_equal(mail->body.session->address, "192.0.2.7");
+    mail_drop(&mail);
 }
 
-static void a_remote_that_refuses_is_not_hammered(void **state) {
+static void what_did_not_become_a_session_is_not_remembered_as_one(void **state) {
     struct solo_peer *stage = *state;
     solo_peer_dial(stage);
-    for (uint64_t pause = LIMIT_REDIAL_MIN_US; pause <= 8 * LIMIT_REDIAL_MIN_US; pause *= 2) {
-        uint8_t proof[64];
-        solo_peer_remote(stage);
-        Weft__Wire__Hello hello = solo_peer_hello(stage, proof);
-        hello.proof.len = 0;
-        solo_peer_say_hello(stage, &hello);
-        expect_dial_within(stage, pause, pause);
-    }
+    solo_peer_break(stage, WEFT_NET);
+    struct mail *mail = solo_take(&stage->solo, ACTOR_LISTENER, MAIL(VACATED));
+    assert_non_null(mail);
+    assert_int_equal(mail->body.body_case, MAIL(VACATED));
+    mail_drop(&mail);
 }
 
 static void a_peer_that_is_stopped_says_goodbye_and_dials_no_more(void **state) {
@@ -504,9 +462,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         PEER_TEST(peer_that_was_dialled_answers_and_says_who_it_is),
         PEER_TEST(peer_that_dials_says_its_first_message_and_no_more_until_it_is_answered),
-        PEER_TEST(peer_that_is_to_dial_nobody_waits_until_it_is_told_whom),
         PEER_TEST(who_answers_with_something_else_hears_no_more_and_the_host_of_it_once),
-        PEER_TEST(that_nobody_answers_is_told_once),
+        PEER_TEST(that_nobody_answers_is_told_unless_the_host_knows),
         PEER_TEST(a_session_stands_when_the_listener_says_so),
         PEER_TEST(a_hello_that_proves_nothing_is_refused),
         PEER_TEST(a_claim_says_the_remote_s_name_up_to_64_bytes),
@@ -516,7 +473,7 @@ int main(void) {
         PEER_TEST(a_member_s_claim_does_not_wait_for_a_person),
         PEER_TEST(peer_dials_by_invite_when_it_is_told_so),
         PEER_TEST(the_connection_that_may_not_stand_says_goodbye),
-        PEER_TEST(a_session_that_is_replaced_says_goodbye_and_is_not_dialled_again_soon),
+        PEER_TEST(a_session_that_is_replaced_says_goodbye),
         PEER_TEST(a_session_that_must_prove_itself_has_five_seconds),
         PEER_TEST(a_ruling_on_an_earlier_session_is_void),
         PEER_TEST(a_hello_has_five_seconds_however_it_trickles),
@@ -526,11 +483,8 @@ int main(void) {
         PEER_TEST(a_goodbye_ends_the_session_without_a_word),
         PEER_TEST(a_cut_link_ends_the_session),
         PEER_TEST(a_slot_is_free_when_bulk_has_let_go_and_can_be_used_again),
-        PEER_TEST(dials_that_fail_are_tried_again_after_growing_pauses),
-        PEER_TEST(a_pause_is_lengthened_by_chance_by_up_to_a_quarter),
-        PEER_TEST(connecting_anew_dials_at_once_and_begins_with_the_shortest_pause),
-        PEER_TEST(a_session_that_stood_is_dialled_again_after_the_shortest_pause),
-        PEER_TEST(a_remote_that_refuses_is_not_hammered),
+        PEER_TEST(a_session_that_stood_is_told_before_the_slot_is_free),
+        PEER_TEST(what_did_not_become_a_session_is_not_remembered_as_one),
         PEER_TEST(a_peer_that_is_stopped_says_goodbye_and_dials_no_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

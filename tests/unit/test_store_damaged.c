@@ -14,7 +14,7 @@
 
 #include "tests/lib/hold.h"
 
-#define COLUMNS 128
+#define COLUMNS 160u
 #define SECONDS 3
 
 static int setup(void **state) {

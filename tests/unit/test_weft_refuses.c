@@ -288,17 +288,20 @@ static void an_address_that_cannot_be_used_is_refused(void **state) {
     }
 }
 
-static void no_more_addresses_are_connected_to_than_there_are_sessions(void **state) {
+static void no_more_addresses_are_connected_to_than_are_remembered(void **state) {
     struct alone *alone = *state;
     char address[WEFT_ADDRESS_MAX];
-    for (uint32_t i = 0; i < LIMIT_PEERS_DEFAULT; i++) {
+    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
         (void)snprintf(address, sizeof address, "127.0.0.1:%u", 1 + i);
         alone_ok(alone, weft_connect(alone->engine, address, &alone->why));
         alone_run(alone);
     }
-    assert_int_equal(weft_connect(alone->engine, "127.0.0.1:99", &alone->why), WEFT_LIMIT);
-    assert_non_null(strstr(alone->why.text, "peers_max"));
+    assert_int_equal(weft_connect(alone->engine, "127.0.0.1:999", &alone->why), WEFT_LIMIT);
+    assert_non_null(strstr(alone->why.text, "forget some"));
     alone_ok(alone, weft_connect(alone->engine, address, &alone->why)); /* It is known. */
+    alone_ok(alone, weft_forget_address(alone->engine, address, &alone->why));
+    alone_run(alone);
+    alone_ok(alone, weft_connect(alone->engine, "127.0.0.1:999", &alone->why));
 }
 
 static void no_more_than_eight_addresses_are_listened_on(void **state) {
@@ -462,7 +465,7 @@ int main(void) {
         ALONE_TEST(a_rescan_of_what_cannot_be_scanned_is_refused),
         ALONE_TEST(a_rescan_takes_away_the_rows_of_its_scope_alone),
         ALONE_TEST(an_address_that_cannot_be_used_is_refused),
-        ALONE_TEST(no_more_addresses_are_connected_to_than_there_are_sessions),
+        ALONE_TEST(no_more_addresses_are_connected_to_than_are_remembered),
         ALONE_TEST(no_more_than_eight_addresses_are_listened_on),
         ALONE_TEST(an_invite_needs_an_address_and_a_member),
         ALONE_TEST(a_device_does_not_remove_itself),
