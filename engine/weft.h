@@ -471,5 +471,6 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 /* ---- other devices; figures, and showing them ---- */
 #include "weft_peers.h"
 #include "weft_figures.h"
+#include "weft_look.h"
 
 #endif

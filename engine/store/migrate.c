@@ -55,22 +55,28 @@ static enum weft_status migration_run(sqlite3 *db, const char *path,
     return store_fail(db, code, doing, path, why);
 }
 
+enum weft_status migrate_format(sqlite3 *db, const char *path, int *format, int *known,
+                                struct weft_error *why) {
+    CHECK(db != NULL && path != NULL);
+    *known = 0;
+    for (const struct migration *m = migrations; m->number != 0; m++) {
+        CHECK(m->number == *known + 1);
+        *known = m->number;
+    }
+    enum weft_status status = format_read(db, path, format, why);
+    if (status != WEFT_OK || *format <= *known) return status;
+    return status_fail(why, WEFT_NEWER, 0,
+                       "%s: the library has format %d, and this build knows formats up to %d; "
+                       "open it with the newer version that wrote it",
+                       path, *format, *known);
+}
+
 enum weft_status migrate(sqlite3 *db, const char *path, struct weft_error *why) {
     CHECK(db != NULL && path != NULL);
     CHECK(sqlite3_get_autocommit(db) == 0);
     int format = 0, known = 0;
-    for (const struct migration *m = migrations; m->number != 0; m++) {
-        CHECK(m->number == known + 1);
-        known = m->number;
-    }
-    enum weft_status status = format_read(db, path, &format, why);
+    enum weft_status status = migrate_format(db, path, &format, &known, why);
     if (status != WEFT_OK) return status;
-    if (format > known) {
-        return status_fail(why, WEFT_NEWER, 0,
-                           "%s: the library has format %d, and this build knows formats up to %d; "
-                           "open it with the newer version that wrote it",
-                           path, format, known);
-    }
     if (format == known) return WEFT_OK;
     for (int i = format; i < known && status == WEFT_OK; i++) {
         status = migration_run(db, path, &migrations[i], why);

@@ -20,4 +20,9 @@ extern const struct migration migrations[];
  *   numbers and the file), WEFT_IO, WEFT_DISK_FULL, WEFT_READ_ONLY. */
 enum weft_status migrate(sqlite3 *db, const char *path, struct weft_error *why);
 
+/* The number of the last migration that the database has had (0: it is no library), and of the last
+ * one that this build knows. Reads only. Errors: WEFT_NEWER, WEFT_CORRUPT, WEFT_IO. */
+enum weft_status migrate_format(sqlite3 *db, const char *path, int *format, int *known,
+                                struct weft_error *why);
+
 #endif

@@ -1,5 +1,5 @@
 /* What the writing and the reading half of the shared log have in common. Private to
- * writer_shared.c and shared_reader.c. */
+ * writer_shared.c, shared_reader.c and engine/look*.c. */
 #ifndef WEFT_STORE_SHARED_PRIVATE_H
 #define WEFT_STORE_SHARED_PRIVATE_H
 

@@ -47,7 +47,7 @@ function layer(path) {
     if (path ~ /^actors\//) return 7
     if (path ~ /^engine\/net\//) return 9
     if (path ~ /^engine\//) return 10
-    if (path ~ /^(demo|perf|tests|docs)\//) return 11
+    if (path ~ /^(demo|cli|perf|tests|docs)\//) return 11
     return -1
 }
 
