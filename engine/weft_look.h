@@ -19,6 +19,7 @@
 #define WEFT_LOOK_H
 
 #include "weft.h"
+#include "weft_peers.h"
 
 #ifdef __cplusplus
 extern "C" {
