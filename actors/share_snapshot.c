@@ -6,10 +6,13 @@
  *   first chunk ─► KEPT ─► READ: a newcomer that is cut off comes back with the key that is in it,
  *                                and writes nothing before its clock has passed the heads
  * Invariants
- *   1. One source at a time. Another is chosen when it has been away for LIMIT_SOURCE_US, or gives
- *      nothing because it is taking one itself; then all begins anew.
+ *   1. One source at a time. When some of it was taken, another is chosen only if it has been away
+ *      for LIMIT_SOURCE_US, or has given nothing for long; then all begins anew. It alone is sure
+ *      to hold what its heads name: rows here have lost to its rows, and those that changed there
+ *      while they were read are whole only with the log behind it. Behind a snapshot of another,
+ *      whose heads are lower, this device would say that it holds what it has not.
  *   2. Of two that lie below each other's horizon the one with the lower id takes first: a device
- *      that is taking gives nothing, so both would wait for ever.
+ *      that is taking gives nothing, so both would wait for ever. Who has begun only goes on.
  *   3. Two may still have begun, or more in a ring: each with a source that is gone, or that lied.
  *      Who hears from all that they are busy, and goes on hearing it, gives up what it began, the
  *      lowest id first. Then it gives, and takes what it lacks when somebody else is whole. One
@@ -142,8 +145,9 @@ void share_on_repair(struct share *share, const Weft__Repair *repair) {
 
 /* Invariant 2. */
 static bool may_give(const struct share *share, const struct share_peer *peer) {
-    return peer->live && peer->below &&
-           (!peer->told_below || id_compare(&share->settings->device, &peer->device) < 0);
+    if (!peer->live || !peer->below) return false;
+    return share->taking.begun || !peer->told_below ||
+           id_compare(&share->settings->device, &peer->device) < 0;
 }
 
 /* Whom to take it from: another than the source so far if there is one; NULL: nobody now. */
@@ -156,6 +160,13 @@ static struct share_peer *choose(const struct share *share) {
         again = peer;
     }
     return again;
+}
+
+/* The source itself, if it is to give anew. */
+static struct share_peer *choose_again(struct share *share) {
+    struct share_peer *source = find_source(share);
+    if (source == NULL || !may_give(share, source) || source->busy_us != 0) return NULL;
+    return source;
 }
 
 /* Who may give though it has not said that this device lies below: what is missing may be nowhere
@@ -207,10 +218,12 @@ void share_ask(struct share *share, struct instant now, struct outbox *out) {
     if (taking->stage == TAKING_END || taking->under_way) return;
     const bool lost = taking->stage != TAKING_NONE && is_lost(share, now);
     if (lost && taking->begun) ask_all(share);
-    if (taking->stage == TAKING_NONE || taking->stage == TAKING_FOLLOW || lost) {
-        const struct share_peer *peer = choose(share);
-        if (peer != NULL) begin_with(share, peer);
-    }
+    const struct share_peer *peer = NULL;
+    if (taking->stage == TAKING_NONE || lost)
+        peer = choose(share);
+    else if (taking->stage == TAKING_FOLLOW)
+        peer = choose_again(share); /* Invariant 1. */
+    if (peer != NULL) begin_with(share, peer);
     if (taking->stage == TAKING_READ || taking->stage == TAKING_KEPT) ask_source(share, out);
 }
 
@@ -371,7 +384,7 @@ static void on_busy(struct share *share, struct instant now, uint32_t index, str
     if (taking->stuck_us == 0) taking->stuck_us = now.mono_us == 0 ? 1 : now.mono_us;
     const bool lost = now.mono_us >= taking->stuck_us + LIMIT_SOURCE_US;
     if (lost) ask_all(share);
-    const struct share_peer *other = lost || taking->cursor_size == 0 ? choose(share) : NULL;
+    const struct share_peer *other = lost ? choose(share) : NULL;
     if (gives_up(share, now)) {
         send_end(share, index, true, out);
     } else if (other != NULL) {
@@ -432,7 +445,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     }
     if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS && !waited(taking, now)) {
         later(peer, now); /* Its time has come there, and soon will here; or a clock is wrong. */
-        const struct share_peer *other = choose(share);
+        const struct share_peer *other = taking->begun ? NULL : choose(share);
         if (other != NULL) begin_with(share, other);
         return false;
     }
