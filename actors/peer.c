@@ -515,6 +515,12 @@ static void move_bytes(struct peer *peer, struct instant now, struct outbox *out
                 (peer->pending_count + peer->shipment_count < waiting ||
                  session_queued(peer->session) < queued);
     }
+    if (status == WEFT_NET) {
+        /* The remote has ended it; why, it may have said before. */
+        peer->may_read = true;
+        peer_receive(peer, now, out);
+        if (peer->link == 0) return;
+    }
     if (status != WEFT_OK) {
         peer_end(peer, now, status, why.text, out);
         return;

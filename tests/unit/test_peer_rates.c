@@ -76,9 +76,9 @@ static void is_kept(uint64_t bytes, uint64_t rate, uint64_t us) {
 static void rows_go_out_at_the_rate_of_all_sessions(void **state) {
     struct solo_peer *stage = *state;
     pace_set(&stage->solo.board->up, RATE);
-    is_kept(backfill(stage, 4 * SECOND), RATE, 4 * SECOND);
+    is_kept(backfill(stage, SECOND), RATE, SECOND);
     pace_set(&stage->solo.board->up, 2 * RATE);
-    is_kept(backfill(stage, 2 * SECOND), 2 * RATE, 2 * SECOND);
+    is_kept(backfill(stage, SECOND), 2 * RATE, SECOND);
     pace_set(&stage->solo.board->up, 0);
     assert_true(backfill(stage, SECOND / 5) > 5 * RATE);
 }
@@ -87,7 +87,7 @@ static void rows_go_out_at_the_rate_of_one_device(void **state) {
     struct solo_peer *stage = *state;
     pace_set(&stage->solo.board->up, 3 * RATE);
     pace_set(&slot(stage)->up, RATE);
-    is_kept(backfill(stage, 4 * SECOND), RATE, 4 * SECOND);
+    is_kept(backfill(stage, SECOND), RATE, SECOND);
 }
 
 static void rows_go_out_at_the_rate_that_the_remote_asks_for(void **state) {
@@ -98,7 +98,7 @@ static void rows_go_out_at_the_rate_that_the_remote_asks_for(void **state) {
     wire.body_case = WIRE(CREDIT);
     wire.credit = &credit;
     solo_peer_say(stage, &wire);
-    is_kept(backfill(stage, 4 * SECOND), RATE, 4 * SECOND);
+    is_kept(backfill(stage, SECOND), RATE, SECOND);
     solo_peer_say_credit(stage, 0); /* Says nothing about the rate. */
     is_kept(backfill(stage, SECOND), RATE, SECOND);
     credit.rate = 1;
