@@ -147,7 +147,9 @@ static void after_annotate(struct world *world) {
 /* ---- older files ----------------------------------------------------------------------------- */
 
 /* What the newer migrations did is taken back: the file is as an older build left it. */
-static const char to_format_3[] = "ALTER TABLE _weft_position DROP COLUMN digest;"
+static const char to_format_3[] = "DROP TABLE _weft_contact; DROP TABLE _weft_address;"
+                                  "DROP TABLE _weft_session;"
+                                  "ALTER TABLE _weft_position DROP COLUMN digest;"
                                   "ALTER TABLE _weft_position DROP COLUMN settled;"
                                   "DROP TABLE _weft_digest; DROP TABLE _weft_word;"
                                   "ALTER TABLE shared_changes DROP COLUMN keep;"
