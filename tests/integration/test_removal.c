@@ -57,9 +57,11 @@ static void a_removed_device_does_not_come_back(void **state) {
     for (int i = 0; i < 2; i++) {
         party_target(others[i], target);
         assert_int_equal(weft_connect(trio->b.engine, target, &why), WEFT_OK);
-        party_wait_event(&trio->b, WEFT_EVENT_FAULT, &event);
-        assert_int_equal(event.error.status, WEFT_DENIED);
-        assert_non_null(strstr(event.error.text, others[i]->address));
+        /* It calls those it knew by itself as well, and says so. */
+        do {
+            party_wait_event(&trio->b, WEFT_EVENT_FAULT, &event);
+            assert_int_equal(event.error.status, WEFT_DENIED);
+        } while (strstr(event.error.text, others[i]->address) == NULL);
     }
     /* Nor after the others have been away. */
     party_leave(&trio->a);

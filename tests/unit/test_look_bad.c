@@ -180,8 +180,8 @@ static void rows_that_say_something_else_give_errors(void **state) {
         "UPDATE shared_changes SET record = x'00' WHERE place = 2",
         "UPDATE shared_changes SET record = 'text', hlc = -1",
         "UPDATE _weft_origin SET hash = zeroblob(32)",
-        "UPDATE _weft_origin SET proof = x'00', pruned = 2; "
-        "DELETE FROM shared_changes WHERE place <= 2",
+        ("UPDATE _weft_origin SET proof = x'00', pruned = 2; "
+         "DELETE FROM shared_changes WHERE place <= 2"),
         "UPDATE _weft_member SET id_pk = x'00'",
         "UPDATE _weft_meta SET value = x'00' WHERE key = 'device'",
         "DELETE FROM _weft_meta WHERE key = 'library'",
