@@ -14,9 +14,10 @@
 #include <time.h>
 
 #include "tests/lib/party.h"
+#include "tests/lib/siege.h"
 
 #define RATE UINT64_C(1000000)
-#define ROWS 4000u
+#define ROWS 12000u
 #define ROW_BYTES 1000u
 #define EDITS 100u
 
@@ -49,15 +50,17 @@ static void fill(struct party *party) {
     struct weft_value values[PARTY_COLUMNS];
     weft_tx *tx = NULL;
     uint64_t ticket = 0;
-    assert_int_equal(weft_begin_wait(party->engine, -1, &tx), WEFT_OK);
     for (uint32_t row = 1; row <= ROWS; row++) {
+        if (tx == NULL) assert_int_equal(weft_begin_wait(party->engine, -1, &tx), WEFT_OK);
         party_id(party, row, id);
         randombytes_buf(data, sizeof data);
         party_values(party, id, "row", row, values);
         values[PARTY_DATA] = weft_blob(data, sizeof data);
         assert_int_equal(weft_put(tx, party->entry, values, PARTY_COLUMNS), WEFT_OK);
+        if (row % 1000 != 0) continue;
+        assert_int_equal(weft_commit_wait(tx, -1, &ticket), WEFT_OK);
+        tx = NULL;
     }
-    assert_int_equal(weft_commit_wait(tx, -1, &ticket), WEFT_OK);
     party_wait(party, ticket, WEFT_DURABLE, 0);
 }
 
@@ -128,8 +131,8 @@ static void the_rate_is_kept_and_edits_pass(struct pair *pair) {
     print_message("%.0f bytes/s for %.1f s; edits p50 %.1f ms, p99 %.1f ms\n",
                   (double)sent / lasted, lasted, took[EDITS / 2] * 1e3, took[EDITS - 2] * 1e3);
     assert_true((double)sent < 1.05 * (double)RATE * lasted);
-    assert_true((double)sent > 0.95 * (double)RATE * lasted);
-    assert_true(took[EDITS - 2] < 0.1);
+    if (SIEGE_MEASURES) assert_true((double)sent > 0.95 * (double)RATE * lasted);
+    if (SIEGE_MEASURES) assert_true(took[EDITS - 2] < 0.1);
     /* It was a backfill all the while; and it comes to its end. */
     assert_true(party_number(&pair->b, "SELECT count(*) FROM entry") < ROWS);
     assert_int_equal(weft_set_rates(pair->a.engine, NULL, 0, 0, NULL), WEFT_OK);

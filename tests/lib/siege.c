@@ -20,19 +20,6 @@
 
 #include <cmocka.h>
 
-/* Sanitizers keep freed memory and shadows of it, and make times their own, as counters of branches
- * do: under them only arenas are counted, and nothing is timed. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SIEGE_MEASURES false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SIEGE_MEASURES false
-#endif
-#endif
-#ifndef SIEGE_MEASURES
-#define SIEGE_MEASURES true
-#endif
-
 uint64_t siege_now_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

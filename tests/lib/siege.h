@@ -14,6 +14,19 @@
 
 #include "tests/lib/hostile.h"
 
+/* Sanitizers keep freed memory and shadows of it, and make times their own, as counters of branches
+ * do: under them only arenas are counted, and nothing is timed. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SIEGE_MEASURES false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SIEGE_MEASURES false
+#endif
+#endif
+#ifndef SIEGE_MEASURES
+#define SIEGE_MEASURES true
+#endif
+
 /* Commits of one measure, and how often it is taken. */
 #define SIEGE_COMMITS 400u
 #define SIEGE_ROUNDS 5u
