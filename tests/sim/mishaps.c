@@ -15,6 +15,7 @@
 #include "tests/sim/device.h"
 #include "tests/sim/memory.h"
 #include "tests/sim/probe.h"
+#include "tests/sim/whims.h"
 
 #define NEVER UINT64_MAX
 #define PATIENCE_US UINT64_C(5000000)
@@ -22,6 +23,7 @@
 
 struct mishaps {
     struct world *world;
+    struct whims *whims;
     struct rng rng;
     uint64_t next_us[FAULT_COUNT];
     uint64_t until_us[DEVICES_MAX][FAULT_COUNT]; /* NEVER: it does not last */
@@ -47,6 +49,7 @@ struct mishaps *mishaps_open(struct world *world) {
     struct mishaps *mishaps = calloc(1, sizeof *mishaps);
     CHECK(mishaps != NULL);
     mishaps->world = world;
+    mishaps->whims = whims_open(world);
     rng_seed(&mishaps->rng, world->plan.seed, UINT64_C(0x1a85));
     for (int f = 0; f < FAULT_COUNT; f++) {
         const bool mine = f >= FAULT_LATE && f < FAULT_FIRST_LIE && f != FAULT_DAMAGE;
@@ -58,6 +61,7 @@ struct mishaps *mishaps_open(struct world *world) {
 }
 
 void mishaps_close(struct mishaps *mishaps) {
+    whims_close(mishaps->whims);
     free(mishaps);
 }
 
@@ -163,6 +167,15 @@ static bool is_there(const struct device *device) {
     return device->lives > 0 && !device->outside && !disk_ails(device->disk) && !memory_ails(NULL);
 }
 
+/* For a while; not while it has set it already. */
+static bool set_whim(struct mishaps *mishaps, enum fault fault, struct device *device,
+                     uint32_t other) {
+    if (lasts(mishaps, device, fault)) return false;
+    if (!whims_begin(mishaps->whims, &mishaps->rng, fault, device, other)) return false;
+    mishaps->until_us[device->number][fault] = draw_end(mishaps);
+    return true;
+}
+
 static bool strike(struct mishaps *mishaps, enum fault fault, struct device *device,
                    uint32_t other) {
     struct world *world = mishaps->world;
@@ -192,6 +205,10 @@ static bool strike(struct mishaps *mishaps, enum fault fault, struct device *dev
         net_refuse(net, device->number, true);
         mishaps->until_us[device->number][fault] = draw_end(mishaps);
         return true;
+    case FAULT_HUSH:
+    case FAULT_RATES:
+    case FAULT_METERED:
+        return set_whim(mishaps, fault, device, other);
     default:
         CHECK(fault == FAULT_REDIAL);
         return redial(mishaps, device, other);
@@ -211,6 +228,11 @@ static void end_one(struct mishaps *mishaps, enum fault fault, struct device *de
     case FAULT_FUTURE:
         set_clock_right(mishaps, device);
         break;
+    case FAULT_HUSH:
+    case FAULT_RATES:
+    case FAULT_METERED:
+        whims_end(mishaps->whims, fault, device);
+        break;
     default:
         CHECK(fault == FAULT_REFUSE);
         net_refuse(mishaps->world->net, device->number, false);
@@ -224,6 +246,7 @@ void mishaps_turn(struct mishaps *mishaps) {
         for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed; f++)
             if (mishaps->until_us[d][f] <= world->now_us)
                 end_one(mishaps, (enum fault)f, &world->device[d]);
+    whims_turn(mishaps->whims);
     for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed && !world->healing; f++) {
         if (world->now_us < mishaps->next_us[f]) continue;
         uint32_t a = (uint32_t)rng_below(&mishaps->rng, count);
@@ -235,7 +258,7 @@ void mishaps_turn(struct mishaps *mishaps) {
 }
 
 uint64_t mishaps_due_us(const struct mishaps *mishaps) {
-    uint64_t due = NEVER;
+    uint64_t due = whims_due_us(mishaps->whims);
     for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
         if (mishaps->next_us[f] < due && !mishaps->world->healing) due = mishaps->next_us[f];
         for (uint32_t d = 0; d < DEVICES_MAX; d++)

@@ -38,6 +38,9 @@
     X(CLONE, "cloned")          /* a copy of a machine is started beside it */                \
     X(ROT, "rot")               /* a copy of a file, of which bytes are changed, is opened */ \
     X(DAMAGE, "damage")         /* rows are changed behind the engine */                      \
+    X(HUSH, "hush")             /* a device pauses another, or all */                         \
+    X(RATES, "rates")           /* ... bounds how much it sends and takes in a second */      \
+    X(METERED, "metered")       /* ... takes no rows, and gives none */                       \
     X(REWRITE, "rewrite")       /* the liar changes rows, records or statements it sends */   \
     X(WITHHOLD, "withhold")     /* ... leaves some out */                                     \
     X(REPLAY, "replay")         /* ... says again what it said once */                        \
