@@ -281,6 +281,21 @@ enum weft_status runner_open(struct topology *topology, enum weft_threads thread
 
 /* ---- close ---- */
 
+/* A connection on its way from the listener to a peer belongs to neither port; nobody adopts it. */
+static void discard_transfers(struct runner *runner) {
+    const struct runner_thread *thread = &runner->thread[0];
+    for (uint32_t i = 0; i < runner->topology->edge_count; i++) {
+        struct edge *edge = &runner->topology->edges[i];
+        if (edge->from != ACTOR_LISTENER || edge->to < ACTOR_PEER) continue;
+        for (struct mail *mail = edge_pop(edge); mail != NULL; mail = edge_pop(edge)) {
+            const struct net_port *net = &thread->port.net;
+            if (mail->body.body_case == WEFT__MAIL__BODY_ACCEPTED)
+                net->ops->discard(net->self, mail->body.accepted->handle);
+            mail_drop(&mail);
+        }
+    }
+}
+
 void runner_close(struct runner *runner) {
     if (runner == NULL) return;
     struct topology *topology = runner->topology;
@@ -297,6 +312,7 @@ void runner_close(struct runner *runner) {
         actor_stop(&topology->actors[id]);
     }
     part_wakes(topology);
+    if (count > 0 && runner->thread[0].port_stands) discard_transfers(runner);
     for (uint32_t i = count; i-- > 0;) {
         struct runner_thread *thread = &runner->thread[i];
         if (thread->port_stands) runner->ports.close(runner->ports.self, &thread->port);

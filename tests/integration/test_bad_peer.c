@@ -14,32 +14,8 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/pair.h"
 #include "tests/lib/stranger.h"
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-};
-
-static int pair_open(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    assert_non_null(pair);
-    *state = pair;
-    scratch_make(pair->folder);
-    party_start(&pair->a, pair->folder, "a", NULL);
-    party_start(&pair->b, pair->folder, "b", &pair->a);
-    party_listen(&pair->a);
-    return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
 
 /* The engine is as well as before: it takes a row, meets its friend, and hands the row over. */
 static void assert_a_is_well(struct pair *pair) {
@@ -216,18 +192,16 @@ static void a_caller_who_proves_nothing_gets_no_rows(void **state) {
     assert_a_is_well(pair);
 }
 
-#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(a_client_that_speaks_http_hears_nothing),
-        PAIR_TEST(callers_who_keep_silent_hear_nothing_and_hold_nobody_up),
-        PAIR_TEST(garbage_of_every_length_hears_nothing),
-        PAIR_TEST(a_first_message_with_any_byte_changed_hears_nothing),
-        PAIR_TEST(a_first_message_said_again_hears_nothing),
-        PAIR_TEST(whoever_is_no_member_hears_nothing),
-        PAIR_TEST(a_removed_member_hears_nothing),
-        PAIR_TEST(a_caller_who_proves_nothing_gets_no_rows),
+        PAIR_LISTENING_TEST(a_client_that_speaks_http_hears_nothing),
+        PAIR_LISTENING_TEST(callers_who_keep_silent_hear_nothing_and_hold_nobody_up),
+        PAIR_LISTENING_TEST(garbage_of_every_length_hears_nothing),
+        PAIR_LISTENING_TEST(a_first_message_with_any_byte_changed_hears_nothing),
+        PAIR_LISTENING_TEST(a_first_message_said_again_hears_nothing),
+        PAIR_LISTENING_TEST(whoever_is_no_member_hears_nothing),
+        PAIR_LISTENING_TEST(a_removed_member_hears_nothing),
+        PAIR_LISTENING_TEST(a_caller_who_proves_nothing_gets_no_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

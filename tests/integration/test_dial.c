@@ -14,32 +14,8 @@
 
 #include <cmocka.h>
 
+#include "tests/lib/pair.h"
 #include "tests/lib/stranger.h"
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-};
-
-static int pair_open(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    assert_non_null(pair);
-    *state = pair;
-    scratch_make(pair->folder);
-    party_start(&pair->a, pair->folder, "a", NULL);
-    party_start(&pair->b, pair->folder, "b", &pair->a);
-    party_listen(&pair->a);
-    return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
 
 /* The engine is as well as before: it takes a row, meets its friend, and hands the row over. */
 static void assert_a_is_well(struct pair *pair) {
@@ -238,17 +214,15 @@ static void all_addresses_of_a_machine_can_be_listened_on(void **state) {
     party_connect(&pair->a, &pair->b);
 }
 
-#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(a_dial_that_is_not_answered_is_told_once),
-        PAIR_TEST(a_server_that_speaks_something_else_is_hung_up_on),
-        PAIR_TEST(nobody_listening_is_not_an_error_but_a_reason_to_try_again),
-        PAIR_TEST(an_address_without_a_device_finds_the_member_who_listens_there),
-        PAIR_TEST(a_port_in_use_is_named),
-        PAIR_TEST(addresses_that_will_not_do_are_named),
-        PAIR_TEST(all_addresses_of_a_machine_can_be_listened_on),
+        PAIR_LISTENING_TEST(a_dial_that_is_not_answered_is_told_once),
+        PAIR_LISTENING_TEST(a_server_that_speaks_something_else_is_hung_up_on),
+        PAIR_LISTENING_TEST(nobody_listening_is_not_an_error_but_a_reason_to_try_again),
+        PAIR_LISTENING_TEST(an_address_without_a_device_finds_the_member_who_listens_there),
+        PAIR_LISTENING_TEST(a_port_in_use_is_named),
+        PAIR_LISTENING_TEST(addresses_that_will_not_do_are_named),
+        PAIR_LISTENING_TEST(all_addresses_of_a_machine_can_be_listened_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

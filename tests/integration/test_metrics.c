@@ -10,35 +10,10 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/party.h"
+#include "tests/lib/pair.h"
 
 #define RINGS_MAX 64u
 #define ACTORS_MAX 32u
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-};
-
-static int pair_open(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    assert_non_null(pair);
-    *state = pair;
-    scratch_make(pair->folder);
-    party_start(&pair->a, pair->folder, "a", NULL);
-    party_start(&pair->b, pair->folder, "b", &pair->a);
-    party_connect(&pair->a, &pair->b);
-    return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
 
 static void durations_are_counted_where_they_were_spent(void **state) {
     struct pair *pair = *state;
@@ -141,7 +116,7 @@ static void actors_and_rings_are_told_apart_and_their_mails_counted(void **state
 }
 
 int main(void) {
-#define T(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
+#define T(name) cmocka_unit_test_setup_teardown(name, pair_meet, pair_close)
     const struct CMUnitTest tests[] = {
         T(durations_are_counted_where_they_were_spent),
         T(a_struct_of_another_size_gets_what_fits),

@@ -15,34 +15,9 @@
 #include "engine/base/bytes.h"
 #include "tests/chaos/proxy.h"
 #include "tests/chaos/tell.h"
-#include "tests/lib/party.h"
+#include "tests/lib/pair.h"
 
 #define NOBODY "127.0.0.1:9"
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-    uint32_t rows;
-};
-
-static int pair_open(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    assert_non_null(pair);
-    *state = pair;
-    scratch_make(pair->folder);
-    party_start(&pair->a, pair->folder, "a", NULL);
-    party_start(&pair->b, pair->folder, "b", &pair->a);
-    return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
 
 /* What a party knows of another device. */
 static struct weft_contact contact(const struct party *party, const struct party *of) {
@@ -236,17 +211,15 @@ static void after_an_outage_of_the_network_all_is_well_within_five_seconds(void 
     proxy_close(proxy);
 }
 
-#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(a_device_that_was_connected_to_is_called_again_after_a_restart),
-        PAIR_TEST(the_history_of_sessions_outlives_a_restart),
-        PAIR_TEST(an_engine_that_starts_paused_calls_nobody_until_it_is_resumed),
-        PAIR_TEST(a_device_is_found_at_whichever_of_its_addresses_it_is),
-        PAIR_TEST(a_paused_device_hears_nothing_until_it_is_resumed_and_then_all),
-        PAIR_TEST(what_is_paused_for_all_is_so_after_a_restart),
-        PAIR_TEST(after_an_outage_of_the_network_all_is_well_within_five_seconds),
+        PAIR_APART_TEST(a_device_that_was_connected_to_is_called_again_after_a_restart),
+        PAIR_APART_TEST(the_history_of_sessions_outlives_a_restart),
+        PAIR_APART_TEST(an_engine_that_starts_paused_calls_nobody_until_it_is_resumed),
+        PAIR_APART_TEST(a_device_is_found_at_whichever_of_its_addresses_it_is),
+        PAIR_APART_TEST(a_paused_device_hears_nothing_until_it_is_resumed_and_then_all),
+        PAIR_APART_TEST(what_is_paused_for_all_is_so_after_a_restart),
+        PAIR_APART_TEST(after_an_outage_of_the_network_all_is_well_within_five_seconds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/lib/party.h"
+#include "tests/lib/pair.h"
 #include "tests/lib/siege.h"
 
 #define RATE UINT64_C(1000000)
@@ -32,11 +32,6 @@ static const char schema[] = "CREATE TABLE IF NOT EXISTS location ( -- @owned(ow
                              "CREATE TABLE IF NOT EXISTS tag ( -- @shared(create: unique)\n"
                              "  id BLOB PRIMARY KEY, name TEXT\n"
                              ");\n";
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b; /* a has the rows; b came into its library */
-};
 
 static double seconds(void) {
     struct timespec now;
@@ -65,23 +60,9 @@ static void fill(struct party *party) {
 }
 
 static int set_up(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
     const struct weft_config config = {.schema = schema};
-    assert_non_null(pair);
-    scratch_make(pair->folder);
-    party_start_with(&pair->a, pair->folder, "a", NULL, &config);
-    party_start_with(&pair->b, pair->folder, "b", &pair->a, &config);
+    struct pair *pair = pair_start(state, &config, &config);
     fill(&pair->a);
-    *state = pair;
-    return 0;
-}
-
-static int tear_down(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
     return 0;
 }
 
@@ -197,7 +178,7 @@ static void a_rate_that_would_look_like_a_cut_is_refused(void **state) {
     assert_int_equal(weft_set_rates(pair->a.engine, device, RATE, 0, &why), WEFT_OK);
 }
 
-#define RATES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define RATES_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, pair_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

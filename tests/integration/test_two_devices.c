@@ -10,40 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/lib/party.h"
-
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-};
-
-static int pair_open(void **state) {
-    struct pair *pair = calloc(1, sizeof *pair);
-    assert_non_null(pair);
-    *state = pair;
-    scratch_make(pair->folder);
-    party_start(&pair->a, pair->folder, "a", NULL);
-    party_start(&pair->b, pair->folder, "b", &pair->a);
-    party_connect(&pair->a, &pair->b);
-    return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
-
-/* Closes both and compares their files. */
-static void pair_assert_equal(struct pair *pair) {
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    const struct party *parties[] = {&pair->a, &pair->b};
-    party_assert_equal(parties, 2);
-}
+#include "tests/lib/pair.h"
 
 static void inserts_updates_and_deletes_arrive(void **state) {
     struct pair *pair = *state;
@@ -315,24 +282,22 @@ static void every_wiring_of_threads_carries_the_same_rows(void **state) {
     assert_int_equal(party_number(&pair->a, "SELECT count(*) FROM entry WHERE size = 1"), 3);
 }
 
-#define PAIR_TEST(name) cmocka_unit_test_setup_teardown(name, pair_open, pair_close)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(inserts_updates_and_deletes_arrive),
-        PAIR_TEST(a_set_changes_one_column_elsewhere),
-        PAIR_TEST(rows_go_both_ways_at_once),
-        PAIR_TEST(every_kind_of_value_arrives_as_it_was),
-        PAIR_TEST(thousands_of_rows_of_one_transaction_arrive),
-        PAIR_TEST(a_rescan_deletes_what_was_not_written_again),
-        PAIR_TEST(a_rescan_never_ended_deletes_nothing),
-        PAIR_TEST(a_row_written_as_it_stands_is_not_sent),
-        PAIR_TEST(a_ticket_is_replicated_when_the_other_device_has_it),
-        PAIR_TEST(only_the_owner_may_write),
-        PAIR_TEST(a_refused_row_takes_its_whole_transaction_with_it),
-        PAIR_TEST(a_value_that_cannot_stand_is_refused_and_the_rest_goes_on),
-        PAIR_TEST(events_tell_who_came_and_what_changed),
-        PAIR_TEST(every_wiring_of_threads_carries_the_same_rows),
+        PAIR_MET_TEST(inserts_updates_and_deletes_arrive),
+        PAIR_MET_TEST(a_set_changes_one_column_elsewhere),
+        PAIR_MET_TEST(rows_go_both_ways_at_once),
+        PAIR_MET_TEST(every_kind_of_value_arrives_as_it_was),
+        PAIR_MET_TEST(thousands_of_rows_of_one_transaction_arrive),
+        PAIR_MET_TEST(a_rescan_deletes_what_was_not_written_again),
+        PAIR_MET_TEST(a_rescan_never_ended_deletes_nothing),
+        PAIR_MET_TEST(a_row_written_as_it_stands_is_not_sent),
+        PAIR_MET_TEST(a_ticket_is_replicated_when_the_other_device_has_it),
+        PAIR_MET_TEST(only_the_owner_may_write),
+        PAIR_MET_TEST(a_refused_row_takes_its_whole_transaction_with_it),
+        PAIR_MET_TEST(a_value_that_cannot_stand_is_refused_and_the_rest_goes_on),
+        PAIR_MET_TEST(events_tell_who_came_and_what_changed),
+        PAIR_MET_TEST(every_wiring_of_threads_carries_the_same_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,14 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/lib/party.h"
+#include "tests/lib/pair.h"
 
-struct pair {
-    char folder[SCRATCH_PATH];
-    struct party a, b;
-};
-
-static int pair_open(void **state) {
+static int web_open(void **state) {
     struct pair *pair = calloc(1, sizeof *pair);
     assert_non_null(pair);
     *state = pair;
@@ -28,22 +23,6 @@ static int pair_open(void **state) {
     party_start(&pair->b, pair->folder, "b", &pair->a); /* by an invite with a's address */
     pair->b.web = true;
     return 0;
-}
-
-static int pair_close(void **state) {
-    struct pair *pair = *state;
-    if (pair->a.engine != NULL) party_leave(&pair->a);
-    if (pair->b.engine != NULL) party_leave(&pair->b);
-    scratch_remove(pair->folder);
-    free(pair);
-    return 0;
-}
-
-static void pair_assert_equal(struct pair *pair) {
-    party_leave(&pair->a);
-    party_leave(&pair->b);
-    const struct party *parties[] = {&pair->a, &pair->b};
-    party_assert_equal(parties, 2);
 }
 
 static void rows_go_both_ways(void **state) {
@@ -168,17 +147,17 @@ static void an_engine_leaves_no_thread_and_no_descriptor_behind(void **state) {
     }
 }
 
-#define PAIR_TEST(test) cmocka_unit_test_setup_teardown(test, pair_open, pair_close)
+#define WEB_TEST(test) cmocka_unit_test_setup_teardown(test, web_open, pair_close)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        PAIR_TEST(rows_go_both_ways),
-        PAIR_TEST(large_rows_arrive),
-        PAIR_TEST(a_device_that_leaves_is_found_again_at_its_address),
-        PAIR_TEST(a_farewell_is_carried_over_before_the_engine_is_gone),
-        PAIR_TEST(an_engine_listens_on_both_kinds_of_address),
-        PAIR_TEST(addresses_that_cannot_be_listened_on_are_told_what_to_do),
-        PAIR_TEST(an_engine_leaves_no_thread_and_no_descriptor_behind),
+        WEB_TEST(rows_go_both_ways),
+        WEB_TEST(large_rows_arrive),
+        WEB_TEST(a_device_that_leaves_is_found_again_at_its_address),
+        WEB_TEST(a_farewell_is_carried_over_before_the_engine_is_gone),
+        WEB_TEST(an_engine_listens_on_both_kinds_of_address),
+        WEB_TEST(addresses_that_cannot_be_listened_on_are_told_what_to_do),
+        WEB_TEST(an_engine_leaves_no_thread_and_no_descriptor_behind),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -25,16 +25,40 @@ static const char schema[] = "CREATE TABLE IF NOT EXISTS location ( -- @owned(ow
                              "  id TEXT PRIMARY KEY NOT NULL, name TEXT, color TEXT, made_by BLOB "
                              "/* @node */) WITHOUT ROWID;\n";
 
-/* ann and bob, members of one library, without a session. */
-int pair_open(void **state) {
+struct pair *pair_start(void **state, const struct weft_config *ann,
+                        const struct weft_config *bob) {
     struct pair *pair = calloc(1, sizeof *pair);
     assert_non_null(pair);
+    *state = pair;
+    scratch_make(pair->folder);
+    party_start_with(&pair->a, pair->folder, "a", NULL, ann);
+    party_start_with(&pair->b, pair->folder, "b", &pair->a, bob);
+    return pair;
+}
+
+int pair_open(void **state) {
     const struct weft_config ann = {.schema = schema, .name = "ann"};
     const struct weft_config bob = {.schema = schema, .name = "bob"};
-    scratch_make(pair->folder);
-    party_start_with(&pair->a, pair->folder, "a", NULL, &ann);
-    party_start_with(&pair->b, pair->folder, "b", &pair->a, &bob);
-    *state = pair;
+    (void)pair_start(state, &ann, &bob);
+    return 0;
+}
+
+int pair_apart(void **state) {
+    const struct weft_config plain = {0};
+    (void)pair_start(state, &plain, &plain);
+    return 0;
+}
+
+int pair_listen(void **state) {
+    (void)pair_apart(state);
+    party_listen(&((struct pair *)*state)->a);
+    return 0;
+}
+
+int pair_meet(void **state) {
+    (void)pair_apart(state);
+    struct pair *pair = *state;
+    party_connect(&pair->a, &pair->b);
     return 0;
 }
 
@@ -46,6 +70,13 @@ int pair_close(void **state) {
     scratch_remove(pair->folder);
     free(pair);
     return 0;
+}
+
+void pair_assert_equal(struct pair *pair) {
+    const struct party *parties[] = {&pair->a, &pair->b};
+    party_leave(&pair->a);
+    party_leave(&pair->b);
+    party_assert_equal(parties, 2);
 }
 
 void pair_must(enum weft_status status, const struct weft_error *why) {

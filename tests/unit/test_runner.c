@@ -25,7 +25,10 @@
 
 /* ---- the stand-in for the net ---- */
 
+struct ports;
+
 struct port {
+    struct ports *ports;
     int descriptor;
     atomic_uint sleeps; /* waits with a timeout */
     atomic_uint looks;  /* waits without */
@@ -36,7 +39,14 @@ struct ports {
     struct port port[PORTS_MAX];
     uint32_t opened, closed;
     uint32_t open_max; /* the open after so many fails; 0: none does */
+    int64_t discarded; /* the connection that was last */
 };
+
+static void port_discard(void *self, int64_t transfer) {
+    ((struct port *)self)->ports->discarded = transfer;
+}
+
+static const struct net_ops port_ops = {.discard = port_discard};
 
 static void port_wait(void *self, uint64_t timeout_us) {
     struct port *port = self;
@@ -60,8 +70,9 @@ static enum weft_status port_open(void *self, int descriptor, struct runner_port
         return WEFT_LIMIT;
     }
     struct port *port = &ports->port[ports->opened++];
+    port->ports = ports;
     port->descriptor = descriptor;
-    *out = (struct runner_port){.net = {port, NULL}, .wait = port_wait};
+    *out = (struct runner_port){.net = {port, &port_ops}, .wait = port_wait};
     return WEFT_OK;
 }
 
@@ -104,6 +115,11 @@ static const struct edge_rule rules[] = {
      .slots = 255,
      .mails = {MAIL(COMMIT)},
      .why_enough = "the test has as many under way"},
+    {.from = ACTOR_LISTENER,
+     .to = ACTOR_PEER,
+     .kind = EDGE_ASK,
+     .slots = 3,
+     .mails = {MAIL(STOP), MAIL(ACCEPTED)}},
     {.slots = 0},
 };
 
@@ -400,6 +416,22 @@ static void closing_drops_what_is_under_way(void **state) {
     }
 }
 
+/* Neither thread has the connection any more, or has it yet. */
+static void closing_ends_a_connection_on_its_way_to_a_peer(void **state) {
+    (void)state;
+    static struct scene scene;
+    scene_build(&scene, 2);
+    scene_run(&scene, WEFT_THREADS_NONE);
+    struct edge *edge =
+        topology_edge(scene.stage.topology, ACTOR_LISTENER, ACTOR_PEER + 1, MAIL(ACCEPTED));
+    assert_true(edge_push(edge, stage_mail(scene.pool, MAIL(STOP))));
+    struct mail *mail = stage_mail(scene.pool, MAIL(ACCEPTED));
+    mail->body.accepted->handle = 77;
+    assert_true(edge_push(edge, mail));
+    scene_close(&scene);
+    assert_int_equal(scene.ports.discarded, 77);
+}
+
 static void a_stepped_engine_runs_until_nothing_is_left_and_says_when_it_is_due(void **state) {
     (void)state;
     static struct scene scene;
@@ -450,6 +482,7 @@ int main(void) {
         cmocka_unit_test(a_port_that_cannot_be_opened_starts_nothing),
         cmocka_unit_test(a_fault_wakes_the_host_and_every_thread_comes_to_rest),
         cmocka_unit_test(closing_drops_what_is_under_way),
+        cmocka_unit_test(closing_ends_a_connection_on_its_way_to_a_peer),
         cmocka_unit_test(a_stepped_engine_runs_until_nothing_is_left_and_says_when_it_is_due),
         cmocka_unit_test(a_scheduler_can_turn_one_actor_at_a_time),
     };
