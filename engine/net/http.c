@@ -213,7 +213,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     add_header(response, "X-Content-Type-Options", "nosniff");
     add_header(response, "Content-Security-Policy",
                "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-               "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'");
+               "connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; "
+               "form-action 'none'");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
         add_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     } else if (status == MHD_HTTP_UNAUTHORIZED) {
