@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define COMPARE_FILES_MAX 16u
+#define COMPARE_FILES_MAX 32u
 #define COMPARE_SHOWN_MAX 10u /* differences that are told; all are counted */
 
 struct compare_report {

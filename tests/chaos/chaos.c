@@ -12,6 +12,11 @@ static int64_t between(struct rng *rng, uint64_t least, uint64_t most) {
     return (int64_t)rng_between(rng, least, most);
 }
 
+/* How long nothing is done to a device or link. */
+static int64_t peace_ms(const struct chaos *chaos, int64_t drawn_ms) {
+    return drawn_ms * chaos->calm;
+}
+
 /* Some lives end while the library is still being opened, some last until everybody was met. */
 static int64_t life_ms(struct rng *rng) {
     const uint64_t dice = rng_below(rng, 8);
@@ -23,11 +28,14 @@ static int64_t death_ms(struct rng *rng) {
     return rng_below(rng, 6) == 0 ? between(rng, 500, 3000) : between(rng, 0, 300);
 }
 
-void chaos_open(struct chaos *chaos, unsigned devices, uint64_t seed, unsigned faults) {
+void chaos_open(struct chaos *chaos, unsigned devices, unsigned degree, uint64_t seed,
+                unsigned faults) {
     memset(chaos, 0, sizeof *chaos);
     chaos->faults = faults;
+    chaos->calm = 1;
+    chaos->patience_ms = CHAOS_PATIENCE_MS;
     rng_seed(&chaos->rng, seed, 1);
-    crew_found(&chaos->crew, devices, seed);
+    crew_found(&chaos->crew, devices, degree, seed);
     if ((faults & CHAOS_LINKS) != 0) crew_connect(&chaos->crew);
     chaos->begun_ms = tell_now_ms();
     chaos->blackout_ms = chaos->begun_ms + between(&chaos->rng, 3000, 8000);
@@ -61,7 +69,7 @@ static void device_turn(struct chaos *chaos, unsigned number) {
     if (tell_now_ms() < device->due_ms) return;
     if (sailor->pid == 0) {
         crew_start(&chaos->crew, number);
-        device->due_ms = tell_now_ms() + life_ms(&device->rng);
+        device->due_ms = tell_now_ms() + peace_ms(chaos, life_ms(&device->rng));
         return;
     }
     const bool kills = rng_chance(&device->rng, 650);
@@ -70,8 +78,8 @@ static void device_turn(struct chaos *chaos, unsigned number) {
         return;
     }
     if (sailor->stopped || faults != 0) crew_stop(&chaos->crew, number, !sailor->stopped);
-    device->due_ms =
-        tell_now_ms() + (sailor->stopped ? between(&device->rng, 20, 2500) : life_ms(&device->rng));
+    device->due_ms = tell_now_ms() + (sailor->stopped ? between(&device->rng, 20, 2500)
+                                                      : peace_ms(chaos, life_ms(&device->rng)));
 }
 
 static void blackout(struct chaos *chaos) {
@@ -82,7 +90,7 @@ static void blackout(struct chaos *chaos) {
     }
     crew_inspect_all(crew);
     chaos->blackouts++;
-    chaos->blackout_ms = tell_now_ms() + between(&chaos->rng, 5000, 15000);
+    chaos->blackout_ms = tell_now_ms() + peace_ms(chaos, between(&chaos->rng, 5000, 15000));
 }
 
 /* ---- links ----------------------------------------------------------------------------------- */
@@ -111,14 +119,14 @@ static struct proxy_order order_draw(struct rng *rng) {
 
 static void link_turn(struct chaos *chaos, unsigned from, unsigned to) {
     struct chaos_link *link = &chaos->links[from][to];
-    if (from == to || tell_now_ms() < link->due_ms) return;
+    if (!chaos->crew.linked[from][to] || tell_now_ms() < link->due_ms) return;
     if (link->order.fault == PROXY_CLEAN) {
         link->order = order_draw(&link->rng);
         link->due_ms = tell_now_ms() + between(&link->rng, 50, 3000);
         chaos->link_faults++;
     } else {
         link->order = (struct proxy_order){.fault = PROXY_CLEAN};
-        link->due_ms = tell_now_ms() + between(&link->rng, 200, 5000);
+        link->due_ms = tell_now_ms() + peace_ms(chaos, between(&link->rng, 200, 5000));
     }
     proxy_set(chaos->crew.proxy, from, to, &link->order);
 }
@@ -151,13 +159,18 @@ static void await_tainted(struct chaos *chaos, int64_t deadline_ms) {
     }
 }
 
-void chaos_end(struct chaos *chaos) {
+void chaos_finish(struct chaos *chaos) {
     struct crew *crew = &chaos->crew;
-    const int64_t begun_ms = tell_now_ms(), deadline_ms = begun_ms + CHAOS_PATIENCE_MS;
+    const int64_t begun_ms = tell_now_ms(), deadline_ms = begun_ms + chaos->patience_ms;
     if (crew->proxy != NULL) proxy_heal(crew->proxy, chaos->mend);
     memset(chaos->links, 0, sizeof chaos->links);
     crew_converge(crew, deadline_ms);
     chaos->converged_ms = tell_now_ms() - begun_ms;
     if (crew->proxy != NULL) await_tainted(chaos, deadline_ms);
-    crew_settle(crew);
+    crew_end(crew);
+}
+
+void chaos_end(struct chaos *chaos) {
+    chaos_finish(chaos);
+    if (!crew_equal(&chaos->crew)) tell_die("the files differ; %s stays", chaos->crew.folder);
 }

@@ -26,6 +26,8 @@ struct chaos_device {
 struct chaos {
     struct crew crew;
     unsigned faults;
+    uint32_t calm;       /* lives, and what goes before a fault, are so many times longer: 1 */
+    int64_t patience_ms; /* at the end */
     bool mend; /* connections that were swallowed are ended with the faults, not 45 s later */
     struct chaos_device devices[CREW_MAX];
     struct chaos_link links[CREW_MAX][CREW_MAX];
@@ -35,11 +37,15 @@ struct chaos {
     int64_t converged_ms; /* how long it took until all held the same */
 };
 
-/* Founds the crew. */
-void chaos_open(struct chaos *chaos, unsigned devices, uint64_t seed, unsigned faults);
+/* Founds the crew: crew_found(). */
+void chaos_open(struct chaos *chaos, unsigned devices, unsigned degree, uint64_t seed,
+                unsigned faults);
 /* Does what is due, and hears the devices until the next moment, or a short while. */
 void chaos_turn(struct chaos *chaos);
-/* No more faults: all become equal and are held against the ledger. */
+/* No more faults: all become equal, end, and are held against the ledger. Whether the files are
+ * equal is not looked at. */
+void chaos_finish(struct chaos *chaos);
+/* The same; the files must be equal. */
 void chaos_end(struct chaos *chaos);
 
 /* A line for each device and fault, drawn over the last one; `phase` says what is going on. */

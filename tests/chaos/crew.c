@@ -19,8 +19,9 @@
 
 extern char **environ;
 
-#define CREW_ARGUMENTS 64u
+#define CREW_ARGUMENTS 128u
 #define CREW_WORD_MS 50
+#define CREW_IDLE_MS 250
 
 /* ---- starting -------------------------------------------------------------------------------- */
 
@@ -59,10 +60,16 @@ static void command_make(const struct crew *crew, unsigned number, struct comman
     command_add(command, "--rows", "%u", crew->rows_max);
     command_add(command, "--pause", "%u", crew->pause_ms);
     command_add(command, "--steady", "%u", crew->steady);
+    command_add(command, "--patience", "%u", crew->patience_ms);
+    command_add(command, "--index", "%u", crew->work.rows);
+    command_add(command, "--edits", "%u", crew->work.edits);
+    command_add(command, "--edited", "%u", sailor->work.edits);
+    command_add(command, "--seconds", "%u", crew->work.seconds);
+    command_add(command, "--begun", "%lld", (long long)crew->work.begun_ms);
     command_add(command, "--listen", "%s", sailor->listen);
     for (unsigned to = 0; to < crew->count; to++) {
         char address[PROXY_ADDRESS];
-        if (to == number) continue;
+        if (!crew->linked[number][to]) continue;
         memcpy(address, crew->sailors[to].dial, sizeof address);
         if (crew->proxy != NULL) proxy_address(crew->proxy, number, to, address);
         command_add(command, "--peer", "%s#%s", address, crew->sailors[to].device);
@@ -110,6 +117,17 @@ void crew_start(struct crew *crew, unsigned number) {
 
 /* ---- hearing --------------------------------------------------------------------------------- */
 
+/* What a device has said to be durable is there in its next life. */
+static void hear_work(struct sailor *sailor, unsigned number, const struct ledger_work *work) {
+    if (work->written < sailor->work.written)
+        tell_die(
+            "device %u has %llu rows of its own, and has said that %llu were durable; its file "
+            "is %s",
+            number, (unsigned long long)work->written, (unsigned long long)sailor->work.written,
+            sailor->path);
+    sailor->work = *work;
+}
+
 /* Takes one record; false at the end of what there was. */
 static bool hear(struct crew *crew, unsigned number) {
     struct sailor *sailor = &crew->sailors[number];
@@ -127,6 +145,7 @@ static bool hear(struct crew *crew, unsigned number) {
     sailor->verified = sailor->verified || record.kind == LEDGER_VERIFIED;
     if (record.kind == LEDGER_SESSION) sailor->sessions = record.generation;
     if (record.kind == LEDGER_MEMORY) sailor->memory = record.memory;
+    if (record.kind == LEDGER_WORK) hear_work(sailor, number, &record.work);
     return true;
 }
 
@@ -141,6 +160,8 @@ static int bury(struct sailor *sailor) {
     sailor->pid = 0;
     sailor->to = sailor->from = -1;
     sailor->sessions = 0;
+    sailor->bytes += sailor->work.bytes;
+    sailor->work.bytes = sailor->work.peers = sailor->work.resident_kib = 0;
     return status;
 }
 
@@ -248,6 +269,7 @@ static void holds(struct crew *crew, const char *path, unsigned number, enum led
 }
 
 void crew_inspect(struct crew *crew, unsigned number) {
+    if (ledger_count(crew->ledger, LEDGER_HERE) == 0) return;
     char copy[CREW_PATH + 8];
     copy_make(&crew->sailors[number], copy);
     /* What others tried before it reached this file is in their pipes at least. */
@@ -257,6 +279,7 @@ void crew_inspect(struct crew *crew, unsigned number) {
 }
 
 void crew_inspect_all(struct crew *crew) {
+    if (ledger_count(crew->ledger, LEDGER_HERE) == 0) return;
     char copies[CREW_MAX][CREW_PATH + 8];
     const char *paths[CREW_MAX];
     for (unsigned i = 0; i < crew->count; i++) {
@@ -284,7 +307,9 @@ static void await_all(struct crew *crew, size_t flag, const char *what, int64_t 
     while (!all(crew, flag)) {
         if (tell_now_ms() > deadline_ms)
             tell_die("not every device %s; %s stays", what, crew->folder);
-        crew_hear(crew, deadline_ms);
+        const int64_t look_ms = tell_now_ms() + CREW_IDLE_MS;
+        crew_hear(crew, look_ms < deadline_ms ? look_ms : deadline_ms);
+        if (crew->idle != NULL) crew->idle(crew->idle_context);
     }
 }
 
@@ -300,8 +325,7 @@ void crew_converge(struct crew *crew, int64_t deadline_ms) {
     await_all(crew, offsetof(struct sailor, verified), "finds that all hold the same", deadline_ms);
 }
 
-void crew_settle(struct crew *crew) {
-    const char *paths[CREW_MAX];
+void crew_end(struct crew *crew) {
     for (unsigned i = 0; i < crew->count; i++) {
         close(crew->sailors[i].to);
         crew->sailors[i].to = -1;
@@ -311,11 +335,21 @@ void crew_settle(struct crew *crew) {
             continue;
         const int status = bury(&crew->sailors[i]);
         if (status != 0) tell_die("device %u closed with status %d", i, status);
-        paths[i] = crew->sailors[i].path;
     }
     for (unsigned i = 0; i < crew->count; i++)
-        holds(crew, paths[i], i, LEDGER_HERE);
-    if (!scratch_equal(paths, crew->count)) tell_die("the files differ; %s stays", crew->folder);
+        holds(crew, crew->sailors[i].path, i, LEDGER_HERE);
+}
+
+bool crew_equal(const struct crew *crew) {
+    const char *paths[CREW_MAX];
+    for (unsigned i = 0; i < crew->count; i++)
+        paths[i] = crew->sailors[i].path;
+    return scratch_equal(paths, crew->count);
+}
+
+void crew_settle(struct crew *crew) {
+    crew_end(crew);
+    if (!crew_equal(crew)) tell_die("the files differ; %s stays", crew->folder);
 }
 
 void crew_close(struct crew *crew) {

@@ -21,7 +21,7 @@
 #include "tests/chaos/proxy.h"
 #include "tests/lib/scratch.h"
 
-#define CREW_MAX 8u
+#define CREW_MAX 32u
 #define CREW_PATH (SCRATCH_PATH + 32)
 
 struct sailor {
@@ -37,6 +37,8 @@ struct sailor {
     bool stopped, ready, quiet, verified;
     int64_t sessions;            /* that it has now */
     struct ledger_memory memory; /* a moment ago */
+    struct ledger_work work;     /* the same */
+    uint64_t bytes;              /* on the wire, in earlier lives */
     uint64_t promises;
     uint32_t kills, early, stops; /* early: killed before its library was open */
 };
@@ -46,15 +48,21 @@ struct crew {
     uint64_t seed;
     unsigned count;
     /* How each writes: see node.h. */
-    unsigned rows_max, pause_ms, steady;
+    unsigned rows_max, pause_ms, steady, patience_ms;
+    struct work_orders work;
+    bool linked[CREW_MAX][CREW_MAX]; /* who dials whom: both each other, or neither */
     struct sailor sailors[CREW_MAX];
+    /* Called now and then while all settle; may be NULL. */
+    void (*idle)(void *context);
+    void *idle_context;
     struct proxy *proxy; /* through which they dial each other; NULL: directly */
     struct ledger *ledger;
 };
 
-/* `count` members of one library, each of which knows the others. The files are closed again: from
- * then on nobody but nodes opens them. */
-void crew_found(struct crew *crew, unsigned count, uint64_t seed);
+/* `count` members of one library, each of which knows all others and dials `degree` of them or a
+ * few more, 0: all; the graph hangs together. The files are closed again: from then on nobody but
+ * nodes opens them. */
+void crew_found(struct crew *crew, unsigned count, unsigned degree, uint64_t seed);
 /* Places a faulty network between them. */
 void crew_connect(struct crew *crew);
 /* Kills whoever is left and removes the folder. */
@@ -78,7 +86,11 @@ void crew_inspect_all(struct crew *crew);
 /* Faults are over: all must fall quiet, which each does when all it wrote is everywhere, and each
  * must find by itself that all hold the same. */
 void crew_converge(struct crew *crew, int64_t deadline_ms);
-/* All end by themselves; then each file holds all of the ledger, and all are equal row by row. */
+/* All end by themselves, and each file holds all of the ledger. */
+void crew_end(struct crew *crew);
+/* Whether all files are equal row by row, once their devices have ended. */
+bool crew_equal(const struct crew *crew);
+/* Both; they must be equal. */
 void crew_settle(struct crew *crew);
 
 #endif

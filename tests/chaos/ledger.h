@@ -31,6 +31,7 @@ enum ledger_kind {
     LEDGER_READY,   /* the writer is open and listens */
     LEDGER_SESSION, /* it has so many sessions now: `generation` */
     LEDGER_MEMORY,  /* what its heap holds: struct ledger_memory */
+    LEDGER_WORK,    /* how far it is with its work: struct ledger_work */
     LEDGER_QUIET,   /* all that it wrote is durable on every device */
     LEDGER_VERIFIED /* it has read all its rows, and all other devices hold the same */
 };
@@ -47,6 +48,15 @@ struct ledger_memory {
     int64_t sqlite;
 };
 
+/* Of a node that works (work.h). Rows are those of entry; what is written is its own, durable. */
+struct ledger_work {
+    uint64_t written, held;
+    uint64_t bytes; /* on the wire, both ways, in this life */
+    uint32_t edits;
+    uint32_t lag_ms; /* of the member furthest behind with what is written here */
+    uint32_t resident_kib, peers;
+};
+
 /* Written with one write(); smaller than PIPE_BUF, so never in parts. */
 struct ledger_record {
     uint8_t kind, table, level, unused[5];
@@ -57,6 +67,7 @@ struct ledger_record {
             uint8_t id[16];
         };
         struct ledger_memory memory;
+        struct ledger_work work;
     };
 };
 

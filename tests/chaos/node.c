@@ -34,6 +34,8 @@
 #define NODE_RECORDS (NODE_WRITES * 2u)
 #define NODE_LOOK_MS 50
 #define NODE_TELL_MS 1000
+#define NODE_WORK_MS 200
+#define NODE_IDLE_MS 5
 
 const char node_schema[] =
     "CREATE TABLE IF NOT EXISTS entry ( -- @owned(owner: device)\n"
@@ -76,6 +78,7 @@ struct node {
     uint32_t follow, forgotten; /* ... and followed: [forgotten, follow) */
     uint64_t last;
     int64_t sessions, told_ms; /* told last, and when */
+    struct work *work;         /* NULL: none; it writes as this file says */
 };
 
 static void must_be_ok(enum weft_status status, const char *what, const struct weft_error *why) {
@@ -293,6 +296,7 @@ enum weft_status node_seed_rows(weft_engine *engine, struct weft_error *why) {
                                    weft_integer(0), weft_integer(0)};
         status = weft_put(tx, weft_model(engine, "hot"), row, 5);
     }
+    if (status == WEFT_OK) status = work_seed_rows(tx, engine);
     if (status == WEFT_OK) status = weft_commit_wait(tx, NODE_PATIENCE_MS, &ticket);
     return status == WEFT_OK ? weft_wait(engine, ticket, WEFT_DURABLE, 0, NODE_PATIENCE_MS, why)
                              : status;
@@ -347,8 +351,12 @@ static void node_open(struct node *node) {
                            "SELECT first, second, alone FROM hot WHERE id IN (?1, ?2) ORDER BY id",
                            -1, &node->look, NULL) != SQLITE_OK)
         tell_die("%s", sqlite3_errmsg(node->reader));
-    load_rows(node, &node->entries, LEDGER_ENTRY);
-    load_rows(node, &node->marks, LEDGER_MARK);
+    if (orders->work.rows + orders->work.edits > 0) {
+        node->work = work_open(&orders->work, node->engine);
+    } else {
+        load_rows(node, &node->entries, LEDGER_ENTRY);
+        load_rows(node, &node->marks, LEDGER_MARK);
+    }
     dial_all(node);
 }
 
@@ -395,6 +403,12 @@ static void report_memory(const struct node *node) {
     report(&record);
 }
 
+static void report_work(const struct node *node, bool exact) {
+    struct ledger_record record = {.kind = LEDGER_WORK};
+    work_told(node->work, exact, &record.work);
+    report(&record);
+}
+
 /* Takes all events, and tells how many sessions there are, when that has changed, and now and then
  * what the heap holds. */
 static void hear_events(struct node *node) {
@@ -408,9 +422,12 @@ static void hear_events(struct node *node) {
         live += peers[i].state == WEFT_PEER_LIVE;
     if (live != node->sessions) report_kind(LEDGER_SESSION, live);
     node->sessions = live;
-    if (tell_now_ms() < node->told_ms + NODE_TELL_MS) return;
+    if (tell_now_ms() < node->told_ms + (node->work != NULL ? NODE_WORK_MS : NODE_TELL_MS)) return;
     node->told_ms = tell_now_ms();
-    report_memory(node);
+    if (node->work != NULL)
+        report_work(node, false);
+    else
+        report_memory(node);
 }
 
 /* What the director says: a letter, 0 for the end of it, or -1 for nothing in that time. */
@@ -431,12 +448,19 @@ static int wait_for_word(struct node *node) {
     return said;
 }
 
+static int64_t patience_ms(const struct node *node) {
+    return node->orders->patience_ms > 0 ? node->orders->patience_ms : NODE_PATIENCE_MS;
+}
+
 static void fall_quiet(struct node *node) {
     struct weft_error why = {0};
-    const int64_t deadline = tell_now_ms() + NODE_PATIENCE_MS;
+    const int64_t deadline = tell_now_ms() + patience_ms(node);
     /* As a host does that hears of the network's return; else it would be a minute at most. */
     dial_all(node);
-    write_some(node);
+    if (node->work != NULL)
+        node->last = work_finish(node->work);
+    else
+        write_some(node);
     while (node->ended != node->begun)
         settle_one(node);
     while (weft_wait(node->engine, node->last, WEFT_EVERYWHERE, 0, NODE_LOOK_MS, &why) ==
@@ -469,7 +493,7 @@ static bool all_agree(struct node *node, struct weft_digest *worst) {
 }
 
 static void verify(struct node *node) {
-    const int64_t deadline = tell_now_ms() + NODE_PATIENCE_MS;
+    const int64_t deadline = tell_now_ms() + patience_ms(node);
     struct weft_digest worst = {0};
     while (!all_agree(node, &worst)) {
         struct pollfd watched = {weft_event_descriptor(node->engine), POLLIN, 0};
@@ -479,12 +503,14 @@ static void verify(struct node *node) {
         (void)poll(&watched, 1, NODE_LOOK_MS);
         hear_events(node);
     }
+    if (node->work != NULL) report_work(node, true);
     report_kind(LEDGER_VERIFIED, 0);
 }
 
 static void node_close(struct node *node) {
     sqlite3_finalize(node->look);
     sqlite3_close(node->reader);
+    if (node->work != NULL) work_close(node->work);
     weft_close(node->engine);
     free(node->entries.ids);
     free(node->marks.ids);
@@ -498,10 +524,14 @@ int node_run(const struct node_orders *orders) {
     rng_seed(&node->rng, orders->seed, (uint64_t)orders->number << 32 | orders->epoch);
     node_open(node);
     report_kind(LEDGER_READY, 0);
-    int said;
-    while ((said = listen_to_director((int)orders->pause_ms)) == -1) {
-        write_some(node);
-        follow_some(node);
+    int said, pause_ms = (int)orders->pause_ms;
+    while ((said = listen_to_director(pause_ms)) == -1) {
+        if (node->work != NULL) {
+            pause_ms = work_turn(node->work) ? 0 : NODE_IDLE_MS;
+        } else {
+            write_some(node);
+            follow_some(node);
+        }
         hear_events(node);
     }
     while (said != 0) {

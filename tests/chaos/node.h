@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 #include "engine/weft.h"
+#include "tests/chaos/work.h"
 
-#define NODE_PEERS_MAX 16u
+#define NODE_PEERS_MAX 32u
 /* Rows that everybody writes: pairs of twins. */
 #define NODE_TWINS 4u
 /* How long a condition may take to come true before a node gives up. */
@@ -29,9 +30,11 @@ struct node_orders {
     const char *listen;                /* an address */
     const char *peers[NODE_PEERS_MAX]; /* whom it dials: "address#device" */
     unsigned peer_count;
-    unsigned rows_max; /* own rows of each table, at most */
-    unsigned pause_ms; /* between two transactions */
-    unsigned steady;   /* of a hundred writes so many change a row that is there */
+    unsigned rows_max;       /* own rows of each table, at most */
+    unsigned pause_ms;       /* between two transactions */
+    unsigned steady;         /* of a hundred writes so many change a row that is there */
+    unsigned patience_ms;    /* for all to arrive everywhere; 0: NODE_PATIENCE_MS */
+    struct work_orders work; /* if there is any, it is what the node does instead */
 };
 
 /* Writes the rows that everybody writes, as whoever founds a library does. */

@@ -26,7 +26,7 @@
 #include "tests/chaos/tell.h"
 
 #define PROXY_LINKS (PROXY_DEVICES_MAX * PROXY_DEVICES_MAX)
-#define PROXY_WIRES 256u
+#define PROXY_WIRES 512u
 #define PROXY_ROOM 65536u
 #define PROXY_CHUNKS 64u
 #define PROXY_SLEEP_MS 1000
@@ -78,6 +78,10 @@ struct proxy {
     struct wire *wires[PROXY_WIRES];
     struct proxy_figures figures;
 };
+
+static unsigned links_of(const struct proxy *proxy) {
+    return proxy->devices * proxy->devices;
+}
 
 /* ---- wires ----------------------------------------------------------------------------------- */
 
@@ -303,7 +307,7 @@ static void proxy_watch(struct proxy *proxy, struct watch_list *watched) {
     watched->count = 0;
     watched->sleep_ms = PROXY_SLEEP_MS;
     watch(watched, proxy->wake, POLLIN);
-    for (unsigned i = 0; i < PROXY_LINKS; i++)
+    for (unsigned i = 0; i < links_of(proxy); i++)
         watch(watched, proxy->links[i].listener, POLLIN);
     for (unsigned i = 0; i < PROXY_WIRES; i++) {
         if (proxy->wires[i] == NULL) break;
@@ -323,14 +327,14 @@ static void proxy_turn(struct proxy *proxy, const struct watch_list *watched) {
     for (unsigned i = 0; i < PROXY_WIRES; i++) {
         struct wire *wire = proxy->wires[i];
         if (wire == NULL || wire->link == NULL) continue;
-        const struct pollfd *at = watched->list + 1 + PROXY_LINKS + 4 * i;
+        const struct pollfd *at = watched->list + 1 + links_of(proxy) + 4 * i;
         for (unsigned f = 0; f < 2; f++) {
             wire->flows[f].heard = at[2 * f].revents;
             wire->flows[f].writable = at[2 * f + 1].revents;
         }
         wire_turn(proxy, wire, now_ms);
     }
-    for (unsigned i = 0; i < PROXY_LINKS; i++) {
+    for (unsigned i = 0; i < links_of(proxy); i++) {
         if (watched->list[1 + i].revents != 0) wire_accept(proxy, &proxy->links[i]);
     }
 }
@@ -394,7 +398,8 @@ static void proxy_free(struct proxy *proxy) {
     free(proxy);
 }
 
-struct proxy *proxy_open(unsigned devices, const char *const *listen, const char *const *source) {
+struct proxy *proxy_open(unsigned devices, const char *const *listen, const char *const *source,
+                         const bool *linked, unsigned width) {
     struct proxy *proxy = calloc(1, sizeof *proxy);
     if (proxy == NULL || devices > PROXY_DEVICES_MAX) return NULL;
     bool well = pthread_mutex_init(&proxy->lock, NULL) == 0;
@@ -409,7 +414,8 @@ struct proxy *proxy_open(unsigned devices, const char *const *listen, const char
         struct wire_link *link = &proxy->links[i];
         link->from = i / devices;
         link->to = i % devices;
-        if (link->from != link->to) well = link_listen(proxy, link);
+        if (linked != NULL ? linked[link->from * width + link->to] : link->from != link->to)
+            well = link_listen(proxy, link);
     }
     if (well && proxy->wake >= 0 && pthread_create(&proxy->thread, NULL, proxy_run, proxy) == 0)
         return proxy;

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PROXY_DEVICES_MAX 8u
+#define PROXY_DEVICES_MAX 32u
 #define PROXY_ADDRESS 64u
 
 enum proxy_fault {
@@ -48,9 +48,11 @@ struct proxy_figures {
 
 struct proxy;
 
-/* Where device i listens, and from which address it seems to come: "address:port", "address". NULL
- * when there are no descriptors, memory or thread to be had. */
-struct proxy *proxy_open(unsigned devices, const char *const *listen, const char *const *source);
+/* Where device i listens, and from which address it seems to come: "address:port", "address". A
+ * link from i to j is made where linked[i * width + j] says so; without `linked`, each from each to
+ * each. NULL when there are no descriptors, memory or thread to be had. */
+struct proxy *proxy_open(unsigned devices, const char *const *listen, const char *const *source,
+                         const bool *linked, unsigned width);
 /* Ends all connections. */
 void proxy_close(struct proxy *proxy);
 /* Where device `from` is to dial device `to`. */

@@ -130,7 +130,7 @@ int main(int count, char **arguments) {
     const bool terminal = isatty(STDOUT_FILENO) && !options.json;
     if (!options.json) printf("seed %llu\n", (unsigned long long)options.seed);
     fflush(stdout);
-    chaos_open(&chaos, options.devices, options.seed, options.faults);
+    chaos_open(&chaos, options.devices, 0, options.seed, options.faults);
     chaos.mend = options.mend;
     int64_t show_ms = 0;
     const int64_t end_ms = chaos.begun_ms + (int64_t)options.seconds * 1000;

@@ -95,7 +95,7 @@ static void a_device_has_another_address(struct stage *stage) {
 }
 
 static void stage_begin(struct stage *stage, uint64_t seed) {
-    crew_found(&stage->crew, DEVICES, seed);
+    crew_found(&stage->crew, DEVICES, 0, seed);
     stage->crew.pause_ms = NETNS_PAUSE_MS;
     for (unsigned i = 0; i < DEVICES; i++) {
         struct sailor *sailor = &stage->crew.sailors[i];

@@ -15,18 +15,20 @@ static bool take(struct node_orders *orders, const char *name, const char *value
     struct {
         const char *name;
         unsigned *number;
-    } numbers[] = {{"--number", &orders->number},
-                   {"--epoch", &orders->epoch},
-                   {"--rows", &orders->rows_max},
-                   {"--pause", &orders->pause_ms},
-                   {"--steady", &orders->steady}};
+    } numbers[] = {{"--number", &orders->number},      {"--epoch", &orders->epoch},
+                   {"--rows", &orders->rows_max},      {"--pause", &orders->pause_ms},
+                   {"--steady", &orders->steady},      {"--patience", &orders->patience_ms},
+                   {"--index", &orders->work.rows},    {"--edits", &orders->work.edits},
+                   {"--edited", &orders->work.edited}, {"--seconds", &orders->work.seconds}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         if (strcmp(name, numbers[i].name) != 0) continue;
         *numbers[i].number = (unsigned)strtoul(value, NULL, 10);
         return true;
     }
     if (strcmp(name, "--seed") == 0)
-        orders->seed = strtoull(value, NULL, 10);
+        orders->seed = orders->work.seed = strtoull(value, NULL, 10);
+    else if (strcmp(name, "--begun") == 0)
+        orders->work.begun_ms = strtoll(value, NULL, 10);
     else if (strcmp(name, "--db") == 0)
         orders->path = value;
     else if (strcmp(name, "--listen") == 0)
@@ -50,7 +52,7 @@ int main(int count, char **arguments) {
             well = take(&orders, arguments[i], arguments[i + 1]);
     }
     if (!well || orders.path == NULL || orders.listen == NULL || orders.rows_max == 0) {
-        fprintf(stderr, "weft_node is started by weft_chaos and weft_soak\n");
+        fprintf(stderr, "weft_node is started by weft_chaos, weft_soak and weft_stress\n");
         return 2;
     }
     snprintf(who, sizeof who, "node %u, epoch %u, seed %llu", orders.number, orders.epoch,
@@ -59,6 +61,9 @@ int main(int count, char **arguments) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     /* It may have died before that was said. */
     if (director != 0 && getppid() != director) return 1;
+    orders.work.number = orders.number;
     signal(SIGPIPE, SIG_IGN);
+    /* Ctrl-C is said to all of a terminal; the director says what is to be done. */
+    signal(SIGINT, SIG_IGN);
     return node_run(&orders);
 }

@@ -171,7 +171,7 @@ int main(int count, char **arguments) {
     soak.terminal = isatty(STDOUT_FILENO) && !soak.json;
     if (!soak.json) printf("seed %llu\n", (unsigned long long)options.seed);
     rng_seed(&soak.rng, options.seed, 1);
-    crew_found(&soak.crew, options.devices, options.seed);
+    crew_found(&soak.crew, options.devices, 0, options.seed);
     crew_connect(&soak.crew);
     soak.crew.rows_max = options.rows;
     soak.crew.pause_ms = options.pause;

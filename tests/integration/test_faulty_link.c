@@ -38,7 +38,7 @@ static int pair_open(void **state) {
     party_listen(&pair->party[B]);
     const char *const listen[] = {pair->party[A].address, pair->party[B].address};
     const char *const source[] = {"127.0.0.2", "127.0.0.3"};
-    pair->proxy = proxy_open(DEVICES, listen, source);
+    pair->proxy = proxy_open(DEVICES, listen, source, NULL, 0);
     assert_non_null(pair->proxy);
     return 0;
 }

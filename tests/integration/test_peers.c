@@ -192,7 +192,7 @@ static void after_an_outage_of_the_network_all_is_well_within_five_seconds(void 
     const char *const listen[] = {pair->a.address, pair->b.address};
     const char *const source[] = {"127.0.0.2", "127.0.0.3"};
     char through[PROXY_ADDRESS];
-    struct proxy *proxy = proxy_open(2, listen, source);
+    struct proxy *proxy = proxy_open(2, listen, source, NULL, 0);
     assert_non_null(proxy);
     proxy_address(proxy, 1, 0, through);
     connect_at(&pair->b, through, &pair->a);

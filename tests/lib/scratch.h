@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #define SCRATCH_PATH 256u
-#define SCRATCH_FILES_MAX 8u
+#define SCRATCH_FILES_MAX 32u
 
 /* Makes an empty folder of its own; fails the test if that cannot be done. */
 void scratch_make(char folder[SCRATCH_PATH]);
