@@ -18,7 +18,8 @@
  *      lowest id first. Then it gives, and takes what it lacks when somebody else is whole. One
  *      that has raised its heads is the last to: what was beaten behind them is not in its rows.
  *   4. A chunk goes to the log only if it is sound, and, where such can be had, no stamp in it is
- *      ahead of the clock; the clock passes them all, and those of the heads.
+ *      ahead of the clock; the clock passes them all, and those of the heads. Heads of the last of
+ *      several chunks may lie ahead: their log is waited for, and waits here for its time.
  * Not here: what a snapshot does to rows and heads (log), giving one (share_give.c). */
 #include <stdlib.h>
 
@@ -325,11 +326,16 @@ static enum weft_status unzip(struct share *share, struct mail *mail, Weft__Chun
     return WEFT_OK;
 }
 
+static bool lies_ahead(struct instant now, uint64_t hlc) {
+    return hlc_ms(hlc) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS;
+}
+
 /* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
  * taken: what this device writes from now on is later than that also where the giver has forgotten
- * it. `*news`: its giver holds more than this device. */
-static const char *chunk_fault(const struct share *share, const Weft__Chunk *chunk,
-                               uint64_t *newest, bool *news) {
+ * it. Heads of the last of several chunks may name what waits for its time there as well, and are
+ * left out if they lie ahead. `*news`: its giver holds more than this device. */
+static const char *chunk_fault(const struct share *share, struct instant now,
+                               const Weft__Chunk *chunk, uint64_t *newest, bool *news) {
     if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
         return "a SnapshotChunk with too many heads or bodies";
     if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
@@ -342,7 +348,9 @@ static const char *chunk_fault(const struct share *share, const Weft__Chunk *chu
         if (!record_read_proof(&share->settings->library, proof, &record))
             return "a SnapshotChunk with an impossible head";
         *news = *news || record.seq > heads_seq(&share->heads, &record.origin);
-        if (record.hlc > *newest) *newest = record.hlc;
+        if (record.hlc > *newest &&
+            (share->taking.cursor_size == 0 || !lies_ahead(now, record.hlc)))
+            *newest = record.hlc;
     }
     for (size_t i = 0; i < chunk->n_bodies; i++) {
         uint64_t stamp = 0;
@@ -431,7 +439,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
     }
     if (status != WEFT_OK) return false;
     bool news = false;
-    const char *fault = chunk_fault(share, chunk, &newest, &news);
+    const char *fault = chunk_fault(share, now, chunk, &newest, &news);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
         give_up_source(taking, peer);
@@ -443,7 +451,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         peer->below = peer->asked = false;
         return false;
     }
-    if (hlc_ms(newest) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS && !waited(taking, now)) {
+    if (lies_ahead(now, newest) && !waited(taking, now)) {
         later(peer, now); /* Its time has come there, and soon will here; or a clock is wrong. */
         const struct share_peer *other = taking->begun ? NULL : choose(share);
         if (other != NULL) begin_with(share, other);

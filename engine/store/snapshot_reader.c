@@ -6,9 +6,12 @@
  * `part` is the first field, by its number here, whose value was not in the parts of the row that
  * went before; the rest is snapshot_walk.h's place.
  * Invariants
- *   1. A chunk that is not the last makes progress: it holds a row, or a part of one.
+ *   1. A chunk that is not the last makes progress: it holds a row, or a part of one; but for the
+ *      first, by invariant 4.
  *   2. Where a chunk ends, the next begins: at the row that did not fit, or within it.
- *   3. A body is sound, and every row in it names all its fields. */
+ *   3. A body is sound, and every row in it names all its fields.
+ *   4. Heads of the first chunk are those of what the rows say, of the last one those of all that
+ *      is held. Where these differ the two are not one chunk, even if all rows are in the first. */
 #include "engine/store/snapshot_reader.h"
 
 #include <stdlib.h>
@@ -39,6 +42,8 @@ struct snapshot_reader {
     struct snapshot_walk walk;
     struct snapshot_found found;
     struct snapshot_builder builder;
+    bool first;
+    bool cut; /* a head is named as it is before what waits for its time */
     bool building;
     uint32_t part; /* of the row that the cursor lies within */
     struct arena *arena;
@@ -206,7 +211,10 @@ static enum weft_status take_heads(struct snapshot_reader *reader, sqlite3_stmt 
         CHECK(reader->origin_count < room);
         reader->origins[reader->origin_count++] =
             (struct origin_number){(uint32_t)sqlite3_column_int64(query, 8), head.origin};
-        if (sqlite3_column_type(query, 9) != SQLITE_NULL) status = cut_head(reader, query, &head);
+        if (reader->first && sqlite3_column_type(query, 9) != SQLITE_NULL) {
+            status = cut_head(reader, query, &head);
+            reader->cut = true;
+        }
         if (status == WEFT_OK && head.seq > 0) chunk->heads[chunk->head_count++] = head;
     }
     return status;
@@ -506,9 +514,10 @@ static enum weft_status read_rows(struct snapshot_reader *reader) {
     }
     if (status == WEFT_OK) status = end_body(reader);
     if (status != WEFT_OK) return status;
-    reader->chunk->last = !full;
     CHECK(!full || reader->chunk->body_count > 0);
-    return full ? write_cursor(reader) : WEFT_OK;
+    /* Invariant 4. */
+    reader->chunk->last = !full && !reader->cut;
+    return reader->chunk->last ? WEFT_OK : write_cursor(reader);
 }
 
 /* Without memory even that may fail, and is tried again before the next reading. */
@@ -517,7 +526,7 @@ static void give_up(struct snapshot_reader *reader) {
         (void)sqlite3_exec(reader->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static enum weft_status read_chunk(struct snapshot_reader *reader, bool first) {
+static enum weft_status read_chunk(struct snapshot_reader *reader) {
     struct snapshot_chunk *chunk = reader->chunk;
     give_up(reader);
     enum weft_status status =
@@ -531,7 +540,8 @@ static enum weft_status read_chunk(struct snapshot_reader *reader, bool first) {
         if (status == WEFT_OK && !chunk->lost) status = read_rows(reader);
         snapshot_walk_end(&reader->walk);
     }
-    if (status == WEFT_OK && !chunk->lost && (first || chunk->last)) status = prove_heads(reader);
+    if (status == WEFT_OK && !chunk->lost && (reader->first || chunk->last))
+        status = prove_heads(reader);
     enum weft_status ended = statement_exec(reader->db, "reading", reader->path,
                                             status == WEFT_OK ? reader->why : NULL, "COMMIT");
     if (ended != WEFT_OK) give_up(reader);
@@ -549,6 +559,8 @@ enum weft_status snapshot_chunk_read(struct snapshot_reader *reader, struct byte
     reader->why = why;
     reader->bytes = 0;
     reader->bytes_max = bytes_max;
+    reader->first = cursor.size == 0;
+    reader->cut = false;
     reader->building = false;
     reader->table[0] = '\0';
     reader->part = 0;
@@ -559,5 +571,5 @@ enum weft_status snapshot_chunk_read(struct snapshot_reader *reader, struct byte
                            "another version, so it is told nothing");
     }
     out->lost = !mine;
-    return mine ? read_chunk(reader, cursor.size == 0) : WEFT_OK;
+    return mine ? read_chunk(reader) : WEFT_OK;
 }

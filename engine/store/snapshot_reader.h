@@ -14,7 +14,10 @@
  *      first chunk's heads do not cover may be in it, and stamps that they cover may have been
  *      beaten since by such; these come with the log behind those heads. So the taker has what the
  *      first heads say when it also holds the log up to the heads of the last chunk.
- *   3. A record that waits in quarantine is not in the rows, and so not in the heads either.
+ *   3. A record that waits in quarantine is not in the rows, and so not in the first chunk's heads
+ *      either, nor is what comes behind it of its origin. Of that some may be in the rows: its time
+ *      had come when it did. So the last chunk's heads name all that is held, and what they name
+ *      may lie far ahead of any clock.
  * A device that is taking a snapshot itself gives none: its rows and its heads do not go together.
  * Not here: records about members, which are never forgotten, and travel as records. */
 #ifndef WEFT_STORE_SNAPSHOT_READER_H
@@ -37,7 +40,8 @@ void snapshot_reader_close(struct snapshot_reader *reader);
 
 /* A chunk; all in the arena. */
 struct snapshot_chunk {
-    struct shared_head *heads; /* of origins of which anything is held, in no order */
+    struct shared_head *heads; /* of origins of which anything is in the rows, in no order; in the
+                                * last of several chunks, of which anything is held */
     uint32_t head_count;
     /* That each head is its device's (wire/record.h); of the first and the last chunk. */
     struct bytes *proofs;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/crdt/hlc.h"
 #include "engine/wire/snapshot.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/solo_log.h"
@@ -20,41 +21,40 @@
 #define ROWS "SELECT count(*) FROM _weft_shadow"
 #define HEAD "SELECT max(seq) FROM _weft_origin WHERE pruned <> 0 OR seq > 5"
 #define PRUNED "SELECT count(*) FROM _weft_origin WHERE pruned <> 0"
+#define WAITING "SELECT count(*) FROM _weft_quarantine"
 #define FROZEN "SELECT count(*) FROM _weft_origin WHERE fork IS NOT NULL"
-#define SIGNED 12u /* records of THEM: the snapshot is of 10, and goes on with 11 and 12 */
+#define SIGNED 12u /* records of THEM at first: the snapshot is of 10, and goes on with 11, 12 */
 #define OF 10u
 
 /* The stage of the log, whose library has THEM and OTHERS in it, and all that THEM ever wrote. */
 struct stage {
     struct solo_log *log;
     struct author them;
-    struct bytes records[SIGNED + 1], proofs[SIGNED + 1];
-    uint64_t hlc[SIGNED + 1];
+    struct bytes records[SIGNED + 2], proofs[SIGNED + 2];
+    uint64_t hlc[SIGNED + 2];
     struct pool *pool;
     struct arena arena;
     bool told_taking; /* what share was told last */
     unsigned slices;  /* of the last chunk */
 };
 
-static void sign_all(struct stage *stage) {
+static void sign(struct stage *stage, uint64_t seq, uint64_t hlc) {
     struct author *author = &stage->them;
-    for (uint64_t seq = 1; seq <= SIGNED; seq++) {
-        struct record record = {.origin = author->origin, .seq = seq, .hlc = 5000 + seq};
-        struct record_ops ops;
-        uint8_t *proof = arena_take(&stage->arena, RECORD_PROOF);
-        assert_non_null(proof);
-        record_ops_begin(&ops, &stage->arena);
-        record_ops_change(&ops, words_body(&stage->arena, "strange =x a=#1"));
-        memcpy(record.prev, author->hash, RECORD_HASH);
-        assert_int_equal(record_ops_end(&ops, &record.ops), WEFT_OK);
-        assert_int_equal(
-            record_write(&author->identity, &record, &stage->arena, &stage->records[seq], NULL),
-            WEFT_OK);
-        memcpy(author->hash, record.hash, RECORD_HASH);
-        record_prove(&record, proof);
-        stage->proofs[seq] = (struct bytes){proof, RECORD_PROOF};
-        stage->hlc[seq] = record.hlc;
-    }
+    struct record record = {.origin = author->origin, .seq = seq, .hlc = hlc};
+    struct record_ops ops;
+    uint8_t *proof = arena_take(&stage->arena, RECORD_PROOF);
+    assert_non_null(proof);
+    record_ops_begin(&ops, &stage->arena);
+    record_ops_change(&ops, words_body(&stage->arena, "strange =x a=#1"));
+    memcpy(record.prev, author->hash, RECORD_HASH);
+    assert_int_equal(record_ops_end(&ops, &record.ops), WEFT_OK);
+    assert_int_equal(
+        record_write(&author->identity, &record, &stage->arena, &stage->records[seq], NULL),
+        WEFT_OK);
+    memcpy(author->hash, record.hash, RECORD_HASH);
+    record_prove(&record, proof);
+    stage->proofs[seq] = (struct bytes){proof, RECORD_PROOF};
+    stage->hlc[seq] = record.hlc;
 }
 
 static int open_stage(void **state) {
@@ -68,7 +68,8 @@ static int open_stage(void **state) {
     author_init(&stage->them, THEM, SOLO_LOG_INCARNATION);
     solo_log_meet(stage->log, THEM);
     solo_log_meet(stage->log, OTHERS);
-    sign_all(stage);
+    for (uint64_t seq = 1; seq <= SIGNED; seq++)
+        sign(stage, seq, 5000 + seq);
     *state = stage;
     return 0;
 }
@@ -251,6 +252,23 @@ static void one_whose_last_heads_are_the_first_ones_is_whole_at_once(void **stat
     assert_int_equal(deliver(stage, OF), WEFT_OK); /* It is held already. */
     assert_int_equal(deliver(stage, OF + 1), WEFT_OK);
     assert_int_equal(count(stage, HEAD), OF + 1);
+}
+
+static void it_is_whole_when_what_lies_behind_it_waits_for_its_time(void **state) {
+    struct stage *stage = *state;
+    struct chunk end = last(stage);
+    sign(stage, SIGNED + 1, hlc_pack(stage->log->solo.now.wall_ms + 86400000, 0));
+    end.head = stage->proofs[SIGNED + 1];
+    assert_int_equal(take(stage, first(stage)), WEFT_OK);
+    assert_int_equal(take(stage, end), WEFT_OK);
+    assert_int_equal(take(stage, finish), WEFT_OK);
+    assert_int_equal(deliver(stage, OF + 1), WEFT_OK);
+    assert_int_equal(deliver(stage, OF + 2), WEFT_OK);
+    assert_true(stage->told_taking);
+    assert_int_equal(deliver(stage, OF + 3), WEFT_OK);
+    assert_false(stage->told_taking);
+    assert_int_equal(count(stage, TAKING), 0);
+    assert_int_equal(count(stage, WAITING), 1);
 }
 
 static void what_the_source_has_not_and_the_heads_cover_goes(void **state) {
@@ -539,6 +557,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         LOG_TEST(a_snapshot_is_taken_and_the_log_goes_on_behind_it),
         LOG_TEST(one_whose_last_heads_are_the_first_ones_is_whole_at_once),
+        LOG_TEST(it_is_whole_when_what_lies_behind_it_waits_for_its_time),
         LOG_TEST(what_the_source_has_not_and_the_heads_cover_goes),
         LOG_TEST(it_goes_on_after_a_power_cut_in_each_stage),
         LOG_TEST(a_full_disk_costs_time_and_nothing_else),

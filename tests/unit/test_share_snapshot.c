@@ -423,6 +423,24 @@ static void a_stamp_ahead_of_the_clock_is_held_back(void **state) {
     home(stage, WEFT_OK); /* Its time has come. */
 }
 
+/* Its giver holds them, and waits for their time likewise. */
+static void a_last_chunk_is_taken_though_its_heads_lie_ahead_of_the_clock(void **state) {
+    struct solo_share *stage = asked(state);
+    struct bytes heads[] = {
+        solo_share_proof(stage, 4, 700),
+        solo_share_proof(stage, 9, hlc_pack(stage->solo.now.wall_ms + 86400000, 0))};
+    (void)solo_share_all_notes(stage, 0);
+    take_first(stage, 0, "c1", false);
+    assert_int_equal(solo_share_all_notes(stage, 0).wants, 1);
+    solo_share_chunk(stage, 0, (struct solo_chunk){.heads = heads, .head_count = 2, .last = true});
+    struct mail *mail = solo_share_incoming(stage);
+    assert_non_null(mail);
+    /* The clock passes the stamps that it may pass. */
+    assert_int_equal(mail->body.records->hlc, 700);
+    solo_share_home(stage, mail, WEFT_OK, "");
+    assert_int_equal(solo_share_all_notes(stage, 0).wants_kept, 1);
+}
+
 static void a_source_ahead_of_the_clock_does_not_keep_others_from_giving(void **state) {
     struct solo_share *stage = asked(state);
     struct bytes head = solo_share_proof(stage, 3, hlc_pack(stage->solo.now.wall_ms + 86400000, 0));
@@ -556,6 +574,7 @@ int main(void) {
         share_test(a_source_whose_heads_are_forged_gives_way_to_another),
         share_test(a_lie_at_the_beginning_keeps_nobody_from_the_others),
         share_test(a_stamp_ahead_of_the_clock_is_held_back),
+        share_test(a_last_chunk_is_taken_though_its_heads_lie_ahead_of_the_clock),
         share_test(a_source_ahead_of_the_clock_does_not_keep_others_from_giving),
         share_test(the_end_comes_after_what_is_kept_was_taken),
         share_test(a_snapshot_does_not_end_without_what_a_full_disk_refused),

@@ -428,31 +428,6 @@ static void a_sweep_does_not_overlook_what_moves_meanwhile(void **state) {
     replica_shows(&two->mine, "SELECT id, name FROM tag ORDER BY id", "@9|pink");
 }
 
-/* ---- heads ----------------------------------------------------------------------------------- */
-
-static void a_record_in_quarantine_is_not_in_the_heads(void **state) {
-    struct two *two = *state;
-    struct snapshot_chunk chunk;
-    take_hears(&two->source, 1, 2000, "tag +@1 name=red");
-    take_hears(&two->source, 2, 2000, "tag +@2 name=blue");
-    take_sql(&two->source, "INSERT INTO shared_changes(place, origin, seq, hlc, record) VALUES "
-                           "(1, 1, 4, 2000, zeroblob(150)), (2, 1, 5, 9000, zeroblob(44) || x'"
-                           "0102030405060708010203040506070801020304050607080102030405060708' || "
-                           "zeroblob(80)), (3, 1, 6, 9001, zeroblob(150));"
-                           "UPDATE shared_changes SET record = CAST(record AS BLOB);"
-                           "UPDATE _weft_origin SET seq = 6, hlc = 9001 WHERE id = 1;"
-                           "INSERT INTO _weft_quarantine(place, origin, hlc) VALUES (2, 1, 9000), "
-                           "(3, 1, 9001)");
-    take_begin(&two->take, &two->source, &two->mine);
-    replica_ok(&two->source, take_read(&two->take, (struct bytes){NULL, 0}, 1000, &chunk));
-    assert_int_equal(chunk.head_count, 2);
-    assert_int_equal(chunk.heads[0].origin.device.bytes[0], 1);
-    assert_int_equal(chunk.heads[0].seq, 4);
-    assert_int_equal(chunk.heads[0].hlc, 2000);
-    assert_int_equal(chunk.heads[0].hash[31], 8);
-    assert_int_equal(chunk.heads[1].hlc, 2000);
-}
-
 /* ---- cursors --------------------------------------------------------------------------------- */
 
 static void a_source_that_was_started_anew_goes_on_where_it_was(void **state) {
@@ -465,65 +440,6 @@ static void a_source_that_was_started_anew_goes_on_where_it_was(void **state) {
     while (take_sweep(&two->take, 1)) {
     }
     know_the_same(two);
-}
-
-static void a_cursor_that_is_of_no_use_any_more_says_so(void **state) {
-    struct two *two = *state;
-    struct snapshot_chunk chunk, next;
-    struct replica *source = &two->source;
-    say_a_bit_of_everything(source);
-    take_begin(&two->take, source, &two->mine);
-    replica_ok(source, take_read(&two->take, (struct bytes){NULL, 0}, 1, &chunk));
-    replica_ok(source, take_read(&two->take, chunk.cursor, 1, &next));
-    assert_false(next.lost);
-    /* Another device's. */
-    uint8_t *other = malloc(chunk.cursor.size);
-    memcpy(other, chunk.cursor.data, chunk.cursor.size);
-    other[1] ^= 1;
-    replica_ok(source, take_read(&two->take, (struct bytes){other, chunk.cursor.size}, 1, &next));
-    assert_true(next.lost);
-    assert_int_equal(next.body_count, 0);
-    free(other);
-    /* More has moved than is known. */
-    take_sql(source, "UPDATE sqlite_sequence SET seq = seq + 65537 WHERE name = "
-                     "'_weft_moved'; INSERT INTO sqlite_sequence(name, seq) SELECT "
-                     "'_weft_moved', 65537 WHERE NOT EXISTS (SELECT 1 FROM "
-                     "sqlite_sequence WHERE name = '_weft_moved')");
-    replica_ok(source, take_read(&two->take, chunk.cursor, 1, &next));
-    assert_true(next.lost);
-}
-
-static void a_cursor_from_anywhere_is_refused_or_harmless(void **state) {
-    struct two *two = *state;
-    struct snapshot_chunk chunk, next;
-    struct rng {
-        uint64_t x;
-    } rng = {1};
-    say_a_bit_of_everything(&two->source);
-    take_begin(&two->take, &two->source, &two->mine);
-    replica_ok(&two->source, take_read(&two->take, (struct bytes){NULL, 0}, 1, &chunk));
-    uint8_t cursor[256];
-    const size_t size = chunk.cursor.size;
-    assert_in_range(size, 30, sizeof cursor - 8);
-    for (size_t cut = 1; cut < size; cut++) {
-        const enum weft_status status =
-            take_read(&two->take, (struct bytes){chunk.cursor.data, cut}, 100, &next);
-        assert_true(status == WEFT_PROTOCOL || status == WEFT_OK);
-    }
-    for (unsigned i = 0; i < 1000; i++) {
-        memcpy(cursor, chunk.cursor.data, size);
-        for (unsigned n = 0; n < 1 + i % 3; n++) {
-            rng.x = rng.x * UINT64_C(6364136223846793005) + 1442695040888963407u;
-            cursor[25 + (rng.x >> 33) % (size - 25)] = (uint8_t)(rng.x >> 56);
-        }
-        const enum weft_status status =
-            take_read(&two->take, (struct bytes){cursor, size}, 100, &next);
-        if (status != WEFT_PROTOCOL && status != WEFT_OK)
-            fail_msg("%s", two->source.library.why.text);
-        if (i % 100 == 0) replica_forget(&two->source), take_interrupt(&two->take);
-        if (i % 100 == 0)
-            replica_ok(&two->source, take_read(&two->take, (struct bytes){NULL, 0}, 1, &chunk));
-    }
 }
 
 static void a_text_that_is_not_utf8_is_named_and_not_sent(void **state) {
@@ -561,10 +477,7 @@ int main(void) {
         two_test(a_row_that_waits_to_be_taken_in_stays_when_what_others_said_of_it_goes),
         two_test(rows_that_only_an_older_snapshot_named_go),
         two_test(a_sweep_does_not_overlook_what_moves_meanwhile),
-        two_test(a_record_in_quarantine_is_not_in_the_heads),
         two_test(a_source_that_was_started_anew_goes_on_where_it_was),
-        two_test(a_cursor_that_is_of_no_use_any_more_says_so),
-        two_test(a_cursor_from_anywhere_is_refused_or_harmless),
         two_test(a_text_that_is_not_utf8_is_named_and_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
