@@ -23,11 +23,13 @@ enum weft_status listener_contact_start(struct listener *listener, struct weft_e
     if (listener->contacts == NULL)
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the listener");
     listener->paused = listener->settings->paused || (known != NULL && known->paused);
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; known != NULL && i < LIMIT_CONTACTS; i++)
+        if (known->used[i]) listener->contact_end = i + 1;
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         contact->slot = contact->live = -1;
         contact->due_us = contact->save_us = DUE_NEVER;
-        if (known == NULL || !known->used[i]) continue;
+        if (!known->used[i]) continue;
         contact->used = true;
         contact->known = known->list[i];
         contact->due_us = 0;
@@ -44,19 +46,19 @@ void listener_contact_stop(struct listener *listener) {
 void listener_contact_begin(struct listener *listener, struct instant now) {
     if (listener->begun) return;
     listener->begun = true;
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++)
+    for (uint32_t i = 0; i < listener->contact_end; i++)
         listener->contacts[i].since_us = listener->contacts[i].saved_us = now.mono_us;
 }
 
 void listener_contact_inside(struct listener *listener) {
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++)
+    for (uint32_t i = 0; i < listener->contact_end; i++)
         listener->contacts[i].invite = false;
 }
 
 /* ---- finding, adding, forgetting ---- */
 
 struct contact *listener_contact(struct listener *listener, const struct id *device) {
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (contact->used && contact->known.named && id_equal(&contact->known.device, device))
             return contact;
@@ -73,6 +75,7 @@ static struct contact *add(struct listener *listener, struct instant now) {
         contact->since_us = contact->saved_us = now.mono_us;
         contact->save_us = now.mono_us;
         contact->soon = true;
+        if (i == listener->contact_end) listener->contact_end++;
         return contact;
     }
     return NULL;
@@ -152,7 +155,7 @@ uint32_t listener_address_add(struct contact *contact, const char *address, bool
 
 /* Whose address a text is; NULL: nobody's. */
 static struct contact *owner_of(struct listener *listener, const char *address) {
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (contact->used && listener_address_find(contact, address) < contact->known.address_count)
             return contact;
@@ -234,7 +237,7 @@ bool listener_save_some(struct listener *listener, struct instant now, struct ou
         sent++;
         outbox_send(out, ACTOR_CLOCK, &mail);
     }
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         const uint64_t due = listener->contacts[i].save_us;
         if (due == DUE_NEVER || (due > now.mono_us && listener->stopping == 0)) continue;
         if (sent++ == LISTENER_SAVES) return false;
@@ -245,7 +248,7 @@ bool listener_save_some(struct listener *listener, struct instant now, struct ou
 
 uint64_t listener_save_due(const struct listener *listener) {
     uint64_t due = listener->paused_unsaved ? 0 : DUE_NEVER;
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++)
+    for (uint32_t i = 0; i < listener->contact_end; i++)
         if (listener->contacts[i].save_us < due) due = listener->contacts[i].save_us;
     return due;
 }
@@ -346,7 +349,7 @@ void listener_pausing(struct listener *listener, struct instant now, const Weft_
         listener->paused_unsaved = true;
         listener->paused = order->paused;
     }
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (!contact->used || (only != NULL && contact != only)) continue;
         if (order->paused) {

@@ -120,7 +120,7 @@ static bool aim(struct listener *listener, struct contact *contact, struct mail 
 /* Contacts that are out of reach, and would be dialled. */
 static uint32_t count_away(const struct listener *listener) {
     uint32_t count = 0;
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         const struct contact *contact = &listener->contacts[i];
         count += contact->used && contact->live < 0 && contact->known.address_count > 0 &&
                  !contact->known.paused;
@@ -207,7 +207,7 @@ static void lose(struct listener *listener, struct instant now, struct contact *
 void listener_dial_ended(struct listener *listener, struct instant now,
                          const Weft__Vacated *vacated, const struct slot *slot) {
     struct contact *contact = NULL;
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *one = &listener->contacts[i];
         if (!one->used || one->live != (int)vacated->peer) continue;
         lose(listener, now, one, slot->opened_here);
@@ -232,7 +232,7 @@ void listener_dial_ended(struct listener *listener, struct instant now,
 
 /* The network seems to be there again: who rests for long is tried soon. */
 static void hurry(struct listener *listener, struct instant now) {
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (contact->due_us == DUE_NEVER || contact->faults > 0 || !contact->known.named) continue;
         const uint64_t least = contact->last_us + LIMIT_REDIAL_MIN_US;
@@ -290,7 +290,7 @@ void listener_dial_stood(struct listener *listener, struct instant now, uint32_t
 }
 
 void listener_dial_roster(struct listener *listener, struct instant now) {
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (!contact->used) continue;
         if (contact->known.named && listener_removed(listener, &contact->known.device)) {
@@ -331,7 +331,7 @@ static void dial_one(struct listener *listener, struct instant now, struct conta
 /* Who has waited longest. */
 static struct contact *most_due(struct listener *listener, struct instant now) {
     struct contact *most = NULL;
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+    for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *contact = &listener->contacts[i];
         if (contact->due_us > now.mono_us) continue;
         if (most == NULL || contact->due_us < most->due_us) most = contact;
@@ -354,7 +354,7 @@ void listener_dial(struct listener *listener, struct instant now, struct outbox 
 uint64_t listener_dial_due(const struct listener *listener) {
     uint64_t due = DUE_NEVER;
     if (listener_free_slot(listener) < 0) return DUE_NEVER; /* One that ends is heard of. */
-    for (uint32_t i = 0; i < LIMIT_CONTACTS; i++)
+    for (uint32_t i = 0; i < listener->contact_end; i++)
         if (listener->contacts[i].due_us < due) due = listener->contacts[i].due_us;
     return due;
 }

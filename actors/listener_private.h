@@ -98,7 +98,8 @@ struct listener {
     bool stopped;       /* ... and the host knows that all have */
 
     /* Whom it knows. */
-    struct contact *contacts; /* LIMIT_CONTACTS of them, by number */
+    struct contact *contacts; /* LIMIT_CONTACTS of them, by number; */
+    uint32_t contact_end;     /* ... from this one on none was ever used */
     bool begun;               /* the first step has been */
     bool paused;              /* no session with anybody */
     bool paused_unsaved;      /* the log is to know */

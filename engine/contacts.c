@@ -34,6 +34,7 @@ static bool is_full(const struct weft_engine *engine, const char *address) {
     const char *mark = strchr(address, '#');
     const size_t size = mark == NULL ? strlen(address) : (size_t)(mark - address);
     for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+        if (!sheet_written(&engine->sheets[i])) continue;
         sheet_read(&engine->sheets[i], &shown, sizeof shown);
         count += shown.used;
         for (uint32_t k = 0; shown.used && k < shown.contact.address_count; k++) {
@@ -146,6 +147,7 @@ unsigned weft_contacts(const weft_engine *engine, struct weft_contact *out, unsi
     struct contact_shown shown;
     unsigned count = 0;
     for (uint32_t i = 0; i < LIMIT_CONTACTS; i++) {
+        if (!sheet_written(&engine->sheets[i])) continue;
         sheet_read(&engine->sheets[i], &shown, sizeof shown);
         if (!shown.used || count++ >= cap) continue;
         complete(engine, &shown);

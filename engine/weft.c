@@ -177,7 +177,8 @@ static enum weft_status open_host(struct weft_engine *engine, struct weft_error 
 }
 
 static void close_host(struct weft_engine *engine) {
-    for (uint32_t i = 0; engine->tickets != NULL && i < LIMIT_TICKETS; i++) {
+    const uint64_t issued = atomic_load(&engine->next_ticket);
+    for (uint32_t i = 0; engine->tickets != NULL && i < LIMIT_TICKETS && i < issued; i++) {
         if (engine->tickets[i].marks != engine->tickets[i].few) free(engine->tickets[i].marks);
         free(engine->tickets[i].error);
     }

@@ -35,3 +35,7 @@ void sheet_read(const struct sheet *sheet, void *out, size_t size) {
         after = atomic_load_explicit(&sheet->turn, memory_order_relaxed);
     } while (before != after || before % 2 != 0);
 }
+
+bool sheet_written(const struct sheet *sheet) {
+    return atomic_load_explicit(&sheet->turn, memory_order_acquire) != 0;
+}

@@ -6,6 +6,7 @@
 #define WEFT_BASE_SHEET_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,5 +21,7 @@ struct sheet {
 void sheet_write(struct sheet *sheet, const void *data, size_t size);
 /* Reads as many as were written; zeros if none ever were. Thread: any. */
 void sheet_read(const struct sheet *sheet, void *out, size_t size);
+/* Whether there is anything to read. Thread: any. */
+bool sheet_written(const struct sheet *sheet);
 
 #endif

@@ -138,7 +138,8 @@ static bool turn_all(struct world *world) {
     bool turned = false;
     for (uint32_t d = 0; d < world->plan.device_count; d++)
         for (uint32_t a = ACTOR_HOST + 1; a < world->device[d].actor_count; a++)
-            if (device_turn(&world->device[d], a)) turned = true;
+            if ((device_awake(&world->device[d]) >> a & 1) && device_turn(&world->device[d], a))
+                turned = true;
     return turned;
 }
 

@@ -357,14 +357,22 @@ void device_stir(struct device *device) {
     device->idle = 0;
 }
 
-/* Whether an actor that had nothing to do when it was asked last has nothing to do now either: what
- * it does follows from its mails, its watch, its time, and what stirs the device. */
-static bool still_idle(struct device *device, uint32_t actor) {
+/* Actors that had nothing to do when they were asked last have nothing to do now either, but those
+ * of the bits that this gives: what they do follows from their mails, their watches, their time,
+ * and what stirs the device. */
+uint32_t device_awake(struct device *device) {
+    if (!device->engine || device->world->now_us < device->paused_until_us) return 0;
     const struct topology *topology = engine_topology(device->engine);
+    const uint64_t now = mono_us(device);
     if (device->idle_hash != topology->hash) device_stir(device);
     device->idle_hash = topology->hash;
-    return (device->idle >> actor & 1) && !topology->actors[actor].watch.ready &&
-           mono_us(device) < device->due_us[actor];
+    uint32_t awake = 0;
+    for (uint32_t a = ACTOR_HOST + 1; a < topology->actor_count; a++) {
+        const bool idle =
+            (device->idle >> a & 1) && !topology->actors[a].watch.ready && now < device->due_us[a];
+        awake |= (uint32_t)!idle << a;
+    }
+    return awake;
 }
 
 static bool turn_actor(struct device *device, uint32_t actor) {
@@ -386,7 +394,7 @@ bool device_turn(struct device *device, uint32_t actor) {
     struct world *world = device->world;
     CHECK(actor < TURNED_MAX);
     if (!device->engine || world->now_us < device->paused_until_us) return false;
-    if (still_idle(device, actor) || !turn_actor(device, actor)) return false;
+    if (!turn_actor(device, actor)) return false;
     if (device_dead(device))
         device_kill(device, DISK_KEEP_SYNCED, true, world->now_us + device->down_us);
     else if (oracle_turned(device) && actor == ACTOR_LOG)
@@ -396,7 +404,7 @@ bool device_turn(struct device *device, uint32_t actor) {
 
 void device_check_idle(struct device *device, uint32_t actor) {
     if (!device->engine || device->world->now_us < device->paused_until_us) return;
-    if (!still_idle(device, actor)) return;
+    if (device_awake(device) >> actor & 1) return;
     const bool turned = runner_turn(engine_runner(device->engine), actor);
     CHECK(!turned); /* Somebody has stirred the device and not said so. */
 }

@@ -35,8 +35,10 @@ bool device_dead(const struct device *device);
 void device_works(struct device *device, bool works);
 /* What is asked of it may be refused: its disk is full, or that or its memory may fail. */
 bool device_ails(const struct device *device);
-/* At most one turn of one actor; true if it ran. One that had nothing to do is not asked again
- * before a mail, a watch, its time or device_stir(). */
+/* The actors that may have something to do, as bits. One that had nothing to do when it was asked
+ * is not among them before a mail, a watch, its time or device_stir(). */
+uint32_t device_awake(struct device *device);
+/* At most one turn of one actor; true if it ran. */
 bool device_turn(struct device *device, uint32_t actor);
 /* Something was asked of the engine, or taken from it, that no mail of it shows. */
 void device_stir(struct device *device);

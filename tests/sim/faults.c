@@ -31,6 +31,7 @@ struct faults {
     uint64_t power_us[DEVICES_MAX];   /* the power cut that follows a failed sync */
     uint64_t restore_us[DEVICES_MAX]; /* the backup that takes the disk's place */
     uint64_t fired[FAULT_COUNT];
+    uint64_t due_us; /* the first of these; mishaps have their own */
 };
 
 static uint64_t draw_next(struct faults *faults, enum fault fault) {
@@ -270,20 +271,8 @@ static void end_lasting(struct faults *faults, uint64_t now_us) {
     }
 }
 
-void faults_turn(struct faults *faults) {
-    struct world *world = faults->world;
-    end_lasting(faults, world->now_us);
-    if (!world->failed) mishaps_turn(faults->mishaps);
-    for (int f = 0; f < FAULT_LATE && !world->failed && !world->healing; f++) {
-        if (world->now_us < faults->next_us[f]) continue;
-        faults->next_us[f] = draw_next(faults, (enum fault)f);
-        fire(faults, (enum fault)f);
-        if (f == FAULT_JOIN) faults->next_us[f] = NEVER;
-    }
-}
-
-uint64_t faults_due_us(const struct faults *faults) {
-    uint64_t due = mishaps_due_us(faults->mishaps);
+static uint64_t first_due_us(const struct faults *faults) {
+    uint64_t due = NEVER;
     for (int f = 0; f < FAULT_LATE && !faults->world->healing; f++)
         if (faults->next_us[f] < due) due = faults->next_us[f];
     for (uint32_t a = 0; a < DEVICES_MAX; a++) {
@@ -294,6 +283,25 @@ uint64_t faults_due_us(const struct faults *faults) {
             if (faults->route_until_us[a][b] < due) due = faults->route_until_us[a][b];
     }
     return due;
+}
+
+uint64_t faults_due_us(const struct faults *faults) {
+    const uint64_t due = mishaps_due_us(faults->mishaps);
+    return due < faults->due_us ? due : faults->due_us;
+}
+
+void faults_turn(struct faults *faults) {
+    struct world *world = faults->world;
+    const bool due = world->now_us >= faults->due_us;
+    if (due) end_lasting(faults, world->now_us);
+    if (!world->failed) mishaps_turn(faults->mishaps);
+    for (int f = 0; due && f < FAULT_LATE && !world->failed && !world->healing; f++) {
+        if (world->now_us < faults->next_us[f]) continue;
+        faults->next_us[f] = draw_next(faults, (enum fault)f);
+        fire(faults, (enum fault)f);
+        if (f == FAULT_JOIN) faults->next_us[f] = NEVER;
+    }
+    if (due) faults->due_us = first_due_us(faults);
 }
 
 void faults_heal(struct faults *faults) {
@@ -312,6 +320,7 @@ void faults_heal(struct faults *faults) {
         device->paused_until_us = 0;
         if (!device->engine) device->up_us = world->now_us;
     }
+    faults->due_us = first_due_us(faults);
 }
 
 const uint64_t *faults_fired(struct faults *faults) {

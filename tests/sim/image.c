@@ -21,9 +21,10 @@
 #include "tests/sim/memory.h"
 
 #define SECTOR 512u
+#define ROOM ((size_t)128 << 10) /* of a file, to begin with */
 
 static void image_reserve(struct image *image, size_t size) {
-    size_t room = image->room ? image->room : 4096;
+    size_t room = image->room ? image->room : ROOM;
     if (size <= image->room) return;
     while (room < size)
         room *= 2;
@@ -79,8 +80,8 @@ void content_sync(struct content *content) {
     const struct image *now = &content->now;
     size_t from = content->dirty_from;
     size_t to = content->dirty_to < now->size ? content->dirty_to : now->size;
-    image_resize(&content->synced, now->size);
     if (to > from) image_write(&content->synced, from, now->bytes + from, to - from);
+    image_resize(&content->synced, now->size);
     content->dirty_from = content->dirty_to = 0;
 }
 

@@ -5,10 +5,12 @@
  * Deliberately not here: malloc itself (memory_wrap.c). */
 #include "tests/sim/memory.h"
 
+#include <malloc.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 
 #include "engine/base/check.h"
+#include "tests/sim/heap.h"
 
 /* There is one malloc in a process, and so one of these. */
 static struct {
@@ -20,7 +22,6 @@ static struct {
     uint64_t failures;
     memory_watcher *watcher;
     void *context;
-    sqlite3_mem_methods sqlite;
 } memory;
 
 const void *memory_at_work(const void *who) {
@@ -101,21 +102,39 @@ void *memory_grow(void *block, size_t size) {
 /* ---- SQLite's -------------------------------------------------------------------------------- */
 
 static void *sqlite_malloc(int size) {
-    return memory_strikes() ? NULL : memory.sqlite.xMalloc(size);
+    return memory_strikes() ? NULL : heap_new(size);
 }
 
 static void *sqlite_realloc(void *block, int size) {
-    return memory_strikes() ? NULL : memory.sqlite.xRealloc(block, size);
+    return memory_strikes() ? NULL : heap_resize(block, size);
+}
+
+static int sqlite_begin(void *context) {
+    (void)context;
+    return SQLITE_OK;
+}
+
+static void sqlite_end(void *context) {
+    (void)context;
 }
 
 void memory_install(void) {
-    if (memory.sqlite.xMalloc != NULL) return;
+    static bool installed;
+    if (installed) return;
+    installed = true;
+    /* An engine sets aside more than it ever writes: large blocks come from the system as they are,
+     * and what is freed is kept for the next world. */
+    (void)mallopt(M_MMAP_THRESHOLD, 256 << 10);
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
     /* One thread; and who forks while it allocates must not find that its mutexes are another's. */
     CHECK(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD) == SQLITE_OK);
     CHECK(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0) == SQLITE_OK);
-    CHECK(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &memory.sqlite) == SQLITE_OK);
-    sqlite3_mem_methods methods = memory.sqlite;
-    methods.xMalloc = sqlite_malloc;
-    methods.xRealloc = sqlite_realloc;
+    const sqlite3_mem_methods methods = {.xMalloc = sqlite_malloc,
+                                         .xFree = heap_free,
+                                         .xRealloc = sqlite_realloc,
+                                         .xSize = heap_size,
+                                         .xRoundup = heap_round,
+                                         .xInit = sqlite_begin,
+                                         .xShutdown = sqlite_end};
     CHECK(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods) == SQLITE_OK);
 }

@@ -28,6 +28,7 @@ struct mishaps {
     uint64_t next_us[FAULT_COUNT];
     uint64_t until_us[DEVICES_MAX][FAULT_COUNT]; /* NEVER: it does not last */
     uint64_t fired[FAULT_COUNT];
+    uint64_t due_us; /* the first of these; whims have their own */
 };
 
 static uint64_t draw_next(struct mishaps *mishaps, enum fault fault) {
@@ -239,14 +240,26 @@ static void end_one(struct mishaps *mishaps, enum fault fault, struct device *de
     }
 }
 
+static uint64_t first_due_us(const struct mishaps *mishaps) {
+    uint64_t due = NEVER;
+    for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
+        if (mishaps->next_us[f] < due && !mishaps->world->healing) due = mishaps->next_us[f];
+        for (uint32_t d = 0; d < DEVICES_MAX; d++)
+            if (mishaps->until_us[d][f] < due) due = mishaps->until_us[d][f];
+    }
+    return due;
+}
+
 void mishaps_turn(struct mishaps *mishaps) {
     struct world *world = mishaps->world;
     uint32_t count = world->plan.device_count;
-    for (uint32_t d = 0; d < count; d++)
+    const bool is_due = world->now_us >= mishaps->due_us;
+    for (uint32_t d = 0; d < count && is_due; d++)
         for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed; f++)
             if (mishaps->until_us[d][f] <= world->now_us)
                 end_one(mishaps, (enum fault)f, &world->device[d]);
     whims_turn(mishaps->whims);
+    if (!is_due) return;
     for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed && !world->healing; f++) {
         if (world->now_us < mishaps->next_us[f]) continue;
         uint32_t a = (uint32_t)rng_below(&mishaps->rng, count);
@@ -255,16 +268,12 @@ void mishaps_turn(struct mishaps *mishaps) {
         world_note(world, &world->device[a], fault_names[f], b, mishaps->fired[f]);
         mishaps->fired[f] += strike(mishaps, (enum fault)f, &world->device[a], b);
     }
+    mishaps->due_us = first_due_us(mishaps);
 }
 
 uint64_t mishaps_due_us(const struct mishaps *mishaps) {
-    uint64_t due = whims_due_us(mishaps->whims);
-    for (int f = FAULT_LATE; f < FAULT_FIRST_LIE; f++) {
-        if (mishaps->next_us[f] < due && !mishaps->world->healing) due = mishaps->next_us[f];
-        for (uint32_t d = 0; d < DEVICES_MAX; d++)
-            if (mishaps->until_us[d][f] < due) due = mishaps->until_us[d][f];
-    }
-    return due;
+    const uint64_t due = whims_due_us(mishaps->whims);
+    return due < mishaps->due_us ? due : mishaps->due_us;
 }
 
 void mishaps_heal(struct mishaps *mishaps) {
@@ -275,6 +284,7 @@ void mishaps_heal(struct mishaps *mishaps) {
                 end_one(mishaps, (enum fault)f, &world->device[d]);
         disk_mend(world->device[d].disk);
     }
+    mishaps->due_us = first_due_us(mishaps);
 }
 
 const uint64_t *mishaps_fired(const struct mishaps *mishaps) {

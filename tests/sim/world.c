@@ -111,15 +111,18 @@ static void look(struct world *world) {
 
 /* One turn of one actor, drawn from all that can run; false when none can. */
 static bool turn_one(struct world *world) {
-    uint32_t total = 0;
-    for (uint32_t d = 0; d < world->plan.device_count; d++)
+    uint32_t total = 0, any = 0, awake[DEVICES_MAX];
+    for (uint32_t d = 0; d < world->plan.device_count; d++) {
         total += world->device[d].actor_count - 1;
+        any |= awake[d] = device_awake(&world->device[d]);
+    }
     uint32_t at = (uint32_t)rng_below(&world->rng, total);
     uint32_t stride = rng_chance(&world->rng, 500) ? 1 : total - 1;
-    for (uint32_t tried = 0; tried < total; tried++, at = (at + stride) % total) {
+    for (uint32_t tried = 0; tried < total && any != 0; tried++, at = (at + stride) % total) {
         uint32_t d = 0, actor = at;
         while (actor >= world->device[d].actor_count - 1)
             actor -= world->device[d++].actor_count - 1;
+        if (!(awake[d] >> (actor + 1) & 1)) continue;
         if (!device_turn(&world->device[d], actor + 1)) continue;
         world->turns++;
         return true;
