@@ -206,15 +206,15 @@ static void tell_stopped(struct listener *listener, struct outbox *out) {
     outbox_send(out, ACTOR_HOST, &mail);
 }
 
-static void on_vacated(struct listener *listener, struct instant now,
-                       const Weft__Vacated *vacated) {
+static void on_vacated(struct listener *listener, struct instant now, const Weft__Vacated *vacated,
+                       struct outbox *out) {
     CHECK(vacated->peer < listener->settings->peers);
     struct slot *slot = &listener->slots[vacated->peer];
     struct slot ended = *slot;
     CHECK(slot->taken);
     mail_drop(&slot->held_mail);
     *slot = (struct slot){.invite = -1, .contact = -1};
-    listener_dial_ended(listener, now, vacated, &ended);
+    listener_dial_ended(listener, now, vacated, &ended, out);
     if (listener->stopping > 1) listener->stopping--;
 }
 
@@ -278,7 +278,7 @@ static void listener_step(void *self, struct instant now, struct mail **in, stru
         on_claim(listener, now, in, out);
         break;
     case WEFT__MAIL__BODY_VACATED:
-        on_vacated(listener, now, body->vacated);
+        on_vacated(listener, now, body->vacated, out);
         break;
     case WEFT__MAIL__BODY_SESSION:
         listener_session(listener, now, in, out);

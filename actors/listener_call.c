@@ -198,10 +198,14 @@ static void judge(struct listener *listener, struct instant now, struct caller *
     uint8_t psk_id[LIBRARY_KEY_ID];
     int invite = -1;
     if (handshake_screen_passes(&listener->screen, caller->m1, &mode, psk_id) &&
-        !was_seen(listener, caller->m1) && bucket_take(listener, now, caller->origin) &&
-        may_enter(listener, now, caller, mode, psk_id, &handshake, &invite, out)) {
-        remember(listener, caller->m1);
-        let_in(listener, caller, &handshake, invite, out);
+        !was_seen(listener, caller->m1) && bucket_take(listener, now, caller->origin)) {
+        if (may_enter(listener, now, caller, mode, psk_id, &handshake, &invite, out)) {
+            remember(listener, caller->m1);
+            let_in(listener, caller, &handshake, invite, out);
+        } else {
+            outbox_log(out, LOGGED_REFUSED, NULL, NULL,
+                       &(struct logged_field){LOGGED_KEY_ADDRESS, caller->origin, 0}, 1);
+        }
     }
     handshake_wipe(&handshake);
     caller_close(listener, caller);

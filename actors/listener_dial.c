@@ -191,6 +191,14 @@ static void note_failure(struct contact *contact, struct instant now, const stru
         contact->save_us = save_us > now.mono_us ? save_us : now.mono_us;
 }
 
+static void say_failure(const struct contact *contact, const struct slot *slot,
+                        const Weft__Vacated *vacated, struct outbox *out) {
+    const struct logged_field fields[] = {
+        {LOGGED_KEY_ADDRESS, slot->address, 0},
+        {LOGGED_KEY_STATUS, weft_status_name((enum weft_status)vacated->status), 0}};
+    outbox_log(out, LOGGED_CALL_FAILED, &contact->known.device, NULL, fields, 2);
+}
+
 /* A session with this contact has ended. */
 static void lose(struct listener *listener, struct instant now, struct contact *contact,
                  bool opened_here) {
@@ -205,7 +213,8 @@ static void lose(struct listener *listener, struct instant now, struct contact *
 }
 
 void listener_dial_ended(struct listener *listener, struct instant now,
-                         const Weft__Vacated *vacated, const struct slot *slot) {
+                         const Weft__Vacated *vacated, const struct slot *slot,
+                         struct outbox *out) {
     struct contact *contact = NULL;
     for (uint32_t i = 0; i < listener->contact_end; i++) {
         struct contact *one = &listener->contacts[i];
@@ -223,6 +232,7 @@ void listener_dial_ended(struct listener *listener, struct instant now,
             contact->due_us = now.mono_us + jittered(listener, LIMIT_REDIAL_MIN_US);
     } else {
         if (vacated->status != WEFT_OK) note_failure(contact, now, slot, vacated);
+        if (vacated->status != WEFT_OK) say_failure(contact, slot, vacated, out);
         const uint64_t pause =
             turn_us(listener, now, contact, slot, vacated->missed, vacated->refused);
         if (may_dial(listener, contact)) contact->due_us = now.mono_us + jittered(listener, pause);

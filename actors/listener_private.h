@@ -216,7 +216,7 @@ void listener_dial_now(struct listener *listener, struct instant now, struct con
 void listener_dial_stood(struct listener *listener, struct instant now, uint32_t at);
 /* The connection of a slot has ended. */
 void listener_dial_ended(struct listener *listener, struct instant now,
-                         const Weft__Vacated *vacated, const struct slot *slot);
+                         const Weft__Vacated *vacated, const struct slot *slot, struct outbox *out);
 /* Who is a member has changed. */
 void listener_dial_roster(struct listener *listener, struct instant now);
 /* Dials those whose time has come. */

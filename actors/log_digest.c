@@ -280,7 +280,11 @@ static void judge(struct comparing *comparing, const struct stream *stream, cons
     board_add(log->board->digests_compared, 1);
     if (same) {
         if (differing == NULL) return;
-        if (differing->tries > 0) board_add(log->board->digests_repaired, 1);
+        if (differing->tries > 0) {
+            board_add(log->board->digests_repaired, 1);
+            outbox_log(comparing->out, LOGGED_REPAIRED, &member->device, NULL,
+                       &(struct logged_field){LOGGED_KEY_TABLE, table, 0}, 1);
+        }
         *differing = member->differing[--member->differing_count];
         return;
     }

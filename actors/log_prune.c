@@ -394,5 +394,12 @@ void log_forget(struct log *log, struct instant now, const Weft__Forget *forget,
         log->settling->waiting = log->settling->ready = false;
         log->settling->done_count = UINT32_MAX; /* It is looked through again. */
     }
+    if (forgotten->count != 0) {
+        const bool rows = forget->upto != NULL || forget->deleted;
+        outbox_log(out, LOGGED_FORGOTTEN, NULL, NULL,
+                   &(struct logged_field){rows ? LOGGED_KEY_ROWS : LOGGED_KEY_RECORDS, NULL,
+                                          forgotten->count},
+                   1);
+    }
     outbox_send(out, ACTOR_PRUNE, &mail);
 }

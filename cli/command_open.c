@@ -95,7 +95,41 @@ int command_revoke(const struct command *command, int count, char **arguments) {
 
 /* ---- serve ---- */
 
-static int serve_begin(struct host *host, const char *listen, const struct option_list *connect) {
+#define TOKEN_BYTES 256u
+
+struct serving {
+    const char *listen, *http, *token; /* NULL: not asked for; `token`: a file */
+    struct option_list connect;
+};
+
+/* The first line of a file, without its end. */
+static bool read_token(const char *path, char out[TOKEN_BYTES + 2]) {
+    FILE *file = fopen(path, "re");
+    const bool read = file != NULL && fgets(out, TOKEN_BYTES + 2, file) != NULL;
+    if (file != NULL) fclose(file);
+    if (read) out[strcspn(out, "\r\n")] = 0;
+    return read;
+}
+
+static int serve_http(struct host *host, const struct serving *serving) {
+    struct weft_error why = {0};
+    char token[TOKEN_BYTES + 2] = "";
+    struct weft_http http = {.address = serving->http};
+    if (serving->http == NULL) return OPTIONS_GO;
+    if (serving->token != NULL) {
+        if (!read_token(serving->token, token))
+            return cli_fail_text(CLI_NOT_FOUND,
+                                 "no token can be read from \"%s\": it is to be its first line",
+                                 serving->token);
+        http.token = token;
+    }
+    return weft_http_start_wait(host->engine, &http, NULL, &why) == WEFT_OK ? OPTIONS_GO
+                                                                            : cli_fail(&why);
+}
+
+static int serve_begin(struct host *host, const struct serving *serving) {
+    const struct option_list *connect = &serving->connect;
+    const char *listen = serving->listen;
     struct weft_error why = {0};
     char bound[WEFT_ADDRESS_MAX] = "", id[TEXT_ID];
     uint8_t device[WEFT_ID_SIZE];
@@ -104,6 +138,8 @@ static int serve_begin(struct host *host, const char *listen, const struct optio
     for (unsigned i = 0; i < connect->count; i++) {
         if (weft_connect(host->engine, connect->items[i], &why) != WEFT_OK) return cli_fail(&why);
     }
+    const int status = serve_http(host, serving);
+    if (status != OPTIONS_GO) return status;
     weft_device(host->engine, device);
     text_id(device, id);
     host_say(host, "ready", device, "%s%s%s", id, listen != NULL ? " listens on " : "", bound);
@@ -114,12 +150,24 @@ static int serve_begin(struct host *host, const char *listen, const struct optio
     return OPTIONS_GO;
 }
 
+/* WEFT_LOG_OFF: it is none. */
+static enum weft_log_level level_of(const char *text) {
+    for (int level = WEFT_LOG_ERROR; level <= WEFT_LOG_DEBUG; level++) {
+        if (strcmp(text, weft_log_level_name((enum weft_log_level)level)) == 0)
+            return (enum weft_log_level)level;
+    }
+    return WEFT_LOG_OFF;
+}
+
 int command_serve(const struct command *command, int count, char **arguments) {
     struct host_plan plan = {.path = NULL};
-    struct option_list connect = {.count = 0};
-    const char *listen = NULL, *form = "text";
-    const struct option options[] = {{"--listen", OPTION_TEXT, &listen, 0, 0},
-                                     {"--connect", OPTION_LIST, &connect, 0, 0},
+    struct serving serving = {.listen = NULL};
+    const char *form = "text", *level = "info";
+    const struct option options[] = {{"--listen", OPTION_TEXT, &serving.listen, 0, 0},
+                                     {"--connect", OPTION_LIST, &serving.connect, 0, 0},
+                                     {"--http", OPTION_TEXT, &serving.http, 0, 0},
+                                     {"--http-token", OPTION_TEXT, &serving.token, 0, 0},
+                                     {"--log-level", OPTION_TEXT, &level, 0, 0},
                                      {"--schema", OPTION_TEXT, &plan.schema, 0, 0},
                                      {"--log", OPTION_TEXT, &form, 0, 0},
                                      {NULL, OPTION_FLAG, NULL, 0, 0}};
@@ -131,18 +179,23 @@ int command_serve(const struct command *command, int count, char **arguments) {
     plan.json = strcmp(form, "json") == 0;
     if (!plan.json && strcmp(form, "text") != 0)
         return cli_fail_text(CLI_USAGE, "serve: --log wants text or json, not \"%s\"", form);
-    if (listen == NULL && connect.count == 0)
+    const struct weft_log log = {
+        .write = host_log, .context = &plan.json, .level = level_of(level)};
+    if (log.level == WEFT_LOG_OFF)
+        return cli_fail_text(
+            CLI_USAGE, "serve: --log-level wants error, warn, info or debug, not \"%s\"", level);
+    plan.log = &log;
+    if (serving.listen == NULL && serving.connect.count == 0)
         return cli_fail_text(CLI_USAGE, "serve wants --listen or --connect, or it reaches nobody");
     plan.path = rest.items[0];
     status = host_open(&host, &plan);
     if (status != OPTIONS_GO) return status;
-    status = serve_begin(&host, listen, &connect);
+    status = serve_begin(&host, &serving);
     while (status == OPTIONS_GO) {
         if (!host_wait(&host, host_now_ms() + SPREAD_MS)) break;
-        while (weft_next_event(host.engine, &event))
-            host_tell(&host, &event);
+        while (weft_next_event(host.engine, &event)) {
+        } /* The log has said it. */
     }
-    if (status == OPTIONS_GO) host_say(&host, "closing", NULL, "closing");
     host_close(&host);
     return status == OPTIONS_GO ? CLI_OK : status;
 }

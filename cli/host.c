@@ -4,6 +4,7 @@
 #include "cli/host.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -87,7 +88,8 @@ static int expect_library(const struct host_plan *plan, char name[WEFT_NAME_MAX 
 int host_open(struct host *host, const struct host_plan *plan) {
     struct weft_error why = {0};
     char name[WEFT_NAME_MAX + 1] = "";
-    struct weft_config config = {.path = plan->path, .invite = plan->link, .name = plan->name};
+    struct weft_config config = {
+        .path = plan->path, .invite = plan->link, .name = plan->name, .log = plan->log};
     char *schema = NULL;
     *host = (struct host){.signals = host_signals(), .json = plan->json};
     int status = expect_library(plan, name);
@@ -142,6 +144,7 @@ bool host_wait(struct host *host, int64_t until_ms) {
 }
 
 static void say(struct host *host, const char *event, const uint8_t *device, const char *text) {
+    flockfile(stdout); /* What is logged comes from another thread. */
     if (!host->json) {
         printf("%s\n", text);
     } else {
@@ -155,6 +158,71 @@ static void say(struct host *host, const char *event, const uint8_t *device, con
         json_close(&host->out, '}');
     }
     fflush(stdout);
+    funlockfile(stdout);
+}
+
+static void log_json(const struct weft_log_entry *entry) {
+    struct json json = {0};
+    json_open(&json, NULL, '{');
+    json_text(&json, "event", entry->event);
+    json_number(&json, "ms", entry->wall_ms);
+    json_text(&json, "level", weft_log_level_name(entry->level));
+    json_text(&json, "component", entry->component);
+    for (unsigned i = 0; i < entry->field_count; i++) {
+        const struct weft_log_field *field = &entry->fields[i];
+        if (field->text != NULL)
+            json_text(&json, field->key, field->text);
+        else
+            json_number(&json, field->key, field->number);
+    }
+    json_text(&json, "text", entry->text);
+    json_close(&json, '}');
+}
+
+/* Names are chosen by others: nothing in them steers a terminal, or looks like another line. */
+static void put_plain(const char *text) {
+    const unsigned char *at = (const unsigned char *)text;
+    for (size_t left = strlen(text); left > 0;) {
+        const size_t step = text_character(at, left);
+        const bool control = at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+        if (step == 0 || control)
+            putchar('?');
+        else
+            fwrite(at, 1, step, stdout);
+        at += step == 0 ? 1 : step;
+        left -= step == 0 ? 1 : step;
+    }
+}
+
+static void log_text(const struct weft_log_entry *entry) {
+    char time[TEXT_TIME];
+    text_time(entry->wall_ms, time);
+    printf("%s %-5s %s %s: ", time, weft_log_level_name(entry->level), entry->component,
+           entry->event);
+    put_plain(entry->text);
+    for (unsigned i = 0; i < entry->field_count; i++) {
+        const struct weft_log_field *field = &entry->fields[i];
+        printf(" %s=", field->key);
+        if (field->text == NULL) {
+            printf("%" PRIu64, field->number);
+            continue;
+        }
+        putchar('"');
+        put_plain(field->text);
+        putchar('"');
+    }
+    putchar('\n');
+}
+
+void host_log(void *context, const struct weft_log_entry *entry) {
+    const bool *json = context;
+    flockfile(stdout);
+    if (*json)
+        log_json(entry);
+    else
+        log_text(entry);
+    fflush(stdout);
+    funlockfile(stdout);
 }
 
 void host_say(struct host *host, const char *event, const uint8_t *device, const char *format,

@@ -19,6 +19,7 @@ struct host_plan {
     const char *link;          /* to come in by, or NULL */
     bool fresh;                /* there may be no library yet */
     bool json;
+    const struct weft_log *log; /* who writes what happens; NULL: nobody */
 };
 
 /* A descriptor that is readable after SIGINT or SIGTERM, which are held back from now on, as is
@@ -42,6 +43,9 @@ bool host_wait(struct host *host, int64_t until_ms);
  * text. */
 void host_say(struct host *host, const char *event, const uint8_t *device, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+/* A weft_log_fn: writes an entry as a line of text, or, if the bool at `context` says so, of JSON.
+ * Lines are whole, whoever else prints. */
+void host_log(void *context, const struct weft_log_entry *entry);
 /* Says what an event means. */
 void host_tell(struct host *host, const struct weft_event *event);
 

@@ -58,12 +58,16 @@ const struct command cli_commands[] = {
      "Reads everything: SQLite's integrity check, all rows against their digests, and the chain\n"
      "and the signatures of the shared log. Exit status 5 if something is wrong.\n",
      command_verify},
-    {"serve", "PATH [--listen ADDR] [--connect ADDR]... [--schema FILE] [--log text|json]",
+    {"serve", "PATH [--listen ADDR] [--connect ADDR]... [--http ADDR] [--log text|json]",
      "keep a library and pass it on, until SIGTERM or SIGINT",
      "  --listen HOST:PORT   accept other devices here (port 0: any free one)\n"
      "  --connect HOST:PORT  keep a session with the device there; may be given 8 times\n"
      "  --schema FILE        SQL that makes its tables\n"
-     "  --log text|json      how events are printed (text)\n",
+     "  --http HOST:PORT     show figures to browsers and Prometheus there\n"
+     "  --http-token FILE    ... only to who says the first line of this file\n"
+     "  --log text|json      how what happens is printed (text)\n"
+     "  --log-level LEVEL    what is printed: error, warn, info (info) or debug, and what is "
+     "more\n",
      command_serve},
     {"bench", "[--rows N] [--dir DIR] [--json]", "a quick figure of this machine",
      "  --rows N             rows in bulk, 1,000 to 10,000,000 (200,000)\n"

@@ -9,9 +9,10 @@ _weft() {
     return
   fi
   case $before in
-    --schema) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
+    --schema | --http-token) mapfile -t COMPREPLY < <(compgen -f -- "$word"); return ;;
     --dir) mapfile -t COMPREPLY < <(compgen -d -- "$word"); return ;;
-    --listen | --address | --connect | --name | --minutes | --last | --rows) return ;;
+    --listen | --address | --connect | --http | --name | --minutes | --last | --rows) return ;;
+    --log-level) mapfile -t COMPREPLY < <(compgen -W "error warn info debug" -- "$word"); return ;;
     --log) mapfile -t COMPREPLY < <(compgen -W "text json" -- "$word"); return ;;
   esac
   if [[ $word != -* ]]; then
@@ -32,7 +33,7 @@ _weft() {
     members | peers | why | verify) options+=" --json" ;;
     status) options+=" --watch --json" ;;
     log) options+=" --last --json" ;;
-    serve) options+=" --listen --connect --schema --log" ;;
+    serve) options+=" --listen --connect --http --http-token --schema --log --log-level" ;;
     bench) options+=" --rows --dir --json" ;;
   esac
   mapfile -t COMPREPLY < <(compgen -W "$options" -- "$word")

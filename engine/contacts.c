@@ -64,6 +64,9 @@ static enum weft_status send_address(struct weft_engine *engine, const char *add
         status = host_order(engine, mail, why);
     }
     (void)pthread_mutex_unlock(&engine->lock);
+    if (status == WEFT_OK)
+        logger_say(engine, forget ? LOGGED_FORGET : LOGGED_CONNECT, NULL, LOGGED_KEY_ADDRESS,
+                   address);
     return status;
 }
 
@@ -101,6 +104,8 @@ static enum weft_status set_paused(struct weft_engine *engine, const uint8_t *de
         mail_drop(&mail);
     }
     (void)pthread_mutex_unlock(&engine->lock);
+    if (status == WEFT_OK)
+        logger_say(engine, paused ? LOGGED_PAUSED : LOGGED_RESUMED, device, LOGGED_KEY_NONE, NULL);
     return status;
 }
 

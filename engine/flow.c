@@ -48,6 +48,19 @@ static enum weft_status bound_device(struct board *board, const uint8_t *device,
     return WEFT_OK;
 }
 
+/* Caller holds the lock. */
+static void say_rates(struct weft_engine *engine, const uint8_t *device, uint64_t up,
+                      uint64_t down) {
+    struct time_port time = engine->ports.runner.time;
+    struct logger_entry *entry =
+        logger_add(engine, &(struct logger_said){.what = LOGGED_RATES,
+                                                 .wall_ms = time.now(time.self).wall_ms,
+                                                 .component = "engine",
+                                                 .device = device});
+    logger_number(entry, LOGGED_KEY_UP, up);
+    logger_number(entry, LOGGED_KEY_DOWN, down);
+}
+
 enum weft_status weft_set_rates(weft_engine *engine, const uint8_t *device, uint64_t up,
                                 uint64_t down, struct weft_error *why) {
     CHECK(engine != NULL);
@@ -66,6 +79,7 @@ enum weft_status weft_set_rates(weft_engine *engine, const uint8_t *device, uint
         pace_set(&engine->board->up, up);
         pace_set(&engine->board->down, down);
     }
+    if (status == WEFT_OK) say_rates(engine, device, up, down);
     (void)pthread_mutex_unlock(&engine->lock);
     return status;
 }
@@ -73,4 +87,5 @@ enum weft_status weft_set_rates(weft_engine *engine, const uint8_t *device, uint
 void weft_set_metered(weft_engine *engine, bool metered) {
     CHECK(engine != NULL);
     board_set(engine->board->metered, metered);
+    logger_say(engine, LOGGED_METERED, NULL, LOGGED_KEY_ON, metered ? "yes" : "no");
 }

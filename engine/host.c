@@ -27,11 +27,15 @@ enum weft_status host_fault(struct weft_engine *engine, struct weft_error *why) 
 
 /* ---- events ---- */
 
+static uint64_t wall_ms(const struct weft_engine *engine) {
+    const struct time_port *time = &engine->ports.runner.time;
+    return time->now(time->self).wall_ms;
+}
+
 static bool event_add(struct weft_engine *engine, const struct weft_event *event) {
-    struct time_port time = engine->ports.runner.time;
     if (event->kind != WEFT_EVENT_CHANGED) { /* Of which there are hundreds a second. */
         engine->recent[engine->recent_count++ % HOST_RECENT] =
-            (struct host_recent){.wall_ms = time.now(time.self).wall_ms, .event = *event};
+            (struct host_recent){.wall_ms = wall_ms(engine), .event = *event};
     }
     if (engine->event_count == HOST_EVENTS) {
         engine->events_lost++;
@@ -50,6 +54,12 @@ void host_tell_restored(struct weft_engine *engine) {
                    "If the original is still in use, remove one of the two and let it come in anew",
                    engine->path);
     CHECK(event_add(engine, &event));
+    (void)pthread_mutex_lock(&engine->lock);
+    (void)logger_add(engine, &(struct logger_said){.what = LOGGED_RESTORED,
+                                                   .wall_ms = wall_ms(engine),
+                                                   .component = "engine",
+                                                   .text = event.error.text});
+    (void)pthread_mutex_unlock(&engine->lock);
     wake_signal(&engine->notices);
 }
 
@@ -60,7 +70,42 @@ static void copy_text(char out[WEFT_ERROR_TEXT_MAX], const char *text) {
     out[size] = 0;
 }
 
-static void on_notice(struct weft_engine *engine, const Weft__Notice *notice) {
+/* The code that people compare is theirs, and does not stand in a log. */
+static void log_notice(struct weft_engine *engine, uint32_t from, const Weft__Notice *notice) {
+    const enum logged what = notice->kind != WEFT_EVENT_NONE
+                                 ? logged_of((enum weft_event_kind)notice->kind)
+                                 : (enum logged)notice->logged;
+    const enum weft_status status = (enum weft_status)notice->status;
+    if (!logger_wants(engine, what, status)) return;
+    struct logger_entry *entry = logger_add(
+        engine, &(struct logger_said){
+                    .what = what,
+                    .status = status,
+                    .wall_ms = notice->wall_ms,
+                    .component = topology_name(from),
+                    .device = notice->device.len == WEFT_ID_SIZE ? notice->device.data : NULL,
+                    .text = notice->text});
+    if (notice->model >= 0)
+        logger_text(entry, LOGGED_KEY_TABLE,
+                    models_get(engine->settings.models, (uint32_t)notice->model + 1)->name);
+    if (notice->count != 0 && what != LOGGED_JOINING)
+        logger_number(entry, LOGGED_KEY_COUNT, notice->count);
+    if (status != WEFT_OK) logger_text(entry, LOGGED_KEY_STATUS, weft_status_name(status));
+    if (notice->native != 0) logger_number(entry, LOGGED_KEY_NATIVE, (uint64_t)notice->native);
+    for (size_t i = 0; i < notice->n_fields; i++) {
+        const Weft__LoggedField *field = notice->fields[i];
+        const enum logged_key key = (enum logged_key)field->key;
+        if (field->text != NULL && field->text[0] != 0) {
+            logger_text(entry, key, field->text);
+        } else {
+            logger_number(entry, key, field->number);
+        }
+    }
+}
+
+static void on_notice(struct weft_engine *engine, uint32_t from, const Weft__Notice *notice) {
+    log_notice(engine, from, notice);
+    if (notice->kind == WEFT_EVENT_NONE) return;
     if (notice->status == WEFT_DENIED) engine->turned_away++;
     struct weft_event event = {
         .kind = (enum weft_event_kind)notice->kind, .model = notice->model, .count = notice->count};
@@ -135,7 +180,7 @@ static void take_mail(struct weft_engine *engine, uint32_t from, const struct ma
         }
         break;
     case WEFT__MAIL__BODY_NOTICE:
-        on_notice(engine, body->notice);
+        on_notice(engine, from, body->notice);
         break;
     case WEFT__MAIL__BODY_LISTENING:
         on_listening(engine, body->listening);
@@ -163,6 +208,16 @@ uint32_t host_pump(struct weft_engine *engine) {
             mail_drop(&mail);
             count++;
         }
+    }
+    if (!engine->fatal_logged && host_fault(engine, &why) != WEFT_OK) {
+        engine->fatal_logged = true;
+        struct logger_entry *entry =
+            logger_add(engine, &(struct logger_said){.what = LOGGED_FATAL,
+                                                     .status = why.status,
+                                                     .wall_ms = wall_ms(engine),
+                                                     .component = "engine",
+                                                     .text = why.text});
+        logger_text(entry, LOGGED_KEY_STATUS, weft_status_name(why.status));
     }
     /* Once there is room for it. */
     if (!engine->fatal_told && engine->event_count < HOST_EVENTS &&
@@ -216,7 +271,7 @@ static void await_notices(struct weft_engine *engine) {
 }
 
 /* The descriptor says what is kept. Caller holds the lock. */
-static void show_events(struct weft_engine *engine) {
+void host_show_events(struct weft_engine *engine) {
     if (engine->event_count == 0 && engine->events_lost == 0) return;
     wake_prepare(&engine->notices);
     wake_signal(&engine->notices);
@@ -225,7 +280,7 @@ static void show_events(struct weft_engine *engine) {
 uint32_t host_recent(struct weft_engine *engine, struct host_recent out[HOST_RECENT]) {
     (void)pthread_mutex_lock(&engine->lock);
     (void)host_pump(engine);
-    show_events(engine);
+    host_show_events(engine);
     const uint64_t all = engine->recent_count;
     const uint32_t count = all < HOST_RECENT ? (uint32_t)all : HOST_RECENT;
     for (uint32_t i = 0; i < count; i++)
@@ -236,7 +291,7 @@ uint32_t host_recent(struct weft_engine *engine, struct host_recent out[HOST_REC
 
 void host_joining(struct weft_engine *engine, bool joining) {
     engine->joining = joining;
-    if (!joining) show_events(engine);
+    if (!joining) host_show_events(engine);
 }
 
 bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
@@ -375,7 +430,7 @@ bool weft_next_event(weft_engine *engine, struct weft_event *out) {
         (void)host_pump(engine);
         got = event_take(engine, out);
     }
-    if (got) show_events(engine);
+    if (got) host_show_events(engine);
     (void)pthread_mutex_unlock(&engine->lock);
     return got;
 }
@@ -428,6 +483,7 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
                                   struct weft_error *why) {
     CHECK(engine != NULL);
     const struct deadline never = {.never = true};
+    char at[WEFT_ADDRESS_MAX] = "";
     enum weft_status status = host_check_address(engine, address, why);
     if (status != WEFT_OK) return status;
     (void)pthread_mutex_lock(&engine->lock);
@@ -451,12 +507,12 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
             memcpy(engine->listened[engine->listened_count++], listening->address,
                    sizeof listening->address);
         }
-        if (status == WEFT_OK && bound != NULL) {
-            memcpy(bound, listening->address, sizeof listening->address);
-        }
+        memcpy(at, listening->address, sizeof at);
+        if (status == WEFT_OK && bound != NULL) memcpy(bound, at, sizeof at);
         listening->request = 0;
     }
     (void)pthread_mutex_unlock(&engine->lock);
+    if (status == WEFT_OK) logger_say(engine, LOGGED_LISTENING, NULL, LOGGED_KEY_ADDRESS, at);
     return status;
 }
 

@@ -15,6 +15,7 @@
 #include "engine/crdt/hlc.h"
 #include "engine/engine.h"
 #include "engine/hooks.h"
+#include "engine/logger.h"
 #include "engine/store/store.h"
 #include "engine/wire/invite.h"
 
@@ -109,7 +110,7 @@ struct weft_engine {
     uint64_t events_lost;
     struct host_recent recent[HOST_RECENT]; /* the newest, as a ring */
     uint64_t recent_count;                  /* ever */
-    bool fatal_told;
+    bool fatal_told, fatal_logged;
     struct listening listenings[HOST_LISTENS];
     uint64_t next_request;
     char listened[HOST_LISTENS][WEFT_ADDRESS_MAX]; /* addresses in use */
@@ -119,6 +120,7 @@ struct weft_engine {
 
     struct http *http; /* shows the engine; NULL: nothing does. Under `lock` */
     struct hooks hooks;
+    struct logger logger;
 };
 
 /* ---- host.c ---- */
@@ -128,6 +130,9 @@ uint32_t host_pump(struct weft_engine *engine);
 /* Copies the newest events, the newest first, also those that the program has taken; returns how
  * many. Takes `lock`. Thread: any. */
 uint32_t host_recent(struct weft_engine *engine, struct host_recent out[HOST_RECENT]);
+/* Makes the events' descriptor say whether there are any, after a pump that gave none away. Caller
+ * holds `lock`. */
+void host_show_events(struct weft_engine *engine);
 /* Tells the host that its library is another file than the last time. */
 void host_tell_restored(struct weft_engine *engine);
 /* The engine's fatal fault, if it has one: then `why` is filled and its status returned. */

@@ -43,6 +43,7 @@ static void read_metrics(const struct weft_engine *engine, struct weft_metrics *
     out->log_pages = board_get(board->log_pages);
     out->threads = runner_thread_count(engine->runner);
     count_members(board, out);
+    out->log_lost = board_get(board->log_lost);
     out->uptime_ms = (now_us(engine) - engine->opened_us) / 1000;
 }
 

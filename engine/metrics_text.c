@@ -70,6 +70,7 @@ static const struct figure stats_figures[] = {
 static const struct figure metrics_figures[] = {
     COUNTER(syncs_failed, "sqlite_commits_failed", "SQLite commits that could not be made."),
     COUNTER(mails_lost, "mails_lost", "Notices between actors that found no room."),
+    COUNTER(log_lost, "log_entries_lost", "Entries of the log that found no room."),
     GAUGE(commits_waiting, "commits_waiting", "Transactions without an answer."),
     GAUGE(door_bytes_max, "door_bytes_max", "Bytes of transactions that may be held."),
     GAUGE(pool_bytes_kept, "pool_bytes_kept", "Bytes of mail arenas kept to be used again."),

@@ -67,6 +67,7 @@ enum weft_status weft_http_start_wait(weft_engine *engine, const struct weft_htt
                                       char *bound, struct weft_error *why) {
     CHECK(engine != NULL);
     const struct weft_http none = {0};
+    char at[WEFT_ADDRESS_MAX] = "";
     if (options == NULL) options = &none;
     const struct http_plan plan = {
         .address = options->address != NULL ? options->address : MONITOR_ADDRESS,
@@ -82,9 +83,11 @@ enum weft_status weft_http_start_wait(weft_engine *engine, const struct weft_htt
         status = status_fail(why, WEFT_INVALID, 0,
                              "the engine is shown by HTTP already; call weft_http_stop_wait()");
     } else {
-        status = http_open(&plan, &engine->http, bound, why);
+        status = http_open(&plan, &engine->http, at, why);
     }
     (void)pthread_mutex_unlock(&engine->lock);
+    if (status == WEFT_OK && bound != NULL) memcpy(bound, at, sizeof at);
+    if (status == WEFT_OK) logger_say(engine, LOGGED_SHOWN, NULL, LOGGED_KEY_ADDRESS, at);
     return status;
 }
 

@@ -246,6 +246,7 @@ static enum weft_status open_actors(struct weft_engine *engine, enum weft_thread
     engine->topology->repack = engine->ports.repack;
     engine->topology->host_answers = &engine->answers;
     engine->topology->host_notices = &engine->notices;
+    if (engine->logger.queue != NULL) engine->topology->host_log = &engine->logger.wake;
     status = find_edges(engine, why);
     if (status == WEFT_OK) status = start_actors(engine, threads, why);
     if (status != WEFT_OK) {
@@ -283,6 +284,21 @@ static enum weft_status check_config(const struct weft_config *config, struct we
 
 static void take_down(weft_engine *engine);
 
+static void say_open(struct weft_engine *engine) {
+    struct time_port time = engine->ports.runner.time;
+    char library[ID_TEXT_SIZE];
+    id_text(&engine->settings.library, library);
+    (void)pthread_mutex_lock(&engine->lock);
+    struct logger_entry *entry =
+        logger_add(engine, &(struct logger_said){.what = LOGGED_OPENED,
+                                                 .wall_ms = time.now(time.self).wall_ms,
+                                                 .component = "engine",
+                                                 .device = engine->settings.device.bytes});
+    logger_text(entry, LOGGED_KEY_PATH, engine->path);
+    logger_text(entry, LOGGED_KEY_LIBRARY, library);
+    (void)pthread_mutex_unlock(&engine->lock);
+}
+
 static enum weft_status open_engine(const struct weft_config *config,
                                     const struct engine_ports *ports, weft_engine **out,
                                     struct weft_error *why) {
@@ -317,9 +333,13 @@ static enum weft_status open_engine(const struct weft_config *config,
     if (status != WEFT_OK) goto free_board;
     status = open_host(engine, why);
     if (status != WEFT_OK) goto shut_host;
+    status = logger_open(&engine->logger, config->log, engine->stepped, why);
+    if (status != WEFT_OK) goto shut_wakes;
     status = open_actors(engine, config->threads, why);
     if (status != WEFT_OK) goto shut_wakes;
-    if (config->invite != NULL) status = members_join(engine, why);
+    status = logger_start(engine, why);
+    if (status == WEFT_OK) say_open(engine);
+    if (status == WEFT_OK && config->invite != NULL) status = members_join(engine, why);
     if (status != WEFT_OK) {
         take_down(engine);
         return status;
@@ -329,6 +349,7 @@ static enum weft_status open_engine(const struct weft_config *config,
     return WEFT_OK;
 
 shut_wakes:
+    logger_close(&engine->logger);
     wake_close(&engine->notices);
     wake_close(&engine->answers);
 shut_host:
@@ -377,11 +398,13 @@ static void take_down(weft_engine *engine) {
     atomic_store(&engine->closing, true);
     weft_http_stop_wait(engine);
     hooks_halt(&engine->hooks);
+    logger_halt(engine, false);
     runner_close(engine->runner);
     hooks_close(&engine->hooks);
     topology_close(engine->topology);
     wake_close(&engine->notices);
     wake_close(&engine->answers);
+    logger_close(&engine->logger);
     close_host(engine);
     lanes_close(engine);
     store_close(&engine->store);
@@ -418,7 +441,8 @@ static void stop_and_wait(struct weft_engine *engine, struct edge *edge, const b
 }
 
 bool engine_close(weft_engine *engine) {
-    CHECK(!hooks_within(&engine->hooks)); /* It would wait for itself. */
+    /* It would wait for itself. */
+    CHECK(!hooks_within(&engine->hooks) && !logger_within(engine));
     atomic_store(&engine->closing, true);
     hooks_halt(&engine->hooks);
     (void)pthread_mutex_lock(&engine->lock);
@@ -427,6 +451,8 @@ bool engine_close(weft_engine *engine) {
     stop_and_wait(engine, engine->to_clock, &engine->log_stopped, -1);
     const bool stopped = engine->listener_stopped && engine->log_stopped;
     (void)pthread_mutex_unlock(&engine->lock);
+    logger_say(engine, LOGGED_CLOSED, NULL, LOGGED_KEY_PATH, engine->path);
+    logger_halt(engine, true);
     engine_kill(engine);
     return stopped;
 }
@@ -509,11 +535,13 @@ enum weft_status weft_open_reader(weft_engine *engine, struct sqlite3 **out,
 
 enum weft_status weft_step(weft_engine *engine, uint64_t *due_ms) {
     CHECK(engine != NULL);
-    if (!engine->stepped || hooks_within(&engine->hooks)) return WEFT_INVALID;
+    if (!engine->stepped || hooks_within(&engine->hooks) || logger_within(engine))
+        return WEFT_INVALID;
     struct time_port time = engine->ports.runner.time;
     uint64_t due = DUE_NEVER;
     runner_step(engine->runner, &due);
     if (hooks_run(&engine->hooks)) due = 0; /* A hook may have written. */
+    if (logger_run(engine)) due = 0;
     if (due_ms != NULL) {
         uint64_t now = time.now(time.self).mono_us;
         *due_ms = due == DUE_NEVER ? UINT64_MAX : due <= now ? 0 : (due - now + 999) / 1000;

@@ -129,6 +129,7 @@ static inline struct weft_value weft_blob(const void *bytes, size_t size) {
 
 typedef struct weft_engine weft_engine;
 typedef struct weft_tx weft_tx;
+struct weft_log;
 
 /* How the actors are spread over threads. The actors themselves never know. */
 enum weft_threads {
@@ -152,6 +153,7 @@ struct weft_config {
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
     uint32_t patience_h;  /* hours after which nothing waits for a silent member; 720: 30 days */
     bool paused;          /* as weft_pause(NULL) would, but for this time only */
+    const struct weft_log *log; /* who is told what happens (weft_log.h); NULL: nobody */
 };
 
 /* Opens a library and starts its actors. Annotated tables of `schema` become models.
@@ -472,6 +474,7 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 
 /* ---- other devices; figures, and showing them ---- */
 #include "weft_figures.h"
+#include "weft_log.h"
 #include "weft_look.h"
 #include "weft_peers.h"
 

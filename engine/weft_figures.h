@@ -72,6 +72,7 @@ struct weft_metrics {
     uint64_t threads;     /* gauge: of actors */
     uint64_t members, members_away; /* gauges: other devices */
     uint64_t uptime_ms;
+    uint64_t log_lost; /* entries of config.log that found no room */
 };
 
 /* Copies the figures. `size` is sizeof *out as the caller knows it: later versions of the library

@@ -110,6 +110,8 @@ struct board {
     struct pace up, down;
     struct board_bound bounds[LIMIT_BOUNDS];
     _Atomic uint32_t metered;
+    _Atomic uint32_t log_level; /* enum weft_log_level: what less matters is not made. The host's */
+    _Atomic uint64_t log_lost;  /* entries of the log that found no room. The host's */
     /* Written by each peer. */
     _Atomic uint32_t live; /* sessions that stand */
     uint32_t peer_count;

@@ -32,6 +32,7 @@
 
 struct outbox {
     struct actor *actor;
+    uint64_t wall_ms;
 };
 
 /* ---- sending ---- */
@@ -70,15 +71,45 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
     CHECK(edge != NULL); /* The table has no edge for this mail. */
     edge->emitted++;
     CHECK(edge->rule->kind != EDGE_ASK || edge->emitted <= actor->kind->emit_max);
+    if ((*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE)
+        (*mail)->body.notice->wall_ms = out->wall_ms;
     if (!edge_put(edge, mail, actor->pool)) {
         CHECK(edge->rule->kind == EDGE_NOTICE); /* The table's sum for an answer is wrong. */
         struct board *board = actor->topology->settings->board;
-        bool event = (*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE;
+        bool notice = (*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE;
+        bool event = notice && (*mail)->body.notice->kind != WEFT_EVENT_NONE;
         if (event && board != NULL) board_add(board->events_lost, 1);
+        if (notice && board != NULL && board_get(board->log_level) != WEFT_LOG_OFF)
+            board_add(board->log_lost, 1);
         mail_drop(mail);
         board_set(edge->dropped, board_get(edge->dropped) + 1);
     }
     actor_touch(actor, edge->consumer);
+    actor_touch(actor, edge->also);
+}
+
+void outbox_log(struct outbox *out, enum logged what, const struct id *device, const char *text,
+                const struct logged_field *fields, uint32_t count) {
+    const struct board *board = out->actor->topology->settings->board;
+    Weft__Notice *notice = NULL;
+    CHECK(count <= LOGGED_FIELDS);
+    if (board == NULL || board_get(board->log_level) < logged_level(what, WEFT_OK)) return;
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_NOTICE, &notice);
+    notice->model = -1;
+    notice->logged = what;
+    if (text != NULL) notice->text = mail_text(mail, text);
+    /* Without memory it says less. */
+    if (device != NULL) (void)mail_bytes(mail, &notice->device, device->bytes, WEFT_ID_SIZE);
+    if (count != 0)
+        notice->fields =
+            (Weft__LoggedField **)mail_messages(mail, &weft__logged_field__descriptor, count);
+    for (uint32_t i = 0; notice->fields != NULL && i < count; i++) {
+        notice->fields[i]->key = fields[i].key;
+        notice->fields[i]->number = fields[i].number;
+        if (fields[i].text != NULL) notice->fields[i]->text = mail_text(mail, fields[i].text);
+        notice->n_fields++;
+    }
+    outbox_send(out, ACTOR_HOST, &mail);
 }
 
 void outbox_wake(struct outbox *out) {
@@ -204,7 +235,7 @@ static struct mail *actor_take(struct actor *actor) {
 }
 
 static void actor_step(struct actor *actor, struct instant now, struct mail **in) {
-    struct outbox out = {actor};
+    struct outbox out = {actor, now.wall_ms};
     CHECK(actor->touched_count == 0);
     board_set(actor->steps, board_get(actor->steps) + 1);
     actor->kind->step(actor->state, now, in, &out);

@@ -8,6 +8,7 @@
 #define WEFT_RUNTIME_ACTOR_H
 
 #include "engine/base/board.h"
+#include "engine/base/logged.h"
 #include "engine/runtime/mail.h"
 #include "engine/runtime/port.h"
 
@@ -96,6 +97,10 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail);
  * slots, and memory exhaustion ends the engine with a Fault. The step that meets it is given a
  * spare mail kept for this, and is the actor's last. (CHECK if that step wants yet another.) */
 struct mail *outbox_mail(struct outbox *out, Weft__Mail__BodyCase kind, void *message);
+/* Puts something into the host's log, if its level is wanted; else it costs a comparison. `device`
+ * and `text` may be NULL. Thread: a step's, of an actor with an edge for notices. */
+void outbox_log(struct outbox *out, enum logged what, const struct id *device, const char *text,
+                const struct logged_field *fields, uint32_t count);
 /* Wakes those that this step has sent to: for before it does something long. */
 void outbox_wake(struct outbox *out);
 /* Stops the engine for good: this step is the last, nothing more is committed; what it sends still

@@ -198,6 +198,7 @@ static void join_wakes(struct runner *runner) {
             /* Events have a descriptor of their own: the host polls it. Hooks have a thread. */
             bool event = edge->rule->mails[0] == WEFT__MAIL__BODY_NOTICE;
             edge->consumer = event ? topology->host_notices : topology->host_answers;
+            if (event) edge->also = topology->host_log;
             if (edge->rule->mails[0] == WEFT__MAIL__BODY_CHANGES)
                 edge->consumer = topology->host_hooks;
         } else if (!stepped) {
@@ -215,6 +216,7 @@ static void join_wakes(struct runner *runner) {
 static void part_wakes(struct topology *topology) {
     for (uint32_t i = 0; i < topology->edge_count; i++) {
         topology->edges[i].consumer = NULL;
+        topology->edges[i].also = NULL;
         topology->edges[i].producer = NULL;
     }
     topology->door.consumer = NULL;

@@ -44,6 +44,7 @@ struct edge {
     struct ring *ring;
     uint32_t wake_room;    /* free slots at which a blocked producer is woken */
     struct wake *consumer; /* to signal after a push; NULL in a stepped engine */
+    struct wake *also;     /* ... a second one, or NULL */
     struct wake *producer; /* to signal after a pop when `blocked`; NULL for the host */
     /* Both sides. */
     _Alignas(64) atomic_uint blocked; /* the producer sleeps for want of room */
@@ -110,6 +111,7 @@ struct topology {
     struct wake *host_answers; /* wakes of the host: answers and notices */
     struct wake *host_notices;
     struct wake *host_hooks; /* of the thread that calls the host's hooks */
+    struct wake *host_log;   /* of the thread that writes the log, told of notices; or NULL */
     /* Simulation: every mail is repacked on its edge, and hashed. */
     bool repack;
     uint64_t hash;

@@ -235,6 +235,7 @@ void topology_fatal(struct topology *topology, const struct weft_error *why) {
     atomic_store_explicit(&topology->fatal.set, 1, memory_order_release);
     if (topology->host_answers != NULL) wake_signal(topology->host_answers);
     if (topology->host_notices != NULL) wake_signal(topology->host_notices);
+    if (topology->host_log != NULL) wake_signal(topology->host_log);
 }
 
 bool topology_failed(const struct topology *topology, struct weft_error *why) {

@@ -251,7 +251,8 @@ static void serve_both(const struct bench *bench) {
         continue;
     assert_int_equal(kill(b.pid, SIGINT), 0);
     assert_int_equal(run_end(&b), 0);
-    assert_non_null(strstr(b.said, "closing"));
+    assert_non_null(strstr(b.said, "info  engine closed: "));
+    assert_non_null(strstr(a.said, "\"level\":\"info\",\"component\":\"peer\",\"device\":\""));
     assert_int_equal(kill(a.pid, SIGTERM), 0);
     assert_int_equal(run_end(&a), 0);
     for (const char *at = a.said; *at != '\0'; at = strchr(at, '\n') + 1)

@@ -257,7 +257,9 @@ static void send_notices(struct part *part, struct instant now, struct mail **in
     (void)now;
     (void)in;
     for (int i = 0; i < 5; i++) {
-        struct mail *mail = outbox_mail(out, MAIL(NOTICE), NULL);
+        Weft__Notice *notice = NULL;
+        struct mail *mail = outbox_mail(out, MAIL(NOTICE), &notice);
+        notice->kind = i < 4 ? WEFT_EVENT_FAULT : WEFT_EVENT_NONE;
         outbox_send(out, ACTOR_HOST, &mail);
         assert_null(mail);
     }
@@ -271,7 +273,39 @@ static void a_full_notice_edge_drops_and_counts(void **state) {
     assert_true(actor_turn(stage_actor(&scene->stage, ACTOR_LOG), stage_at(1)));
     assert_int_equal(ring_count(edge->ring), 3);
     assert_int_equal(edge->dropped, 2);
-    assert_int_equal(board_get(scene->stage.board->events_lost), 2);
+    /* The fifth is no event. */
+    assert_int_equal(board_get(scene->stage.board->events_lost), 1);
+    assert_int_equal(board_get(scene->stage.board->log_lost), 0);
+}
+
+/* What is only for the log is made if it is wanted. */
+static void log_both(struct part *part, struct instant now, struct mail **in, struct outbox *out) {
+    struct logged_field field = {LOGGED_KEY_TOOK_MS, NULL, 1234};
+    (void)part;
+    (void)now;
+    (void)in;
+    outbox_log(out, LOGGED_SLOW, NULL, NULL, &field, 1);
+    outbox_log(out, LOGGED_FORGOTTEN, NULL, NULL, NULL, 0);
+}
+
+static void what_is_only_logged_is_made_if_its_level_is_wanted(void **state) {
+    struct scene *scene = *state;
+    struct edge *edge = edge_of(scene, ACTOR_LOG, ACTOR_HOST, MAIL(NOTICE));
+    scene->stage.part[ACTOR_LOG].play = log_both;
+    push(scene, ACTOR_PRUNE, ACTOR_LOG, MAIL(SURVEY));
+    assert_true(actor_turn(stage_actor(&scene->stage, ACTOR_LOG), stage_at(1)));
+    assert_int_equal(ring_count(edge->ring), 0);
+    board_set(scene->stage.board->log_level, WEFT_LOG_INFO);
+    push(scene, ACTOR_PRUNE, ACTOR_LOG, MAIL(SURVEY));
+    assert_true(actor_turn(stage_actor(&scene->stage, ACTOR_LOG), stage_at(2)));
+    struct mail *mail = edge_pop(edge);
+    assert_non_null(mail);
+    assert_null(edge_pop(edge));
+    assert_int_equal(mail->body.notice->kind, WEFT_EVENT_NONE);
+    assert_int_equal(mail->body.notice->logged, LOGGED_SLOW);
+    assert_int_equal(mail->body.notice->wall_ms, stage_at(2).wall_ms);
+    assert_int_equal(mail->body.notice->fields[0]->number, 1234);
+    mail_drop(&mail);
 }
 
 struct ticks {
@@ -519,6 +553,7 @@ int main(void) {
         SCENE_TEST(a_consumer_is_woken_after_the_step_or_when_the_step_asks_for_it),
         SCENE_TEST(room_found_at_the_last_look_takes_the_mark_back),
         SCENE_TEST(a_full_notice_edge_drops_and_counts),
+        SCENE_TEST(what_is_only_logged_is_made_if_its_level_is_wanted),
         SCENE_TEST(a_tick_is_used_again_unless_the_step_kept_it_or_built_upon_it),
         SCENE_TEST(a_mail_the_step_left_is_dropped),
         SCENE_TEST(a_mail_taken_in_grows_from_the_takers_pool),
