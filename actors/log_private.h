@@ -142,7 +142,8 @@ struct log {
 
     /* The shared log. */
     struct roster roster;
-    struct shared_head *heads; /* LIMIT_ORIGINS of them, in no order */
+    struct shared_head *heads; /* LIMIT_ORIGINS of them, as they came */
+    uint32_t *head_order;      /* their places, in order of origins */
     uint32_t head_count;
     uint64_t place;              /* of the newest record */
     uint64_t told_place;         /* ... of which share knows */
@@ -284,24 +285,9 @@ void log_roster_wanted(struct log *log, const Weft__RosterWanted *wanted, struct
 void log_shared_acked(struct log *log, struct instant now, const Weft__SharedAcked *acked,
                       struct outbox *out);
 void log_free_shared(struct log *log);
-/* Remembers the heads as they are committed, and puts them back after a rollback: of a group only
- * this device's own has moved. */
-void log_mark_heads(struct log *log);
-void log_restore_heads(struct log *log);
 /* Tells share that the log has grown, if it has, and the host which shared tables have changed. */
 void log_tell_place(struct log *log, struct outbox *out);
-/* Its number in what a member says it holds. */
-uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin);
-/* A member has said that nothing of what it holds waits: it has applied that much. */
-void log_applies_shared(struct member *member, const struct record_origin *origin, uint64_t seq);
-uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin);
-/* Whether an origin's device has not as many incarnations as it may have. */
-bool log_origin_fits(const struct log *log, const struct record_origin *origin);
-/* A new origin's head; NULL when there may be no more. */
-struct shared_head *log_add_head(struct log *log, const struct record_origin *origin);
-/* What is held of an origin; NULL: nothing. */
-struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
-/* The same of the shared log. */
+/* Raises what a member says it holds of an origin of the shared log; whether that was news. */
 bool log_holds_shared(struct log *log, struct member *member, const struct record_origin *origin,
                       uint64_t seq);
 /* Writes what members say they hold of the shared log and no commit has stored yet. */
@@ -309,6 +295,7 @@ enum weft_status log_save_shared_acks(struct log *log, struct member *member,
                                       struct weft_error *why);
 /* Makes memory what the disk says, if a rollback may have left it otherwise. */
 enum weft_status log_reload_shared(struct log *log, struct weft_error *why);
+
 /* Commits what a change of the shared log wrote, and tells of it: the share actor, the listener,
  * members. On failure memory is what the disk says again. */
 enum weft_status log_settle_shared(struct log *log, struct instant now, enum weft_status status,
@@ -320,6 +307,32 @@ enum weft_status log_append_record(struct log *log, const struct record *record,
 /* Applies what a record says of members, and stores it. */
 enum weft_status log_apply_members(struct log *log, const struct record *record,
                                    struct weft_error *why);
+
+/* ---- log_held.c: what is held of each origin ---- */
+
+/* Makes room for the heads; false: there is no memory. */
+bool log_heads_new(struct log *log);
+void log_heads_free(struct log *log);
+/* What is held of an origin; NULL: nothing. */
+struct shared_head *log_head(const struct log *log, const struct record_origin *origin);
+/* Whether an origin's device has not as many incarnations as it may have. */
+bool log_origin_fits(const struct log *log, const struct record_origin *origin);
+/* A new origin's head; NULL when there may be no more. */
+struct shared_head *log_add_head(struct log *log, const struct record_origin *origin);
+/* The first `count` heads stay. */
+void log_cut_heads(struct log *log, uint32_t count);
+/* Remembers the heads as they are committed, and puts them back after a rollback: of a group only
+ * this device's own has moved. */
+void log_mark_heads(struct log *log);
+void log_restore_heads(struct log *log);
+/* Its number in what a member says it holds. */
+uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin);
+/* A member has said that nothing of what it holds waits: it has applied that much. */
+void log_applies_shared(struct member *member, const struct record_origin *origin, uint64_t seq);
+uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin);
+/* Raises what a member holds of an origin, which is `saved` or not; whether that was news. */
+bool log_raise_ack(struct member *member, const struct record_origin *origin, uint64_t seq,
+                   bool saved);
 
 /* ---- log_attest.c: statements of what devices hold ---- */
 

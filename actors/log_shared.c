@@ -11,110 +11,15 @@
  *   2. Roster and heads in memory are those of the disk whenever a step begins, or `reload_due` is
  *      set and they are read again before they are used.
  *   3. Every mail that came in goes to share, once, with what became of it. */
-#include <stdlib.h>
-
 #include "actors/log_private.h"
 #include "engine/store/horizon.h"
 
 /* ---- memory ---- */
 
-struct shared_head *log_head(const struct log *log, const struct record_origin *origin) {
-    for (uint32_t i = 0; i < log->head_count; i++) {
-        if (record_origin_compare(&log->heads[i].origin, origin) == 0) return &log->heads[i];
-    }
-    return NULL;
-}
-
-bool log_origin_fits(const struct log *log, const struct record_origin *origin) {
-    uint32_t incarnations = 0;
-    for (uint32_t i = 0; i < log->head_count; i++) {
-        incarnations += id_equal(&log->heads[i].origin.device, &origin->device);
-    }
-    return incarnations < LIMIT_INCARNATIONS && log->head_count < LIMIT_ORIGINS;
-}
-
-struct shared_head *log_add_head(struct log *log, const struct record_origin *origin) {
-    if (!log_origin_fits(log, origin)) return NULL;
-    log->heads[log->head_count] = (struct shared_head){.origin = *origin};
-    return &log->heads[log->head_count++];
-}
-
-static struct shared_head *self_head(const struct log *log) {
-    const struct record_origin self = {log->settings->device, log->settings->incarnation};
-    return log_head(log, &self);
-}
-
-void log_mark_heads(struct log *log) {
-    const struct shared_head *head = self_head(log);
-    log->own_head = head == NULL ? (struct shared_head){0} : *head;
-    log->own_heads = log->head_count;
-    log->own_place = log->place;
-    log->marked = true;
-}
-
-void log_restore_heads(struct log *log) {
-    struct shared_head *head = self_head(log);
-    if (!log->marked) return;
-    log->marked = false;
-    if (head != NULL) *head = log->own_head;
-    log->head_count = log->own_heads;
-    log->place = log->own_place;
-}
-
 static void load_head(void *context, const struct shared_head *head) {
     struct log *log = context;
     struct shared_head *mine = head->seq == 0 ? NULL : log_add_head(log, &head->origin);
     if (mine != NULL) *mine = *head;
-}
-
-static struct shared_ack *find_ack(const struct member *member,
-                                   const struct record_origin *origin) {
-    for (uint32_t i = 0; i < member->shared_count; i++) {
-        if (record_origin_compare(&member->shared[i].origin, origin) == 0)
-            return &member->shared[i];
-    }
-    return NULL;
-}
-
-uint64_t log_acked_seq(const struct member *member, const struct record_origin *origin) {
-    const struct shared_ack *ack = find_ack(member, origin);
-    return ack == NULL ? 0 : ack->seq;
-}
-
-void log_applies_shared(struct member *member, const struct record_origin *origin, uint64_t seq) {
-    struct shared_ack *ack = find_ack(member, origin);
-    if (ack != NULL && seq > ack->applied) ack->applied = seq;
-}
-
-uint64_t log_applied_seq(const struct member *member, const struct record_origin *origin) {
-    const struct shared_ack *ack = find_ack(member, origin);
-    return ack == NULL ? 0 : ack->applied;
-}
-
-static struct shared_ack *acks_grow(struct member *member) {
-    if (member->shared_count == LIMIT_ORIGINS) return NULL;
-    if (member->shared_count == member->shared_room) {
-        uint32_t room = member->shared_room == 0 ? 8 : member->shared_room * 2;
-        struct shared_ack *grown = realloc(member->shared, room * sizeof *grown);
-        if (grown == NULL) return NULL;
-        member->shared = grown;
-        member->shared_room = room;
-    }
-    return &member->shared[member->shared_count++];
-}
-
-/* Raises what a member holds of an origin; whether that was news. */
-static bool raise_ack(struct member *member, const struct record_origin *origin, uint64_t seq) {
-    struct shared_ack *ack = find_ack(member, origin);
-    if (ack == NULL) {
-        ack = acks_grow(member);
-        if (ack == NULL) return false;
-        *ack = (struct shared_ack){.origin = *origin};
-    }
-    if (seq <= ack->seq) return false;
-    ack->seq = seq;
-    ack->saved = false;
-    return true;
 }
 
 /* What a member holds of this device's records, where the host can see it. */
@@ -127,7 +32,7 @@ static void show(struct log *log, const struct member *member, const struct reco
 
 bool log_holds_shared(struct log *log, struct member *member, const struct record_origin *origin,
                       uint64_t seq) {
-    if (!raise_ack(member, origin, seq)) return false;
+    if (!log_raise_ack(member, origin, seq, false)) return false;
     show(log, member, origin, seq);
     return true;
 }
@@ -138,32 +43,23 @@ static void load_ack(void *context, const struct id *device, const struct record
     /* The roster has been read by now: whoever has acknowledged anything is in it. */
     if (log_member(log, device) == NULL) log_follow_roster(log, (struct instant){0}, NULL);
     struct member *member = log_member(log, device);
-    if (member != NULL && raise_ack(member, origin, seq)) {
-        member->shared[member->shared_count - 1].saved = true;
-        show(log, member, origin, seq);
-    }
-}
-
-static struct shared_head *heads_new(void) {
-    return calloc(LIMIT_ORIGINS, sizeof(struct shared_head));
+    if (member != NULL && log_raise_ack(member, origin, seq, true)) show(log, member, origin, seq);
 }
 
 enum weft_status log_load_shared(struct log *log, struct weft_error *why) {
     const struct shared_visit visit = {.context = log, .head = load_head, .ack = load_ack};
     log->roster_wanted = DUE_NEVER;
-    log->heads = heads_new();
+    const bool room = log_heads_new(log);
     enum weft_status status = roster_open(&log->roster, log->settings->identity);
-    if (log->heads == NULL || status != WEFT_OK) {
+    if (!room || status != WEFT_OK) {
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for the members of the library");
     }
-    log->head_count = 0;
     return shared_load(log->writer, &visit, &log->roster, why);
 }
 
 void log_free_shared(struct log *log) {
     roster_close(&log->roster);
-    free(log->heads);
-    log->heads = NULL;
+    log_heads_free(log);
 }
 
 enum weft_status log_reload_shared(struct log *log, struct weft_error *why) {
@@ -172,7 +68,7 @@ enum weft_status log_reload_shared(struct log *log, struct weft_error *why) {
     uint64_t version = log->roster.version;
     roster_close(&log->roster);
     enum weft_status status = roster_open(&log->roster, log->settings->identity);
-    log->head_count = 0;
+    log_cut_heads(log, 0);
     if (status == WEFT_OK) status = shared_load(log->writer, &visit, &log->roster, why);
     if (status == WEFT_OK) log->reload_due = false;
     /* Versions go on, whatever came of it. */
