@@ -139,6 +139,7 @@ static void on_joined(struct bulk *bulk, const Weft__Joined *joined) {
     CHECK(id_read(&peer->device, joined->device.data, joined->device.len));
     vector_init(&peer->held);
     vector_init(&peer->told);
+    bulk_sync_joined(bulk, peer);
     bulk->live_count++;
     bulk_cache_clear(bulk);
     /* An owner is asked for all that it may ever have: its first row then needs no asking. */
@@ -157,6 +158,7 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
     vector_free(&peer->held);
     vector_free(&peer->told);
     free(peer->wants);
+    bulk_sync_left(bulk, index);
     bulk_narrow_left(bulk, index);
     *peer = (struct bulk_peer){.under_way = peer->under_way};
     bulk->live_count--;
@@ -243,6 +245,7 @@ static void on_holds(struct bulk *bulk, struct instant now, const Weft__Holds *h
         if (!bulk->unknown) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
         bulk->unknown = true;
     }
+    if (holds->ask != 0 || holds->answer != 0) bulk_sync_holds(bulk, peer, holds);
 }
 
 /* ---- the step ---- */
@@ -261,6 +264,9 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
         break;
     case WEFT__MAIL__BODY_REPAIR:
         on_repair(bulk, body->repair);
+        break;
+    case WEFT__MAIL__BODY_SYNC:
+        bulk_sync(bulk, body->sync);
         break;
     case WEFT__MAIL__BODY_PACKED:
         bulk_packed(bulk, now, body->packed, out);
@@ -323,6 +329,7 @@ static void bulk_stop(void *self) {
     for (uint32_t p = 0; bulk->peers != NULL && p < bulk->settings->peers; p++) {
         vector_free(&bulk->peers[p].held);
         vector_free(&bulk->peers[p].told);
+        bulk_sync_left(bulk, p);
         free(bulk->peers[p].wants);
         mail_drop(&bulk->peers[p].left);
         free(bulk->peers[p].counting);

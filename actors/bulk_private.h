@@ -25,6 +25,20 @@ struct want {
     uint64_t pause_us; /* not served before: it was asked for again from an earlier place */
 };
 
+/* What one side has said that it holds, and the other is to hold: weft_sync_now_wait(). */
+struct sync_goal {
+    uint64_t number; /* of the ask or answer; 0: none */
+    bool noted;      /* `places` are what had been said by then */
+    struct vector places;
+    uint32_t met; /* so many of them are held */
+};
+struct bulk_sync {
+    uint64_t wanted;       /* the newest call of the host */
+    uint64_t asked, done;  /* what the remote was asked, and has answered, and is held here */
+    struct sync_goal ours; /* with its answer */
+    struct sync_goal theirs;
+};
+
 /* A session, as bulk sees it. */
 struct bulk_peer {
     bool live;
@@ -41,6 +55,7 @@ struct bulk_peer {
     uint32_t under_way; /* received ones between clock and log; kept beyond the session's end */
     struct mail *left;  /* the session's end, to be answered when none is under way */
     struct counting *counting; /* ranges that it has asked about; NULL: it never did */
+    struct bulk_sync sync;
     bool faulty; /* it broke the protocol: nothing large of this session is unpacked any more */
     char fault[LIMIT_ERROR_BYTES];
 };
@@ -102,6 +117,7 @@ struct bulk {
     struct narrow *narrow; /* the sweep that only some ranges need */
     uint32_t narrow_count; /* sources that wait for that */
     uint32_t counting;     /* peers that ranges are counted for */
+    uint64_t sync;         /* number of the host's newest Sync */
 };
 
 /* ---- bulk_send.c ---- */
@@ -153,6 +169,21 @@ void bulk_narrow(struct bulk *bulk, struct instant now, struct outbox *out);
 uint64_t bulk_narrow_due(const struct bulk *bulk);
 /* The end of what a source is asked for; 0: there is none. */
 uint64_t bulk_narrow_until(struct bulk *bulk, const struct source *source);
+
+/* ---- bulk_sync.c ---- */
+
+/* The host has called; a session has begun, or ended; its remote has asked or answered. */
+void bulk_sync(struct bulk *bulk, const Weft__Sync *sync);
+void bulk_sync_joined(struct bulk *bulk, struct bulk_peer *peer);
+void bulk_sync_left(struct bulk *bulk, uint32_t index);
+void bulk_sync_holds(struct bulk *bulk, struct bulk_peer *peer, const Weft__Holds *holds);
+/* Whether all of a goal is held; false when there is none. */
+bool bulk_sync_met(const struct bulk *bulk, const struct bulk_peer *peer, struct sync_goal *goal);
+/* Whether the remote is to be asked; and with the note that says the last of all that is held. */
+bool bulk_sync_asks(const struct bulk_peer *peer);
+void bulk_sync_say(struct bulk_peer *peer, bool asks, bool answers, Weft__Held *held);
+/* Tells the host when a call has come to its end. */
+void bulk_sync_look(struct bulk *bulk, uint32_t index, struct outbox *out);
 
 /* ---- for all ---- */
 

@@ -207,14 +207,15 @@ static bool sent_anyway(const struct bulk *bulk, const struct bulk_peer *peer,
     return false;
 }
 
-static void fill_held(struct bulk *bulk, struct bulk_peer *peer, struct mail *mail,
+/* What the peer has not been told yet; `all`: also what it need not be. */
+static void fill_held(struct bulk *bulk, struct bulk_peer *peer, bool all, struct mail *mail,
                       Weft__Held *held) {
     held->places = (Weft__Place **)arena_take(&mail->arena, bulk->heads.count * sizeof(void *) + 1);
     CHECK(held->places != NULL);
     for (uint32_t i = 0; i < bulk->heads.count && held->n_places < LIMIT_PLACES; i++) {
         const struct vector_entry *entry = &bulk->heads.entries[i];
         if (entry->position <= vector_get(&peer->told, &entry->stream)) continue;
-        if (sent_anyway(bulk, peer, &entry->stream)) continue;
+        if (!all && sent_anyway(bulk, peer, &entry->stream)) continue;
         Weft__Place *place = mail_message(mail, &weft__place__descriptor);
         CHECK(place != NULL);
         fill_place(mail, place, &entry->stream, entry->position);
@@ -228,9 +229,14 @@ static void send_held(struct bulk *bulk, uint32_t index, struct outbox *out) {
     struct bulk_peer *peer = &bulk->peers[index];
     Weft__Held *held = NULL;
     if (peer->notes == 0) return;
+    const bool asks = bulk_sync_asks(peer);
+    const bool answers = bulk_sync_met(bulk, peer, &peer->sync.theirs);
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_HELD, &held);
-    fill_held(bulk, peer, mail, held);
-    if (held->n_places == 0 && peer->done_batches == 0 && peer->fault[0] == 0) {
+    fill_held(bulk, peer, asks || answers, mail, held);
+    /* With a full note there may be more to say first. */
+    if (held->n_places < LIMIT_PLACES) bulk_sync_say(peer, asks, answers, held);
+    if (held->ask == 0 && held->answer == 0 && held->n_places == 0 && peer->done_batches == 0 &&
+        peer->fault[0] == 0) {
         mail_drop(&mail);
         return;
     }
@@ -246,6 +252,7 @@ static void send_held(struct bulk *bulk, uint32_t index, struct outbox *out) {
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out) {
     for (uint32_t p = 0; p < bulk->settings->peers; p++) {
         if (!bulk->peers[p].live) continue;
+        bulk_sync_look(bulk, p, out);
         /* With one note to spend the request goes first: it is seldom, the other is not. */
         if (bulk->peers[p].notes == 1) send_request(bulk, p, now, out);
         send_held(bulk, p, out);

@@ -433,6 +433,30 @@ static void note_clock(struct log *log, const Weft__Mail *body) {
     if (stamp > log->clock_mark) log->clock_mark = stamp;
 }
 
+/* All that was committed before is on its way to bulk and share: what they know of is all that this
+ * device holds. */
+static void on_sync(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
+    const Weft__Sync *sync = (*in)->body.sync;
+    Weft__Sync *twin = NULL;
+    (void)log_flush(log, now, out);
+    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SYNC, &twin);
+    twin->number = sync->number;
+    CHECK(mail_bytes(mail, &twin->device, sync->device.data, sync->device.len));
+    outbox_send(out, ACTOR_BULK, &mail);
+    outbox_send(out, ACTOR_SHARE, in);
+}
+
+static void on_tick(struct log *log, struct instant now, struct outbox *out) {
+    struct weft_error why = {0};
+    if (!log->open && now.mono_us >= commit_due(log) && log_begin(log, &why) != WEFT_OK)
+        put_off(log, now);
+    (void)log_flush(log, now, out);
+    if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
+    if (log_strays_due(log)) log_strays(log, now, out);
+    if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
+    if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
+}
+
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
@@ -476,6 +500,9 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_RECOUNT:
         log_recount(log, now, (*in)->body.recount, out);
         break;
+    case WEFT__MAIL__BODY_SYNC:
+        on_sync(log, now, in, out);
+        break;
     case WEFT__MAIL__BODY_CONTACT:
     case WEFT__MAIL__BODY_SESSION:
         log_contact(log, now, in);
@@ -489,13 +516,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         on_stop(log, out);
         break;
     default: /* Tick: no mail waits. */
-        if (!log->open && now.mono_us >= commit_due(log) && log_begin(log, &why) != WEFT_OK)
-            put_off(log, now);
-        (void)log_flush(log, now, out);
-        if (now.mono_us >= log->quarantine_due_us) log_release(log, now, out);
-        if (log_strays_due(log)) log_strays(log, now, out);
-        if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
-        if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
+        on_tick(log, now, out);
         break;
     }
     if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {

@@ -92,6 +92,7 @@ static void send_grown(struct log *log, struct outbox *out) {
         grown->heads[i]->incarnation = head->origin.incarnation;
         grown->heads[i]->seq = head->seq;
         grown->heads[i]->pruned = head->pruned;
+        grown->heads[i]->frozen = head->frozen;
     }
     grown->taking = log->taking != NULL;
     grown->waiting = log->quarantine_due_us != DUE_NEVER;
@@ -288,6 +289,7 @@ static enum weft_status freeze(struct taking *taking, struct shared_head *head,
     enum weft_status status = shared_freeze(taking->log->writer, other, bytes, why);
     if (status != WEFT_OK) return status;
     head->frozen = true;
+    taking->log->horizon_moved = true; /* Share waits for nothing more of it. */
     if (taking->frozen_count < FROZEN_TOLD) taking->frozen[taking->frozen_count++] = head;
     return WEFT_OK;
 }

@@ -74,6 +74,8 @@ static void begin_connection(struct peer *peer, struct instant now, bool opened_
     peer->packed = peer->records_in = 0;
     peer->device = (struct id){{0}};
     peer->name[0] = 0;
+    peer->sync_ask[0] = peer->sync_ask[1] = peer->sync_asked = 0;
+    peer->sync_answer[0] = peer->sync_answer[1] = peer->sync_theirs = 0;
     peer->live_ms = 0;
     board_set(peer->board->used, 1);
     set_state(peer, opened_here ? PEER_DIALLING : PEER_GREETING);
@@ -323,6 +325,7 @@ static void on_held(struct peer *peer, struct instant now, const Weft__Held *hel
         return;
     }
     enum weft_status status = peer_say_held(peer, held);
+    if (status == WEFT_OK) status = peer_say_sync(peer, 0, held->ask, held->answer);
     if (status == WEFT_OK) status = peer_say_credit(peer);
     if (status != WEFT_OK) peer_end(peer, now, status, "no memory for an answer", out);
 }
@@ -338,6 +341,7 @@ static void on_shared_held(struct peer *peer, struct instant now, const Weft__Sh
         return;
     }
     enum weft_status status = peer_say_shared_held(peer, held);
+    if (status == WEFT_OK) status = peer_say_sync(peer, 1, held->ask, held->answer);
     if (status == WEFT_OK) status = peer_say_credit(peer);
     if (status != WEFT_OK) peer_end(peer, now, status, "no memory for an answer", out);
 }

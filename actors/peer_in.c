@@ -172,6 +172,31 @@ static enum weft_status on_farewell(struct peer *peer, const Weft__Wire__Wire *w
                        said);
 }
 
+/* The remote wants to know that this device holds what it holds, or says that of itself. */
+static void on_sync(struct peer *peer, uint64_t ask, uint64_t answer, struct outbox *out) {
+    Weft__Holds *holds = NULL;
+    Weft__SharedAcked *acked = NULL;
+    if (peer->sync_theirs != 0) ask = 0; /* One at a time. */
+    if (answer != peer->sync_asked) answer = 0;
+    if (ask == 0 && answer == 0) return;
+    if (ask != 0) peer->sync_theirs = ask;
+    struct mail *to_bulk = outbox_mail(out, WEFT__MAIL__BODY_HOLDS, &holds);
+    struct mail *to_share = outbox_mail(out, WEFT__MAIL__BODY_SHARED_ACKED, &acked);
+    holds->peer = acked->peer = peer->index;
+    holds->ask = acked->ask = ask;
+    holds->answer = acked->answer = answer;
+    emit(peer, &to_bulk, out);
+    peer_emit(peer, ACTOR_SHARE, &to_share, out);
+}
+
+static enum weft_status on_heartbeat(struct peer *peer, const Weft__Wire__Heartbeat *heartbeat,
+                                     struct outbox *out) {
+    on_sync(peer, heartbeat->ask, heartbeat->answer, out);
+    /* What waits to be sent is as good an answer; and who asks without reading gets none. */
+    if (heartbeat->echo == 0 || session_queued(peer->session) != 0) return WEFT_OK;
+    return peer_say_heartbeat(peer, 0);
+}
+
 /* One message of the control lane. */
 static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wire,
                                    uint32_t wire_bytes, struct outbox *out,
@@ -210,9 +235,7 @@ static enum weft_status on_message(struct peer *peer, const Weft__Wire__Wire *wi
                      wire->credit->rate < LIMIT_RATE_MIN ? LIMIT_RATE_MIN : wire->credit->rate);
         return WEFT_OK;
     case WEFT__WIRE__WIRE__BODY_HEARTBEAT:
-        /* What waits to be sent is as good an answer; and who asks without reading gets none. */
-        if (wire->heartbeat->echo == 0 || session_queued(peer->session) != 0) return WEFT_OK;
-        return peer_say_heartbeat(peer, 0);
+        return on_heartbeat(peer, wire->heartbeat, out);
     case WEFT__WIRE__WIRE__BODY_STATE_RESPONSE:
     case WEFT__WIRE__WIRE__BODY_STATE_BATCH:
     case WEFT__WIRE__WIRE__BODY_STATE_CHANGE:

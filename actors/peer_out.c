@@ -192,6 +192,28 @@ enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo) {
     return parcel_send(peer, parcel);
 }
 
+enum weft_status peer_say_sync(struct peer *peer, unsigned half, uint64_t ask, uint64_t answer) {
+    CHECK(half < 2);
+    if (ask != 0) peer->sync_ask[half] = ask;
+    if (answer != 0) peer->sync_answer[half] = answer;
+    Weft__Wire__Heartbeat message = WEFT__WIRE__HEARTBEAT__INIT;
+    /* The later half may be at a later call already, which asks for the earlier one as well. */
+    const uint64_t *asks = peer->sync_ask;
+    uint64_t *answers = peer->sync_answer;
+    const uint64_t both = asks[0] < asks[1] ? asks[0] : asks[1];
+    if (both > peer->sync_asked) message.ask = peer->sync_asked = both;
+    if (answers[0] == answers[1] && peer->sync_theirs != 0 && answers[0] == peer->sync_theirs) {
+        message.answer = answers[0];
+        peer->sync_theirs = answers[0] = answers[1] = 0;
+    }
+    if (message.ask == 0 && message.answer == 0) return WEFT_OK;
+    struct parcel *parcel = parcel_new(peer);
+    if (parcel == NULL) return WEFT_NO_MEMORY;
+    parcel->wire.body_case = WEFT__WIRE__WIRE__BODY_HEARTBEAT;
+    parcel->wire.heartbeat = &message;
+    return parcel_send(peer, parcel);
+}
+
 enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text) {
     struct parcel *parcel = parcel_new(peer);
     if (parcel == NULL) return WEFT_NO_MEMORY;

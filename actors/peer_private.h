@@ -92,6 +92,9 @@ struct peer {
     uint64_t attest_us;  /* time saved up for statements of the remote */
     uint32_t records_in; /* received mails of records inside the engine */
     uint32_t grant_shipments, grant_shared_notes;
+    /* weft_sync_now_wait(): what bulk, 0, and share, 1, would ask and answer; the ask that was said
+     * last; and the remote's that is not answered yet, 0: none. */
+    uint64_t sync_ask[2], sync_answer[2], sync_asked, sync_theirs;
     uint32_t emitted; /* mails to bulk and share in this step */
 };
 
@@ -125,6 +128,9 @@ enum weft_status peer_say_held(struct peer *peer, const Weft__Held *held);
 enum weft_status peer_say_ranges(struct peer *peer, const Weft__Ranges *ranges);
 enum weft_status peer_say_credit(struct peer *peer);
 enum weft_status peer_say_heartbeat(struct peer *peer, uint64_t echo);
+/* Bulk (0) or share (1) has said all that it holds, and asks or answers with it: the remote is told
+ * when both have. */
+enum weft_status peer_say_sync(struct peer *peer, unsigned half, uint64_t ask, uint64_t answer);
 enum weft_status peer_say_farewell(struct peer *peer, enum weft_status status, const char *text);
 enum weft_status peer_say_shared_request(struct peer *peer, const Weft__SharedRequest *request);
 enum weft_status peer_say_shared_held(struct peer *peer, const Weft__SharedHeld *held);

@@ -176,7 +176,11 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     struct share_peer *peer = &share->peers[index];
     /* What is held is told when all of it is: not while a snapshot is being taken. */
     const bool taking = share->taking.begun || share->taking.under_way;
-    bool news = peer->told != share->version && !taking;
+    uint64_t ask = 0, answer = 0;
+    share_sync_next(share, peer, &ask, &answer);
+    /* With an ask or an answer all is said again: a request may have let it be forgotten. */
+    const bool marks = ask != 0 || answer != 0;
+    const bool news = marks || (peer->told != share->version && !taking);
     if (peer->notes == 0 || (!news && peer->done == 0 && peer->fault[0] == 0)) return;
     Weft__SharedHeld *held = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SHARED_HELD, &held);
@@ -185,6 +189,9 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     held->consumed = peer->done_bytes;
     held->count = peer->done;
     if (peer->fault[0] != 0) held->fault = mail_text(mail, peer->fault);
+    held->ask = ask;
+    held->answer = answer;
+    share_sync_said(peer, ask, answer);
     if (news) peer->told = share->version;
     peer->done = peer->done_bytes = 0;
     peer->fault[0] = 0;
@@ -365,12 +372,14 @@ static void on_joined(struct share *share, const Weft__Joined *joined) {
     CHECK(peer->under_way == 0 && peer->left == NULL);
     *peer = (struct share_peer){.live = true, .session = joined->session, .cursor = SHARE_NOWHERE};
     CHECK(id_read(&peer->device, joined->device.data, joined->device.len));
+    share_sync_joined(share, peer);
 }
 
 static void on_left(struct share *share, uint32_t index, struct mail **in, struct outbox *out) {
     CHECK(index < share->settings->peers && share->peers[index].live);
     struct share_peer *peer = &share->peers[index];
     heads_free(&peer->remote);
+    share_sync_left(share, index);
     share_forget_peer(share, index);
     *peer = (struct share_peer){.under_way = peer->under_way, .cursor = SHARE_NOWHERE};
     if (peer->under_way == 0) {
@@ -390,24 +399,6 @@ static void on_granted(struct share *share, const Weft__Granted *granted) {
     CHECK(peer->shipments <= LIMIT_PEER_SHIPMENTS && peer->notes <= 2);
 }
 
-/* The place before the first record that a remote lacks: of each origin all after its head. With
- * many records here and few to be sent, those before it are not read. */
-static enum weft_status first_lacked(struct share *share, const struct heads *remote,
-                                     uint64_t *cursor, struct weft_error *why) {
-    *cursor = share->place;
-    for (uint32_t i = 0; i < share->heads.count; i++) {
-        const struct shared_head *head = &share->heads.list[i];
-        const uint64_t seq = heads_seq(remote, &head->origin);
-        uint64_t place = 0;
-        if (seq >= head->seq) continue;
-        enum weft_status status =
-            shared_reader_place(share->reader, &head->origin, seq, &place, why);
-        if (status != WEFT_OK) return status;
-        if (place != 0 && place - 1 < *cursor) *cursor = place - 1;
-    }
-    return WEFT_OK;
-}
-
 static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     CHECK(wanted->peer < share->settings->peers);
     struct share_peer *peer = &share->peers[wanted->peer];
@@ -420,13 +411,15 @@ static void on_wanted(struct share *share, const Weft__SharedWanted *wanted) {
     if (peer->kept_only) return;
     peer->cursor = SHARE_NOWHERE;
     if (peer->told_below) return;
-    if (first_lacked(share, &peer->remote, &peer->cursor, NULL) != WEFT_OK) peer->cursor = 0;
+    if (share_first_lacked(share, &peer->remote, &peer->cursor, NULL) != WEFT_OK) peer->cursor = 0;
 }
 
 static void on_acked(struct share *share, const Weft__SharedAcked *acked) {
     CHECK(acked->peer < share->settings->peers);
     struct share_peer *peer = &share->peers[acked->peer];
-    if (peer->live) heads_raise(&peer->remote, acked->heads, acked->n_heads);
+    if (!peer->live) return;
+    heads_raise(&peer->remote, acked->heads, acked->n_heads);
+    if (acked->ask != 0 || acked->answer != 0) share_sync_acked(share, peer, acked);
 }
 
 /* A snapshot of our own may have raised the horizon past who is served. */
@@ -466,6 +459,9 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
             on_taken(share, now, in, out);
         }
         break;
+    case WEFT__MAIL__BODY_SYNC:
+        share_sync(share, body->sync);
+        break;
     case WEFT__MAIL__BODY_ATTESTED:
         on_attested(share, body->attested);
         break;
@@ -498,6 +494,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     repeat_statements(share, now);
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         if (!share->peers[p].live) continue;
+        share_sync_look(share, p, out);
         send_held(share, p, out);
         send_request(share, p, now, out);
         send_attested(share, p, now, out);
@@ -527,6 +524,7 @@ static void share_stop(void *self) {
     struct share *share = self;
     for (uint32_t p = 0; share->peers != NULL && p < share->settings->peers; p++) {
         heads_free(&share->peers[p].remote);
+        share_sync_free(&share->peers[p]);
         mail_drop(&share->peers[p].left);
         mail_drop(&share->peers[p].chunk);
     }

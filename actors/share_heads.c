@@ -55,6 +55,7 @@ void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count) {
         struct shared_head *head = heads_add(heads, &origin);
         if (head == NULL) continue;
         if (list[i]->pruned > head->pruned) head->pruned = list[i]->pruned;
+        head->frozen = head->frozen || list[i]->frozen;
         if (list[i]->seq <= head->seq) continue;
         head->seq = list[i]->seq;
         if (list[i]->hash.len == RECORD_HASH) {
@@ -83,4 +84,20 @@ bool heads_below(const struct heads *heads, const struct heads *remote) {
         if (head->pruned != 0 && heads_seq(remote, &head->origin) < head->pruned) return true;
     }
     return false;
+}
+
+enum weft_status share_first_lacked(struct share *share, const struct heads *remote,
+                                    uint64_t *cursor, struct weft_error *why) {
+    *cursor = share->place;
+    for (uint32_t i = 0; i < share->heads.count; i++) {
+        const struct shared_head *head = &share->heads.list[i];
+        const uint64_t seq = heads_seq(remote, &head->origin);
+        uint64_t place = 0;
+        if (seq >= head->seq) continue;
+        enum weft_status status =
+            shared_reader_place(share->reader, &head->origin, seq, &place, why);
+        if (status != WEFT_OK) return status;
+        if (place != 0 && place - 1 < *cursor) *cursor = place - 1;
+    }
+    return WEFT_OK;
 }

@@ -54,6 +54,20 @@ struct share_taking {
     uint64_t stuck_us; /* since when whoever is asked is taking one itself; 0: somebody gives */
 };
 
+/* What one side has said that it holds, and the other is to hold: weft_sync_now_wait(). */
+struct sync_goal {
+    uint64_t number; /* of the ask or answer; 0: none */
+    bool noted;      /* `heads` are what had been said by then */
+    struct heads heads;
+    uint32_t met; /* so many of them are held */
+};
+struct share_sync {
+    uint64_t wanted;       /* the newest call of the host */
+    uint64_t asked, done;  /* what the remote was asked, and has answered, and is held here */
+    struct sync_goal ours; /* with its answer */
+    struct sync_goal theirs;
+};
+
 struct share_peer {
     bool live;
     uint32_t session;
@@ -82,6 +96,7 @@ struct share_peer {
     bool told_below;    /* ... and it has not asked from above since */
     bool kept_only;     /* it is being sent what is never forgotten, and nothing else */
     struct mail *chunk; /* it waits for one: the request */
+    struct share_sync sync;
     char fault[LIMIT_ERROR_BYTES];
 };
 
@@ -107,6 +122,7 @@ struct share {
     uint32_t statement_count;
     uint64_t statement_version;
     uint64_t repeat_us; /* when all statements are sent again */
+    uint64_t sync;      /* number of the host's newest Sync */
 };
 
 /* The head of an origin, or NULL; then `*at` is where it would stand. */
@@ -124,6 +140,10 @@ void heads_raise(struct heads *heads, Weft__Head *const *list, size_t count);
 Weft__Head **heads_mail(const struct heads *heads, struct mail *mail, size_t *count);
 /* Whether anything that a remote lacks has been forgotten here. */
 bool heads_below(const struct heads *heads, const struct heads *remote);
+/* The place before the first record that a remote lacks: of each origin all after its head. With
+ * many records here and few to be sent, those before it are not read. */
+enum weft_status share_first_lacked(struct share *share, const struct heads *remote,
+                                    uint64_t *cursor, struct weft_error *why);
 
 /* ---- share.c ---- */
 
@@ -155,6 +175,21 @@ void share_still_giving(struct share *share, const struct share_peer *peer);
 void share_ask(struct share *share, struct instant now, struct outbox *out);
 uint64_t share_ask_due(const struct share *share);
 bool share_zip_start(struct share *share);
+
+/* ---- share_sync.c ---- */
+
+/* The host has called; a session has begun, or ended; its remote has asked or answered. */
+void share_sync(struct share *share, const Weft__Sync *sync);
+void share_sync_joined(const struct share *share, struct share_peer *peer);
+void share_sync_left(struct share *share, uint32_t index);
+void share_sync_free(struct share_peer *peer);
+void share_sync_acked(struct share *share, struct share_peer *peer, const Weft__SharedAcked *acked);
+/* What is to be said with all that is held: numbers, 0: nothing. And: it has been said. */
+void share_sync_next(const struct share *share, struct share_peer *peer, uint64_t *ask,
+                     uint64_t *answer);
+void share_sync_said(struct share_peer *peer, uint64_t ask, uint64_t answer);
+/* Tells the host when a call has come to its end. */
+void share_sync_look(struct share *share, uint32_t index, struct outbox *out);
 
 /* ---- share_give.c: snapshots, given ---- */
 

@@ -113,6 +113,7 @@ struct weft_engine {
     bool fatal_told, fatal_logged;
     struct listening listenings[HOST_LISTENS];
     uint64_t next_request;
+    uint64_t syncs;                                /* calls of weft_sync_now_wait() so far */
     char listened[HOST_LISTENS][WEFT_ADDRESS_MAX]; /* addresses in use */
     uint32_t listened_count;
     uint32_t turned_away; /* addresses at which nobody answered this device */

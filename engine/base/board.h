@@ -70,6 +70,9 @@ struct board_peer {         /* written by that peer's actor */
     _Atomic uint64_t device[2];
     _Atomic uint64_t bytes_in, bytes_out, rows_in, rows_out, sessions, failures;
     struct pace up, down; /* of this session alone; taken by its actor */
+    /* The newest call of weft_sync_now_wait() that this session has come to the end of: for rows,
+     * written by bulk, and for the shared log, by share. Stored with release. */
+    _Atomic uint64_t synced_rows, synced_shared;
 };
 
 struct board {
@@ -112,6 +115,7 @@ struct board {
     _Atomic uint32_t metered;
     _Atomic uint32_t log_level; /* enum weft_log_level: what less matters is not made. The host's */
     _Atomic uint64_t log_lost;  /* entries of the log that found no room. The host's */
+    _Atomic uint32_t syncing; /* calls of weft_sync_now_wait() under way; written by the host */
     /* Written by each peer. */
     _Atomic uint32_t live; /* sessions that stand */
     uint32_t peer_count;

@@ -51,14 +51,15 @@ _Static_assert(LIMIT_PEER_BATCHES + TOPOLOGY_NOTES <= TOPOLOGY_BATCHES, "bulk â†
 const struct edge_rule topology_rules[] = {
     /* The host's control edge. Its transactions come through the door. */
     {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
-     .mails = {MAIL(RECOUNT), MAIL(STOP)}},
+     .mails = {MAIL(RECOUNT), MAIL(SYNC), MAIL(STOP)}},
     {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
      .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(DISCONNECT), MAIL(PAUSING), MAIL(INVITE),
                MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN), MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
-               MAIL(SURVEY), MAIL(RECOUNT), MAIL(CONTACT), MAIL(SESSION), MAIL(STOP)}},
+               MAIL(SURVEY), MAIL(RECOUNT), MAIL(SYNC), MAIL(CONTACT), MAIL(SESSION),
+               MAIL(STOP)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
@@ -68,9 +69,9 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(CHANGES), MAIL(SETTLED)},
      .why_enough = "log counts what waits there, and leaves out what has no room"},
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
-     .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR)}},
+     .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR), MAIL(SYNC)}},
     {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,
-     .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED), MAIL(REPAIR)}},
+     .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED), MAIL(REPAIR), MAIL(SYNC)}},
     {.from = ACTOR_LOG, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 2,
      .mails = {MAIL(ROSTER)},
      .why_enough = "the listener has one request outstanding"},
@@ -127,6 +128,8 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 4,
      .mails = {MAIL(HELD)}},
     {.from = ACTOR_BULK, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 4,
+     .mails = {MAIL(HELD)}},
+    {.from = ACTOR_SHARE, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 4,
      .mails = {MAIL(HELD)}},
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_NOTICE, .slots = 256,
      .mails = {MAIL(NOTICE)}},

@@ -372,8 +372,8 @@ bool liar_says(struct liar *liar, enum frame_lane lane, const Weft__Wire__Wire *
 }
 
 bool liar_beats(struct liar *liar, uint64_t echo) {
-    Weft__Wire__Heartbeat heartbeat = {PROTOBUF_C_MESSAGE_INIT(&weft__wire__heartbeat__descriptor),
-                                       echo};
+    Weft__Wire__Heartbeat heartbeat = WEFT__WIRE__HEARTBEAT__INIT;
+    heartbeat.echo = echo;
     Weft__Wire__Wire wire = WEFT__WIRE__WIRE__INIT;
     wire.body_case = WEFT__WIRE__WIRE__BODY_HEARTBEAT;
     wire.heartbeat = &heartbeat;

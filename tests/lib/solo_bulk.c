@@ -101,14 +101,24 @@ static void hear_request(struct solo_bulk *stage, struct heard *heard,
     heard->requests += of_entry;
 }
 
+static void hear_held(const struct solo_bulk *stage, struct heard *heard, const Weft__Held *held) {
+    const struct id me = library_id(ME);
+    heard->batches += held->batches;
+    heard->bytes += held->consumed;
+    if (held->ask != 0) heard->ask = held->ask;
+    if (held->answer != 0) heard->answer = held->answer;
+    for (size_t i = 0; i < held->n_places; i++) {
+        if (memcmp(held->places[i]->owner.data, me.bytes, WEFT_ID_SIZE) == 0 &&
+            held->places[i]->model == library_model(&stage->library, "entry"))
+            heard->own = held->places[i]->position;
+    }
+    if (held->fault[0] != 0) snprintf(heard->fault, sizeof heard->fault, "%s", held->fault);
+}
+
 static uint32_t hear(struct solo_bulk *stage, struct heard *heard, struct mail *mail) {
     switch (mail->body.body_case) {
     case WEFT__MAIL__BODY_HELD:
-        heard->batches += mail->body.held->batches;
-        heard->bytes += mail->body.held->consumed;
-        if (mail->body.held->fault[0] != 0) {
-            snprintf(heard->fault, sizeof heard->fault, "%s", mail->body.held->fault);
-        }
+        hear_held(stage, heard, mail->body.held);
         mail_drop(&mail);
         return 1;
     case WEFT__MAIL__BODY_REQUEST:
@@ -236,6 +246,26 @@ void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint
     holds->peer = peer;
     holds->n_places = 1;
     holds->places = place(stage, mail, owner, position, 0, false);
+    solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
+    listen(stage);
+}
+
+void solo_bulk_sync(struct solo_bulk *stage, uint64_t number, uint8_t device) {
+    const struct id id = library_id(device);
+    Weft__Sync *sync = NULL;
+    struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_SYNC, &sync);
+    sync->number = number;
+    if (device != 0) assert_true(mail_bytes(mail, &sync->device, id.bytes, sizeof id.bytes));
+    solo_tell(&stage->solo, ACTOR_LOG, mail);
+    listen(stage);
+}
+
+void solo_bulk_marks(struct solo_bulk *stage, uint32_t peer, uint64_t ask, uint64_t answer) {
+    Weft__Holds *holds = NULL;
+    struct mail *mail = solo_mail(&stage->solo, WEFT__MAIL__BODY_HOLDS, &holds);
+    holds->peer = peer;
+    holds->ask = ask;
+    holds->answer = answer;
     solo_tell(&stage->solo, ACTOR_PEER + peer, mail);
     listen(stage);
 }

@@ -40,6 +40,8 @@ struct heard {
     struct asked entry; /* the last place of entry asked for */
     uint32_t places;    /* asked for, of any model */
     uint32_t lefts;
+    uint64_t ask, answer; /* said with a position, the last of each */
+    uint64_t own;         /* the last position said of this device's own entries */
     char fault[LIMIT_ERROR_BYTES];
     struct mail *out[SOLO_BATCHES]; /* batches handed over; dropped by the stage */
     uint32_t out_count;
@@ -92,6 +94,11 @@ void solo_bulk_repair(struct solo_bulk *stage, uint8_t owner, bool whole);
 void solo_bulk_repair_from(struct solo_bulk *stage, uint8_t owner, uint8_t agrees, bool whole);
 /* The remote says how much of `owner`'s entries it holds. */
 void solo_bulk_holds(struct solo_bulk *stage, uint32_t peer, uint8_t owner, uint64_t position);
+
+/* The host calls for what `device` holds, 0: all do, and for this device to hold it; the remote has
+ * asked, or answered, 0: not, behind all that it said it holds. */
+void solo_bulk_sync(struct solo_bulk *stage, uint64_t number, uint8_t device);
+void solo_bulk_marks(struct solo_bulk *stage, uint32_t peer, uint64_t ask, uint64_t answer);
 
 /* A batch as a remote sends it, or as none should. Its rows have the last `count` versions of
  * (after, upto]. */

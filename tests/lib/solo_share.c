@@ -171,6 +171,24 @@ void solo_share_acked(struct solo_share *stage, uint32_t peer, const struct solo
     solo_turn(&stage->solo);
 }
 
+void solo_share_sync(struct solo_share *stage, uint64_t number) {
+    Weft__Sync *sync = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(SYNC), &sync);
+    sync->number = number;
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
+void solo_share_marks(struct solo_share *stage, uint32_t peer, uint64_t ask, uint64_t answer) {
+    Weft__SharedAcked *acked = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(SHARED_ACKED), &acked);
+    acked->peer = peer;
+    acked->ask = ask;
+    acked->answer = answer;
+    tell(stage, ACTOR_PEER + peer, mail);
+    solo_turn(&stage->solo);
+}
+
 void solo_share_deliver(struct solo_share *stage, uint32_t peer, uint32_t session,
                         const struct bytes *bytes, size_t count, uint32_t wire_bytes) {
     Weft__Records *records = NULL;
@@ -242,6 +260,18 @@ void solo_share_chunk(struct solo_share *stage, uint32_t peer, struct solo_chunk
     solo_turn(&stage->solo);
 }
 
+void solo_share_freeze(struct solo_share *stage, const struct author *author) {
+    Weft__Grown *grown = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(GROWN), &grown);
+    const struct solo_head head = {author, author->seq};
+    grown->heads = mail_heads(mail, &head, 1);
+    grown->heads[0]->frozen = true;
+    grown->n_heads = 1;
+    grown->place = stage->place;
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
 void solo_share_horizon(struct solo_share *stage, const struct author *author, uint64_t pruned,
                         bool taking) {
     Weft__Grown *grown = NULL;
@@ -291,6 +321,8 @@ static void take_note(struct solo_notes *notes, const Weft__Mail *body) {
         notes->held = held->n_heads;
         notes->count += held->count;
         notes->consumed += held->consumed;
+        if (held->ask != 0) notes->ask = held->ask;
+        if (held->answer != 0) notes->answer = held->answer;
         if (held->fault[0] != 0) snprintf(notes->fault, sizeof notes->fault, "%s", held->fault);
     }
 }
@@ -360,6 +392,8 @@ struct solo_notes solo_share_all_notes(struct solo_share *stage, uint32_t peer) 
         sum.helds += one.helds;
         sum.wants += one.wants;
         sum.wants_kept += one.wants_kept;
+        if (one.ask != 0) sum.ask = one.ask;
+        if (one.answer != 0) sum.answer = one.answer;
         if (one.wants != 0) memcpy(sum.cursor, one.cursor, sizeof sum.cursor);
         if (one.fault[0] != 0) memcpy(sum.fault, one.fault, sizeof sum.fault);
     }

@@ -52,6 +52,12 @@ void solo_share_want(struct solo_share *stage, uint32_t peer, const struct solo_
                      size_t count);
 void solo_share_acked(struct solo_share *stage, uint32_t peer, const struct solo_head *heads,
                       size_t count);
+/* The host calls for what all hold, and for this device to hold it; the remote has asked, or
+ * answered, 0: not, behind all that it said it holds. */
+void solo_share_sync(struct solo_share *stage, uint64_t number);
+void solo_share_marks(struct solo_share *stage, uint32_t peer, uint64_t ask, uint64_t answer);
+/* The log says that nothing more is taken of the author. */
+void solo_share_freeze(struct solo_share *stage, const struct author *author);
 /* Records have come from the remote: `bytes` of which each is one. They count as `wire_bytes`. */
 void solo_share_deliver(struct solo_share *stage, uint32_t peer, uint32_t session,
                         const struct bytes *bytes, size_t count, uint32_t wire_bytes);
@@ -101,6 +107,7 @@ struct solo_notes {
     unsigned wants, wants_kept; /* chunks, and what is kept for good, that it asked for */
     char cursor[16];            /* ... of the last chunk */
     size_t requested, held;     /* heads of the last of each */
+    uint64_t ask, answer;       /* said with what is held, the last of each */
     uint32_t count, consumed;
     char fault[LIMIT_ERROR_BYTES];
 };
