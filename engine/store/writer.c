@@ -34,7 +34,7 @@ static int log_grew(void *context, sqlite3 *db, const char *name, int pages) {
 static void take_note(sqlite3_context *context, int count, sqlite3_value **values) {
     struct writer *writer = sqlite3_user_data(context);
     CHECK(count == 4);
-    CHECK(writer->note_count < WRITER_ROWS_PER_STATEMENT);
+    CHECK(writer->note_count < WRITER_ROWS_MANY);
     bool ours = sqlite3_value_int(values[2]) != 0;
     bool written = ours && sqlite3_value_int(values[3]) != 0;
     writer->notes[writer->note_count++] =
@@ -56,6 +56,15 @@ static void add_digests(sqlite3_context *context, int count, sqlite3_value **val
     sqlite3_result_int64(context, (sqlite3_int64)sum);
 }
 
+/* Columns of the model that has most. */
+static uint32_t widest(const struct models *models) {
+    uint32_t most = 0;
+    for (uint32_t i = 0; i < models->count; i++) {
+        if (models->list[i].column_count > most) most = models->list[i].column_count;
+    }
+    return most;
+}
+
 enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_bytes,
                              const struct models *models, const struct id *device,
                              struct writer **out, struct weft_error *why) {
@@ -74,9 +83,12 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
     enum weft_status status = store_connect(path, vfs, false, cache_bytes, &writer->db, why);
     if (status == WEFT_OK) {
         sqlite3_wal_hook(writer->db, log_grew, writer);
-        int code =
-            sqlite3_create_function_v2(writer->db, "_weft_note", 4, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                       writer, take_note, NULL, NULL, NULL);
+        int code = feed_register(&writer->feed, writer->db, widest(models));
+        if (code == SQLITE_OK) {
+            code = sqlite3_create_function_v2(writer->db, "_weft_note", 4,
+                                              SQLITE_UTF8 | SQLITE_DIRECTONLY, writer, take_note,
+                                              NULL, NULL, NULL);
+        }
         if (code == SQLITE_OK) {
             code = sqlite3_create_function_v2(writer->db, "_weft_sum", 2,
                                               SQLITE_UTF8 | SQLITE_DIRECTONLY, NULL, add_digests,
@@ -411,51 +423,6 @@ void writer_bind_one(struct writer *writer, const struct model *model, sqlite3_s
     if (place <= last) sqlite3_bind_int64(statement, place, (int64_t)version);
 }
 
-/* Binds one cell where it lies. */
-static void bind_cell(sqlite3_stmt *statement, int place, const Weft__Column *column,
-                      uint32_t row) {
-    const uint8_t *cell = column->cells.data + (size_t)row * 8;
-    const uint8_t tag = column->tags.data[row];
-    if (tag == WEFT_INTEGER) {
-        sqlite3_bind_int64(statement, place, (int64_t)load_u64(cell));
-    } else if (tag == WEFT_TEXT || tag == WEFT_BLOB) {
-        const uint32_t offset = load_u32(cell), size = load_u32(cell + 4);
-        CHECK(offset <= column->body.len && size <= column->body.len - offset);
-        const void *bytes = size == 0 ? (const void *)"" : column->body.data + offset;
-        if (tag == WEFT_TEXT) {
-            sqlite3_bind_text(statement, place, bytes, (int)size, SQLITE_STATIC);
-        } else {
-            sqlite3_bind_blob(statement, place, bytes, (int)size, SQLITE_STATIC);
-        }
-    } else if (tag == WEFT_REAL) {
-        double real;
-        memcpy(&real, cell, sizeof real);
-        sqlite3_bind_double(statement, place, real);
-    } else {
-        CHECK(tag == WEFT_NULL);
-        sqlite3_bind_null(statement, place);
-    }
-}
-
-void writer_bind_many(const struct model *model, sqlite3_stmt *statement, uint32_t owner,
-                      const Weft__Rows *rows, const uint32_t *picked) {
-    const int stride = (int)model->column_count + 1;
-    CHECK(sqlite3_bind_parameter_count(statement) == 1 + (int)WRITER_ROWS_PER_STATEMENT * stride);
-    CHECK(rows->n_columns == model->column_count);
-    sqlite3_bind_int64(statement, 1, owner);
-    for (uint32_t c = 0; c < model->column_count; c++) {
-        const Weft__Column *column = rows->columns[c];
-        for (uint32_t i = 0; i < WRITER_ROWS_PER_STATEMENT; i++) {
-            bind_cell(statement, 2 + (int)i * stride + (int)c, column, picked[i]);
-        }
-    }
-    for (uint32_t i = 0; i < WRITER_ROWS_PER_STATEMENT; i++) {
-        const uint64_t version = rows_version(rows, picked[i]);
-        CHECK(version <= INT64_MAX);
-        sqlite3_bind_int64(statement, 1 + (int)(i + 1) * stride, (int64_t)version);
-    }
-}
-
 enum weft_status writer_upsert(struct writer *writer, const struct model *model,
                                sqlite3_stmt *statement, uint64_t *changed, int *code,
                                struct weft_error *why) {
@@ -480,7 +447,7 @@ const struct writer_note *writer_note(const struct writer *writer, uint64_t vers
 
 uint32_t writer_passed_over(const struct writer *writer) {
     uint32_t count = 0;
-    CHECK(writer->note_count <= WRITER_ROWS_PER_STATEMENT);
+    CHECK(writer->note_count <= WRITER_ROWS_MANY);
     for (uint32_t i = 0; i < writer->note_count; i++)
         count += !writer->notes[i].written;
     return count;

@@ -1,8 +1,8 @@
 /* The writer: the one connection that writes, and every statement it ever runs.
  *
  * Owned by the log actor. Works inside a transaction that the caller begins and commits; statements
- * are prepared once and kept. Rows go in by multi-row upserts (WRITER_ROWS_PER_STATEMENT at a time,
- * the rest one by one), bound straight from the run's columns.
+ * are prepared once and kept. Rows go in by statements of many rows (WRITER_ROWS_MANY at a time),
+ * which read them where they lie in the run's columns; fewer than WRITER_ROWS_FEW one by one.
  * Invariants
  *   1. An own row is written only if its owner is this device; another's only with that owner.
  *   2. A stored row's version never goes back.
@@ -15,7 +15,8 @@
 #include "engine/store/store.h"
 #include "engine/wire/rows.h"
 
-#define WRITER_ROWS_PER_STATEMENT 16u
+#define WRITER_ROWS_MANY 64u /* rows that one statement writes at most */
+#define WRITER_ROWS_FEW 4u   /* below that they are written one by one */
 
 struct writer;
 

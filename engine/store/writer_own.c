@@ -1,6 +1,6 @@
 /* Writing what this device's host wrote.
  *
- *   PUT … PUT  ─► gathered to WRITER_ROWS_PER_STATEMENT ─► insert ─┬ all new ──────────────► done
+ *   PUT … PUT  ─► gathered to WRITER_ROWS_MANY ─► insert ─┬ all new ──────────────► done
  *                                                                  └► upsert, which notes what
  *                                                                     became of each row
  *   DELETE, SET ─► what was gathered goes first ─► one statement
@@ -28,7 +28,7 @@ struct own {
     const struct writer_unchanged *unchanged;
     struct writer_tally *tally;
     struct weft_error *why;
-    uint32_t picked[WRITER_ROWS_PER_STATEMENT];
+    uint32_t picked[WRITER_ROWS_MANY];
     uint32_t count;      /* of `picked` */
     size_t read_back;    /* bytes that SET rows have brought in */
     uint32_t *body_room; /* per column: bytes its body has room for; NULL before the first SET */
@@ -149,9 +149,11 @@ static enum weft_status put_step(struct own *own, enum writer_slot slot, uint64_
     sqlite3_stmt *statement = NULL;
     enum weft_status status = writer_slot(own->writer, own->model, slot, &statement, own->why);
     if (status != WEFT_OK) return status;
-    writer_bind_many(own->model, statement, WRITER_SELF, own->rows, own->picked);
+    sqlite3_bind_int64(statement, 1, WRITER_SELF);
+    feed_set(&own->writer->feed, own->rows, own->picked, own->count);
     status = writer_upsert(own->writer, own->model, statement, changed, code, own->why);
     sqlite3_reset(statement);
+    feed_set(&own->writer->feed, NULL, NULL, 0);
     return status;
 }
 
@@ -162,7 +164,7 @@ static enum weft_status put_many(struct own *own) {
     uint32_t at = 0;
     int code = SQLITE_DONE;
     enum weft_status status = WEFT_OK;
-    CHECK(own->count == WRITER_ROWS_PER_STATEMENT);
+    CHECK(own->count >= WRITER_ROWS_FEW);
     if (table->hopeless > 0 || table->triggers) {
         table->hopeless -= table->hopeless > 0;
     } else {
@@ -183,7 +185,7 @@ static enum weft_status put_many(struct own *own) {
 
 static enum weft_status put_flush(struct own *own) {
     enum weft_status status = WEFT_OK;
-    if (own->count == WRITER_ROWS_PER_STATEMENT) {
+    if (own->count >= WRITER_ROWS_FEW) {
         status = put_many(own);
     } else {
         for (uint32_t i = 0; i < own->count && status == WEFT_OK; i++) {
@@ -199,7 +201,7 @@ static enum weft_status put_row(struct own *own, uint32_t row) {
     enum weft_status status = check_owner(own, &owner);
     if (status != WEFT_OK) return status;
     own->picked[own->count++] = row;
-    return own->count == WRITER_ROWS_PER_STATEMENT ? put_flush(own) : WEFT_OK;
+    return own->count == WRITER_ROWS_MANY ? put_flush(own) : WEFT_OK;
 }
 
 /* ---- deletes --------------------------------------------------------------------------------- */

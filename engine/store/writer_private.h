@@ -15,10 +15,11 @@
  *
  * Every statement about a synced table numbers its parameters the same way, so that one row can be
  * bound to any of them:   ?1 owner │ ?(2 + column) cells │ ?(2 + column_count) version
- * A statement of many rows goes on behind that:   ?(2 + row·(column_count + 1) + column). */
+ * A statement of many rows has ?1 only; it takes its rows from the feed (feed.h). */
 #ifndef WEFT_STORE_WRITER_PRIVATE_H
 #define WEFT_STORE_WRITER_PRIVATE_H
 
+#include "engine/store/feed.h"
 #include "engine/store/packed.h"
 #include "engine/store/statement.h"
 #include "engine/store/writer.h"
@@ -27,7 +28,7 @@
 #define WRITER_SELF 1        /* this device's number in _weft_device */
 #define WRITER_SLOTS 256u    /* references whose owner is remembered */
 #define WRITER_REFERENCE 32u /* bytes of the longest reference remembered */
-#define WRITER_HOPELESS 64u  /* statements until a table is again tried for new rows first */
+#define WRITER_HOPELESS 16u  /* statements until a table is again tried for new rows first */
 
 /* Statements of one synced table. */
 enum writer_slot {
@@ -177,6 +178,7 @@ struct writer {
     struct id self;
     struct writer_table *tables; /* models->count of them, by id - 1 */
     sqlite3_stmt *fixed[FIXED_COUNT];
+    struct feed feed; /* of statements of many rows */
     uint32_t checkpoint_pages;
     int log_pages;              /* of the write-ahead log, after the last commit */
     struct time_port stopwatch; /* its `now` may be NULL: nothing is measured */
@@ -192,7 +194,7 @@ struct writer {
     struct writer_reference references[WRITER_SLOTS];
     struct writer_reference *met; /* the place that answered last; NULL */
     /* Notes of the upsert that ran last, in the order of its rows. */
-    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
+    struct writer_note notes[WRITER_ROWS_MANY];
     uint32_t note_count;
     struct shared_work *shared;       /* of shared_row*.c; NULL before the first */
     struct digest_work *digests;      /* of writer_digest.c; likewise */
@@ -238,9 +240,6 @@ void writer_values(struct writer *writer, const Weft__Rows *rows, uint32_t row);
 /* Binds one row: writer->values, owner and version, as far as the statement has parameters. */
 void writer_bind_one(struct writer *writer, const struct model *model, sqlite3_stmt *statement,
                      uint32_t owner, uint64_t version);
-/* Binds WRITER_ROWS_PER_STATEMENT picked rows of a run, straight from its columns. */
-void writer_bind_many(const struct model *model, sqlite3_stmt *statement, uint32_t owner,
-                      const Weft__Rows *rows, const uint32_t *picked);
 /* Runs an upsert, or the insert that comes before it, and counts what it changed; the writer's
  * notes say what it met. `*code` is SQLite's when it refused a row: then it has undone itself.
  * Errors: as store_fail(). */

@@ -27,7 +27,7 @@ struct remote {
     uint32_t owner;
     struct writer_tally *tally;
     struct weft_error *why;
-    uint32_t picked[WRITER_ROWS_PER_STATEMENT];
+    uint32_t picked[WRITER_ROWS_MANY];
     uint32_t count;
     uint64_t fresh; /* of these rows so many have just gone in as new ones, uncounted */
     uint64_t same;  /* so many were met that stand in the table in this very version */
@@ -239,9 +239,11 @@ static enum weft_status put_step(struct remote *remote, enum writer_slot slot, u
     enum weft_status status =
         writer_slot(remote->writer, remote->model, slot, &statement, remote->why);
     if (status != WEFT_OK) return status;
-    writer_bind_many(remote->model, statement, remote->owner, remote->rows, remote->picked);
+    sqlite3_bind_int64(statement, 1, remote->owner);
+    feed_set(&remote->writer->feed, remote->rows, remote->picked, remote->count);
     status = writer_upsert(remote->writer, remote->model, statement, changed, code, remote->why);
     sqlite3_reset(statement);
+    feed_set(&remote->writer->feed, NULL, NULL, 0);
     if (status == WEFT_OK) remote->tally->written += *changed;
     return status;
 }
@@ -286,7 +288,7 @@ static enum weft_status put_many(struct remote *remote) {
     uint32_t at = 0;
     int code = SQLITE_DONE;
     enum weft_status status = WEFT_OK;
-    CHECK(remote->count == WRITER_ROWS_PER_STATEMENT);
+    CHECK(remote->count >= WRITER_ROWS_FEW);
     remote->fresh = remote->same = 0;
     /* Of a sweep many a row is there, in this very version: it must not seem to be new. */
     if (table->hopeless > 0 || table->triggers || remote->rows->sweep) {
@@ -303,7 +305,7 @@ static enum weft_status put_many(struct remote *remote) {
      * missing. Those that are in already are then only older than themselves. */
     bool whole =
         code == SQLITE_DONE && changed + writer_passed_over(remote->writer) == remote->count;
-    struct writer_note notes[WRITER_ROWS_PER_STATEMENT];
+    struct writer_note notes[WRITER_ROWS_MANY];
     const uint32_t note_count = remote->writer->note_count;
     memcpy(notes, remote->writer->notes, sizeof notes);
     /* A trigger has put some aside: which of them, and what they replaced, is not known. */
@@ -328,7 +330,7 @@ static enum weft_status put_many(struct remote *remote) {
 
 static enum weft_status put_flush(struct remote *remote) {
     enum weft_status status = WEFT_OK;
-    if (remote->count == WRITER_ROWS_PER_STATEMENT) {
+    if (remote->count >= WRITER_ROWS_FEW) {
         status = put_many(remote);
     } else {
         for (uint32_t i = 0; i < remote->count && status == WEFT_OK; i++) {
@@ -358,7 +360,7 @@ static enum weft_status put_row(struct remote *remote, uint32_t row) {
         return status == WEFT_OK ? put_one(remote, row) : status;
     }
     remote->picked[remote->count++] = row;
-    return remote->count == WRITER_ROWS_PER_STATEMENT ? put_flush(remote) : WEFT_OK;
+    return remote->count == WRITER_ROWS_MANY ? put_flush(remote) : WEFT_OK;
 }
 
 static enum weft_status delete_row(struct remote *remote, uint32_t row) {

@@ -1,6 +1,7 @@
 /* The text of the writer's statements. Parameters are numbered as writer_private.h says.
  *
- * The two upserts, for a table entry(id, name), one row:
+ * The two upserts, for a table entry(id, name), one row; of many, SELECT … FROM the feed stands in
+ * the place of VALUES:
  *
  *   INSERT INTO entry AS t(id, name, _weft_owner, _weft_version) VALUES (?2, ?3, ?1, ?4)
  *   ON CONFLICT(id) DO UPDATE SET name = excluded.name, _weft_version = excluded._weft_version
@@ -40,20 +41,25 @@ static void append_key(sqlite3_str *sql, const struct model *model) {
     }
 }
 
-/* `INSERT … VALUES …` of `count` rows. */
-static void append_insert(sqlite3_str *sql, const struct model *model, const char *verb,
-                          uint32_t count) {
+/* `INSERT … VALUES …` of one row. */
+static void append_insert(sqlite3_str *sql, const struct model *model, const char *verb) {
     sqlite3_str_appendf(sql, "%s INTO main.\"%w\" AS t(", verb, model->name);
     append_columns(sql, model);
-    sqlite3_str_appendall(sql, ",_weft_owner,_weft_version) VALUES ");
-    unsigned next = place(0);
-    for (uint32_t i = 0; i < count; i++) {
-        sqlite3_str_appendall(sql, i == 0 ? "(" : ",(");
-        for (uint32_t c = 0; c < model->column_count; c++) {
-            sqlite3_str_appendf(sql, "?%u,", next++);
-        }
-        sqlite3_str_appendf(sql, "?1,?%u)", next++);
-    }
+    sqlite3_str_appendall(sql, ",_weft_owner,_weft_version) VALUES (");
+    for (uint32_t c = 0; c < model->column_count; c++)
+        sqlite3_str_appendf(sql, "?%u,", place(c));
+    sqlite3_str_appendf(sql, "?1,?%u)", place(model->column_count));
+}
+
+/* `INSERT … SELECT … FROM` the feed. Without its WHERE an ON CONFLICT behind it would be read as
+ * the ON of a join. */
+static void append_insert_many(sqlite3_str *sql, const struct model *model, const char *verb) {
+    sqlite3_str_appendf(sql, "%s INTO main.\"%w\" AS t(", verb, model->name);
+    append_columns(sql, model);
+    sqlite3_str_appendall(sql, ",_weft_owner,_weft_version) SELECT ");
+    for (uint32_t c = 0; c < model->column_count; c++)
+        sqlite3_str_appendf(sql, "c%u,", c);
+    sqlite3_str_appendall(sql, "?1,version FROM " FEED_TABLE " WHERE true");
 }
 
 /* One side of the comparison of whole rows. A column that takes any type is compared by type too,
@@ -98,6 +104,12 @@ static void append_conflict(sqlite3_str *sql, const struct model *model, bool ow
         append_cells(sql, model, "excluded");
     }
     sqlite3_str_appendall(sql, ")");
+}
+
+static void append_upsert(sqlite3_str *sql, const struct model *model, enum writer_slot slot) {
+    const bool many = slot == SLOT_OWN_MANY || slot == SLOT_REMOTE_MANY;
+    (many ? append_insert_many : append_insert)(sql, model, "INSERT");
+    append_conflict(sql, model, slot == SLOT_OWN_MANY || slot == SLOT_OWN_ONE);
 }
 
 /* ---- shared tables: ?1 clock, ?(2 + column) cells */
@@ -234,19 +246,17 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot, 
     CHECK(db != NULL && model != NULL);
     CHECK(slot < SLOT_COUNT);
     sqlite3_str *sql = sqlite3_str_new(db);
-    bool many = slot == SLOT_OWN_MANY || slot == SLOT_REMOTE_MANY || slot == SLOT_INSERT_MANY;
     unsigned version = place(model->column_count);
     *code = SQLITE_OK;
     switch (slot) {
     case SLOT_INSERT_MANY:
-        append_insert(sql, model, "INSERT OR IGNORE", WRITER_ROWS_PER_STATEMENT);
+        append_insert_many(sql, model, "INSERT OR IGNORE");
         break;
     case SLOT_OWN_MANY:
     case SLOT_OWN_ONE:
     case SLOT_REMOTE_MANY:
     case SLOT_REMOTE_ONE:
-        append_insert(sql, model, "INSERT", many ? WRITER_ROWS_PER_STATEMENT : 1);
-        append_conflict(sql, model, slot == SLOT_OWN_MANY || slot == SLOT_OWN_ONE);
+        append_upsert(sql, model, slot);
         break;
     case SLOT_LOOK:
         append_by_key(sql, model, "SELECT _weft_owner, _weft_version");
@@ -266,7 +276,7 @@ char *writer_sql(sqlite3 *db, const struct model *model, enum writer_slot slot, 
         *code = append_foreign(db, sql, model);
         break;
     case SLOT_REPLACE_NEW:
-        append_insert(sql, model, "INSERT OR REPLACE", 1);
+        append_insert(sql, model, "INSERT OR REPLACE");
         break;
     case SLOT_REPLACE_OLD:
         append_update(sql, model);
