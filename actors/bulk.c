@@ -160,6 +160,7 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
     free(peer->wants);
     bulk_sync_left(bulk, index);
     bulk_narrow_left(bulk, index);
+    bulk_packed_drop(bulk, peer);
     *peer = (struct bulk_peer){.under_way = peer->under_way};
     bulk->live_count--;
     for (uint32_t i = 0; i < bulk->source_count; i++) {
@@ -173,8 +174,8 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
         source->expected = STREAM_WITHDRAWN;
     }
     bulk->sources_due = true;
-    /* A new session of this slot may bring LIMIT_PEER_PACKED batches: those of the old one must be
-     * home by then, or the edge to clock could overflow. */
+    /* A new session of this slot may bring LIMIT_PEER_INCOMING batches: those of the old one must
+     * be home by then, or the edge to clock could overflow. */
     if (peer->under_way == 0) {
         outbox_send(out, ACTOR_PEER + index, in);
     } else {
@@ -269,7 +270,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
         bulk_sync(bulk, body->sync);
         break;
     case WEFT__MAIL__BODY_PACKED:
-        bulk_packed(bulk, now, body->packed, out);
+        bulk_packed(bulk, in);
         break;
     case WEFT__MAIL__BODY_RANGES:
         bulk_ranges(bulk, now, body->ranges);
@@ -305,15 +306,17 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     follow_board(bulk);
     if (now.mono_us >= bulk->look_us) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
     if (bulk->group_open) return; /* More of the same commit follows: one batch for all of it. */
+    const bool opened = bulk_open(bulk, now, out);
     if (bulk->sources_due) bulk_choose(bulk);
     bulk_narrow(bulk, now, out);
     if (bulk->notes_due) bulk_notes(bulk, now, out);
-    if (bulk->serve_due && bulk->retry_us == DUE_NEVER) (void)bulk_serve(bulk, now, out);
+    if (!opened && bulk->serve_due && bulk->retry_us == DUE_NEVER) (void)bulk_serve(bulk, now, out);
 }
 
 static uint64_t bulk_due(const void *self) {
     const struct bulk *bulk = self;
     if (bulk->group_open) return DUE_NEVER; /* The rest of the group is on its way. */
+    if (bulk_may_open(bulk)) return 0;
     if (bulk->serve_due && bulk->retry_us == DUE_NEVER) return 0;
     uint64_t due = bulk_source_due(bulk);
     if (bulk->pause_us < due) due = bulk->pause_us;
@@ -331,6 +334,7 @@ static void bulk_stop(void *self) {
         vector_free(&bulk->peers[p].told);
         bulk_sync_left(bulk, p);
         free(bulk->peers[p].wants);
+        bulk_packed_drop(bulk, &bulk->peers[p]);
         mail_drop(&bulk->peers[p].left);
         free(bulk->peers[p].counting);
     }

@@ -52,6 +52,8 @@ struct bulk_peer {
     uint32_t batches, notes;        /* may be handed over */
     uint32_t done_batches;          /* received ones dealt with, not yet said */
     uint32_t done_bytes;
+    struct mail *packed_first, *packed_last; /* received ones that are not opened yet */
+    uint32_t packed_count;
     uint32_t under_way; /* received ones between clock and log; kept beyond the session's end */
     struct mail *left;  /* the session's end, to be answered when none is under way */
     struct counting *counting; /* ranges that it has asked about; NULL: it never did */
@@ -98,7 +100,10 @@ struct bulk {
     struct tail *tail;
     struct bulk_peer *peers; /* settings->peers of them */
     uint32_t live_count;
-    uint32_t peer_next; /* served in turn */
+    uint32_t packed_count;   /* received batches that are not opened yet, of all peers */
+    uint32_t packed_next;    /* the peer whose turn it is */
+    uint64_t rows_under_way; /* between clock and log */
+    uint32_t peer_next;      /* served in turn */
     struct source *sources;
     uint32_t source_count;
     struct cached cache[BULK_CACHE];
@@ -133,8 +138,14 @@ void bulk_head(struct bulk *bulk, const struct stream *stream, uint64_t position
 
 /* ---- bulk_receive.c ---- */
 
-void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,
-                 struct outbox *out);
+/* Keeps a received batch until it is its turn. */
+void bulk_packed(struct bulk *bulk, struct mail **in);
+/* A session has ended: nobody waits for what it gave. */
+void bulk_packed_drop(struct bulk *bulk, struct bulk_peer *peer);
+/* Whether bulk_open() would find something. */
+bool bulk_may_open(const struct bulk *bulk);
+/* Opens at most one batch; false when none waits, or enough is on its way to the log. */
+bool bulk_open(struct bulk *bulk, struct instant now, struct outbox *out);
 /* A received batch has come home from the log. */
 void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *incoming,
                   struct outbox *out);

@@ -1,8 +1,12 @@
 /* Bulk's way in: a packed message becomes rows on their way to the log.
  *
- *   packed ─► decompress ─► unpack ─► expected place? ─► decode columns ─► incoming ─► clock ─► log
- *                                          └─ no: dropped, it was asked of somebody else, or before
+ *   packed ─► kept until its turn ─► decompress ─► unpack ─► expected place? ─► decode columns
+ *                                                            │        incoming ─► clock ─► log
+ *                    dropped: asked of somebody else, before ┘
  *
+ * What is not opened yet is small, and costs the log nothing. So all that a remote may send is
+ * taken in at once, and what is urgent does not wait behind it in a socket; of opened batches there
+ * are as many as the log needs to be busy.
  * Invariants
  *   1. Every packed batch is said to be dealt with exactly once, whatever becomes of it.
  *   2. Rows reach the log only for a stream that this peer was asked for, from the place where the
@@ -227,8 +231,8 @@ static void refuse(struct bulk *bulk, struct bulk_peer *peer, struct source *sou
     bulk->notes_due = true;
 }
 
-void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,
-                 struct outbox *out) {
+static void open_packed(struct bulk *bulk, struct instant now, const Weft__Packed *packed,
+                        struct outbox *out) {
     CHECK(packed->peer < bulk->settings->peers);
     struct bulk_peer *peer = &bulk->peers[packed->peer];
     struct weft_error why = {0};
@@ -259,6 +263,7 @@ void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *pack
         source->patience = 0;
         source->in_flight++;
         peer->under_way++;
+        bulk->rows_under_way += mail->body.incoming->rows->count;
         board_add(bulk->board->batches_decoded, 1);
         board_add(bulk->board->peers[packed->peer].rows_in, sent->count);
         outbox_send(out, ACTOR_CLOCK, &mail);
@@ -269,6 +274,74 @@ void bulk_packed(struct bulk *bulk, struct instant now, const Weft__Packed *pack
     }
     arena_drop(&scratch);
 }
+
+/* ---- waiting to be opened ---- */
+
+void bulk_packed(struct bulk *bulk, struct mail **in) {
+    const Weft__Packed *packed = (*in)->body.packed;
+    CHECK(packed->peer < bulk->settings->peers);
+    struct bulk_peer *peer = &bulk->peers[packed->peer];
+    if (!peer->live || peer->session != packed->session) return;
+    CHECK(peer->packed_count < LIMIT_PEER_PACKED);
+    CHECK((*in)->next == NULL);
+    if (peer->packed_count == 0) {
+        peer->packed_first = *in;
+    } else {
+        peer->packed_last->next = *in;
+    }
+    peer->packed_last = *in;
+    peer->packed_count++;
+    bulk->packed_count++;
+    *in = NULL;
+}
+
+static struct mail *take_packed(struct bulk *bulk, struct bulk_peer *peer) {
+    CHECK(peer->packed_count > 0 && bulk->packed_count > 0);
+    struct mail *mail = peer->packed_first;
+    peer->packed_first = mail->next;
+    mail->next = NULL;
+    peer->packed_count--;
+    bulk->packed_count--;
+    return mail;
+}
+
+void bulk_packed_drop(struct bulk *bulk, struct bulk_peer *peer) {
+    while (peer->packed_count != 0) {
+        struct mail *mail = take_packed(bulk, peer);
+        mail_drop(&mail);
+    }
+}
+
+/* The peer whose turn it is; BULK_NOBODY. Two groups are on their way at most: one that is being
+ * committed, and the next. */
+static uint32_t next_packed(const struct bulk *bulk) {
+    if (bulk->packed_count == 0 || bulk->rows_under_way >= 2 * bulk->settings->group_rows ||
+        bulk->rows_under_way >= 2 * LIMIT_GROUP_INCOMING) {
+        return BULK_NOBODY;
+    }
+    for (uint32_t i = 0; i < bulk->settings->peers; i++) {
+        const uint32_t index = (bulk->packed_next + i) % bulk->settings->peers;
+        const struct bulk_peer *peer = &bulk->peers[index];
+        if (peer->packed_count != 0 && peer->under_way < LIMIT_PEER_INCOMING) return index;
+    }
+    return BULK_NOBODY;
+}
+
+bool bulk_may_open(const struct bulk *bulk) {
+    return next_packed(bulk) != BULK_NOBODY;
+}
+
+bool bulk_open(struct bulk *bulk, struct instant now, struct outbox *out) {
+    const uint32_t index = next_packed(bulk);
+    if (index == BULK_NOBODY) return false;
+    struct mail *mail = take_packed(bulk, &bulk->peers[index]);
+    bulk->packed_next = index + 1;
+    open_packed(bulk, now, mail->body.packed, out);
+    mail_drop(&mail);
+    return true;
+}
+
+/* ---- home again ---- */
 
 /* A batch is home: its session, if it has ended and this was the last, can be let go. */
 static void come_home(struct bulk_peer *peer, uint32_t index, struct outbox *out) {
@@ -307,6 +380,8 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
     }
     bulk->sources_due = bulk->serve_due = bulk->notes_due = true;
     if (incoming->rows->same) return; /* It came from nobody. */
+    CHECK(bulk->rows_under_way >= incoming->rows->count);
+    bulk->rows_under_way -= incoming->rows->count;
     done(bulk, &bulk->peers[incoming->peer], incoming->session, incoming->wire_bytes);
     come_home(&bulk->peers[incoming->peer], incoming->peer, out);
 }

@@ -100,6 +100,7 @@ static uint32_t choose(const struct bulk *bulk, const struct source *source) {
 static uint64_t patience_ends(const struct bulk *bulk, const struct source *source) {
     if (source->peer == BULK_NOBODY || !source->asked || source->in_flight != 0) return DUE_NEVER;
     const struct bulk_peer *peer = &bulk->peers[source->peer];
+    if (peer->packed_count != 0) return DUE_NEVER; /* What it gave is not opened yet. */
     /* Nothing more than is held here is due, as far as anybody has said. */
     if (vector_get(&peer->held, &source->stream) <= source->expected) return DUE_NEVER;
     return source->since_us + ((uint64_t)LIMIT_SOURCE_US << source->patience);

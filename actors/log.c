@@ -204,7 +204,7 @@ static void pass_group_on(struct log *log, const struct weft_error *why, struct 
         outbox_send(out, ACTOR_BULK, &log->group[i]);
     }
     log->group_count = 0;
-    log->group_rows = 0;
+    log->group_rows = log->group_incoming = 0;
     log->group_stamp = 0;
 }
 
@@ -457,6 +457,11 @@ static void on_tick(struct log *log, struct instant now, struct outbox *out) {
     if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
 }
 
+static bool is_full(const struct log *log) {
+    return log->group_rows >= log->settings->group_rows ||
+           log->group_incoming >= LIMIT_GROUP_INCOMING || log->group_count == LIMIT_GROUP_MAILS;
+}
+
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
@@ -519,9 +524,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         on_tick(log, now, out);
         break;
     }
-    if (log->group_rows >= log->settings->group_rows || log->group_count == LIMIT_GROUP_MAILS) {
-        (void)log_flush(log, now, out);
-    }
+    if (is_full(log)) (void)log_flush(log, now, out);
     if (log->lost.status != WEFT_OK) outbox_fatal(out, &log->lost);
 }
 

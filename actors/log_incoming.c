@@ -219,6 +219,7 @@ void log_incoming(struct log *log, struct instant now, struct mail **in, struct 
         return;
     }
     log->group_rows += rows->count;
+    log->group_incoming += rows->count;
     log->group[log->group_count++] = *in;
     *in = NULL;
 }

@@ -117,8 +117,9 @@ struct log {
     struct mail *group[LIMIT_GROUP_MAILS];
     uint32_t group_count;
     uint64_t group_rows;
-    uint64_t group_stamp; /* greatest stamp of the group */
-    struct vector moved;  /* positions the group moves */
+    uint64_t group_incoming; /* ... those of other devices */
+    uint64_t group_stamp;    /* greatest stamp of the group */
+    struct vector moved;     /* positions the group moves */
     struct writer_tally own, remote;
 
     /* Members. */

@@ -72,6 +72,7 @@ static void begin_connection(struct peer *peer, struct instant now, bool opened_
     pace_set(&peer->asked, 0);
     peer->send_us = peer->read_us = DUE_NEVER;
     peer->packed = peer->records_in = 0;
+    peer->packed_bytes = 0;
     peer->device = (struct id){{0}};
     peer->name[0] = 0;
     peer->sync_ask[0] = peer->sync_ask[1] = peer->sync_asked = 0;
@@ -312,12 +313,13 @@ static void on_accepted(struct peer *peer, struct instant now, const Weft__Accep
 
 static void on_held(struct peer *peer, struct instant now, const Weft__Held *held,
                     struct outbox *out) {
-    CHECK(held->batches <= peer->packed);
-    if (peer->packed == LIMIT_PEER_PACKED) {
+    CHECK(held->batches <= peer->packed && held->consumed <= peer->packed_bytes);
+    if (peer_full(peer)) {
         peer->heard_us = now.mono_us; /* Until now it was deaf. */
         if (peer->prove_us != DUE_NEVER) peer->prove_us = now.mono_us + LIMIT_HANDSHAKE_US;
     }
     peer->packed -= held->batches;
+    peer->packed_bytes -= held->consumed;
     peer->credit += held->consumed;
     peer->grant_notes++;
     if (held->fault[0] != 0) {
@@ -442,9 +444,7 @@ static uint64_t deadline(const struct peer *peer) {
         return peer->opened_us + (waits_for_person(peer) ? LIMIT_CONFIRM_US : LIMIT_HANDSHAKE_US);
     }
     /* Nobody is heard while this side does not listen. */
-    if (peer->packed == LIMIT_PEER_PACKED || peer->records_in == LIMIT_PEER_RECORDS) {
-        return DUE_NEVER;
-    }
+    if (peer_full(peer)) return DUE_NEVER;
     uint64_t due = peer->heard_us + LIMIT_DEAD_US;
     if (peer->prove_us < due) due = peer->prove_us;
     uint64_t slow = record_deadline(peer);

@@ -2,14 +2,15 @@
  * Invariants
  *   1. Before the remote's Hello nothing else is acted on, and nothing is kept for it.
  *   2. Who is speaking is what the session says, never what a message says.
- *   3. At most LIMIT_PEER_PACKED batches and LIMIT_PEER_RECORDS mails of records are inside the
- *      engine; then this stops reading, and the remote's windows hold the rest back.
+ *   3. At most LIMIT_PEER_PACKED batches, of about LIMIT_PEER_PACKED_BYTES, and LIMIT_PEER_RECORDS
+ *      mails of records are inside the engine; then this stops reading, and the remote's windows
+ *      hold the rest back. A remote that keeps to its window never finds this side deaf for bytes:
+ *      what is urgent would have to wait behind them.
  * Not here: the Hello and the shared log's messages (peer_shared.c). */
 #include "actors/peer_private.h"
 
 static bool has_room(const struct peer *peer) {
-    return peer->emitted + PEER_EMIT_SPARE < PEER_EMIT_MAX && peer->packed < LIMIT_PEER_PACKED &&
-           peer->records_in < LIMIT_PEER_RECORDS;
+    return peer->emitted + PEER_EMIT_SPARE < PEER_EMIT_MAX && !peer_full(peer);
 }
 
 void peer_emit(struct peer *peer, uint32_t to, struct mail **mail, struct outbox *out) {
@@ -262,6 +263,7 @@ static enum weft_status on_rows(struct peer *peer, const struct frame_message *m
         return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for a received batch");
     }
     peer->packed++;
+    peer->packed_bytes += message->body.size;
     emit(peer, &mail, out);
     return WEFT_OK;
 }
@@ -293,7 +295,7 @@ static enum weft_status take_messages(struct peer *peer, struct outbox *out,
         struct frame_message message;
         bool got = false;
         if (!has_room(peer)) {
-            peer->more = peer->packed < LIMIT_PEER_PACKED && peer->records_in < LIMIT_PEER_RECORDS;
+            peer->more = !peer_full(peer);
             break;
         }
         status = session_next(peer->session, &message, &got, why);

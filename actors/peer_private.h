@@ -81,6 +81,7 @@ struct peer {
     uint32_t pending_count;
     struct waiting waiting[2]; /* of the live and of the backfill lane */
     uint32_t packed;           /* received batches inside the engine */
+    uint64_t packed_bytes;     /* ... and their bytes */
     uint32_t grant_batches, grant_notes;
     struct pace asked;         /* bytes per second that the remote wants to get at most */
     uint64_t said_rate;        /* ... and what it was told to keep to; 0: no bound */
@@ -97,6 +98,12 @@ struct peer {
     uint64_t sync_ask[2], sync_answer[2], sync_asked, sync_theirs;
     uint32_t emitted; /* mails to bulk and share in this step */
 };
+
+/* So much of what came in is inside the engine that no more is read: this side is deaf. */
+static inline bool peer_full(const struct peer *peer) {
+    return peer->packed == LIMIT_PEER_PACKED || peer->packed_bytes >= LIMIT_PEER_PACKED_BYTES ||
+           peer->records_in == LIMIT_PEER_RECORDS;
+}
 
 /* ---- peer.c: the state machine ---- */
 

@@ -65,8 +65,10 @@
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u
 #define LIMIT_PEERS 256u
-#define LIMIT_PEER_BATCHES 4u          /* batches handed to one peer and not yet in its socket */
-#define LIMIT_PEER_PACKED 8u           /* received batches of one peer inside the engine */
+#define LIMIT_PEER_BATCHES 4u  /* batches handed to one peer and not yet in its socket */
+#define LIMIT_PEER_PACKED 512u /* received batches of one peer inside the engine, */
+#define LIMIT_PEER_PACKED_BYTES LIMIT_WINDOW /* ... and their bytes, as they travelled */
+#define LIMIT_PEER_INCOMING 8u               /* ... those of them that are decoded */
 #define LIMIT_PEER_SHIPMENTS 2u        /* shipments of records handed to one peer, not yet sent */
 #define LIMIT_PEER_RECORDS 4u          /* received mails of records of one peer inside the engine */
 #define LIMIT_SHARED_WINDOW (1u << 20) /* bytes of records a sender may have unconsumed */
@@ -78,6 +80,7 @@
 #define LIMIT_WINDOW (8u << 20)      /* batch bytes a sender may have unconsumed at the receiver */
 #define LIMIT_TAIL_BYTES (16u << 20) /* committed rows kept in memory for peers near the head */
 #define LIMIT_GROUP_ROWS 16384u      /* rows of one SQLite commit, after which it is made */
+#define LIMIT_GROUP_INCOMING 4096u   /* ... of other devices: an edit may have to wait for them */
 #define LIMIT_GROUP_MAILS 128u       /* transactions of one SQLite commit */
 #define LIMIT_SNAPSHOT_ROWS 2000u    /* rows looked at per slice of a snapshot's end */
 #define LIMIT_PAGE_BYTES 8192u       /* of a new file: store_open.c */

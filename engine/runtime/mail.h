@@ -15,8 +15,9 @@
 
 struct mail {
     atomic_uint references;
-    bool secret;    /* its memory is cleared when it is dropped */
-    uint64_t order; /* in the host's door: the ticket, so that lanes merge in order */
+    bool secret;       /* its memory is cleared when it is dropped */
+    uint64_t order;    /* in the host's door: the ticket, so that lanes merge in order */
+    struct mail *next; /* for an actor that keeps several; nothing to a ring */
     struct arena arena;
     Weft__Mail body; /* body.body_case and the message in the arena */
 };

@@ -57,9 +57,13 @@ const struct edge_rule topology_rules[] = {
                MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN), MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
-     .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(INCOMING), MAIL(RECORDS), MAIL(GOVERN),
-               MAIL(SURVEY), MAIL(RECOUNT), MAIL(SYNC), MAIL(CONTACT), MAIL(SESSION),
-               MAIL(STOP)}},
+     .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(RECORDS), MAIL(GOVERN), MAIL(SURVEY),
+               MAIL(RECOUNT), MAIL(SYNC), MAIL(CONTACT), MAIL(SESSION), MAIL(STOP)}},
+    /* Rows of others have a ring of their own: an edit takes its turn beside them, not behind. It
+     * has room for all that bulk may have under way, or it would hold the clock back. */
+    {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 8,
+     .slots_per_peer = LIMIT_PEER_INCOMING,
+     .mails = {MAIL(INCOMING)}},
 
     {.from = ACTOR_LOG, .to = ACTOR_HOST, .kind = EDGE_ANSWER, .slots = TOPOLOGY_ANSWERS,
      .mails = {MAIL(ANSWERED), MAIL(STOP)},
@@ -85,9 +89,9 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(SURVEY), MAIL(GOVERN)}},
 
     {.from = ACTOR_BULK, .to = ACTOR_CLOCK, .kind = EDGE_ANSWER, .slots = 8,
-     .slots_per_peer = LIMIT_PEER_PACKED,
+     .slots_per_peer = LIMIT_PEER_INCOMING,
      .mails = {MAIL(INCOMING)},
-     .why_enough = "received batches inside the engine (peers × LIMIT_PEER_PACKED), and one that "
+     .why_enough = "decoded batches inside the engine (peers × LIMIT_PEER_INCOMING), and one that "
                    "passes over a range"},
     {.from = ACTOR_BULK, .to = ACTOR_PEER, .kind = EDGE_ANSWER, .slots = TOPOLOGY_BATCHES,
      .mails = {MAIL(BATCH), MAIL(HELD), MAIL(REQUEST), MAIL(RANGES), MAIL(LEFT)},

@@ -56,6 +56,7 @@ void solo_bulk_start(struct solo_bulk *stage, uint32_t batch_rows) {
                                        .library = stage->library.store.library,
                                        .peers = SOLO_PEERS,
                                        .batch_rows = batch_rows,
+                                       .group_rows = LIMIT_GROUP_ROWS,
                                        .tail_bytes = 1 << 20,
                                        .models = stage->library.store.models,
                                        .board = solo->board};

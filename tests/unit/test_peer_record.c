@@ -46,6 +46,7 @@ static uint32_t packed_taken(struct solo_peer *stage) {
     while ((mail = solo_peer_to_bulk(stage, MAIL(PACKED))) != NULL) {
         mail_drop(&mail);
         count++;
+        solo_turn(&stage->solo); /* There may have been more than the edge has room for. */
     }
     return count;
 }
