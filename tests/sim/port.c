@@ -106,6 +106,7 @@ static struct link *find_transfer(struct host *host, int64_t transfer, int *side
 static void port_discard(void *self, int64_t transfer) {
     struct host *host = self;
     int side = 0;
+    if (!host->up) return; /* The connection has gone with the process. */
     struct link *link = find_transfer(host, transfer, &side);
     link_close_end(host->net, link, side);
 }
