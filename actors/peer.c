@@ -461,7 +461,13 @@ static void on_deadline(struct peer *peer, struct instant now, struct outbox *ou
     peer_end(peer, now, WEFT_NET, text, out);
 }
 
+static uint64_t moved_us(const struct peer *peer) {
+    return peer->sent_us > peer->heard_us ? peer->sent_us : peer->heard_us;
+}
+
 static void on_time(struct peer *peer, struct instant now, struct outbox *out) {
+    if (peer->session != NULL && now.mono_us >= moved_us(peer) + LIMIT_REST_US)
+        session_shrink(peer->session);
     if (peer->link != 0 && now.mono_us >= deadline(peer)) {
         on_deadline(peer, now, out);
     } else if (peer->state == PEER_LIVE && peer->opened_here &&
@@ -489,6 +495,8 @@ static uint64_t peer_due(const void *self) {
     if (peer->state == PEER_LIVE || waits_for_person(peer)) {
         due = earlier(due, peer->sent_us + LIMIT_HEARTBEAT_US);
     }
+    if (peer->session != NULL && session_spare(peer->session))
+        due = earlier(due, moved_us(peer) + LIMIT_REST_US);
     if (peer->state != PEER_LIVE) return due;
     due = earlier(due, peer->keyed_us + LIMIT_REKEY_US);
     return peer->opened_here ? earlier(due, peer->opened_us + LIMIT_SESSION_US) : due;
@@ -568,6 +576,7 @@ static void peer_step(void *self, struct instant now, struct mail **in, struct o
         break;
     }
     move_bytes(peer, now, out);
+    if (peer->session != NULL) session_rest(peer->session);
 }
 
 static void peer_stop(void *self) {

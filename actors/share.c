@@ -14,7 +14,6 @@
 #include "engine/base/status.h"
 #include "engine/crdt/hlc.h"
 #include "engine/store/shared.h"
-#include "engine/wire/attest.h"
 
 /* ---- records out ---- */
 
@@ -52,7 +51,19 @@ struct shipping {
     const struct heads *held; /* here, with all records up to `place` */
     uint64_t place;
     size_t bytes;
+    uint32_t room; /* for records: few have many, and a hub sends thousands */
 };
+
+static void shipping_grow(struct shipping *shipping) {
+    Weft__Shipment *shipment = shipping->shipment;
+    if (shipment->n_records < shipping->room) return;
+    const uint32_t room = shipping->room == 0 ? 8 : shipping->room * 2;
+    shipment->records =
+        arena_grow(&shipping->mail->arena, shipment->records,
+                   shipping->room * sizeof *shipment->records, room * sizeof *shipment->records);
+    CHECK(shipment->records != NULL);
+    shipping->room = room;
+}
 
 /* Puts a record into the shipment unless the remote holds it; false when there is no room. */
 static bool ship(struct share_peer *peer, const struct shared_entry *entry,
@@ -68,6 +79,7 @@ static bool ship(struct share_peer *peer, const struct shared_entry *entry,
     if (shipment->n_records != 0 && shipping->bytes + entry->record.size > LIMIT_SHIPMENT) {
         return false;
     }
+    shipping_grow(shipping);
     struct shared_head *head = peer->kept_only ? NULL : heads_add(&peer->remote, &entry->origin);
     CHECK(mail_bytes(shipping->mail, &shipment->records[shipment->n_records], entry->record.data,
                      entry->record.size));
@@ -116,9 +128,6 @@ static bool serve(struct share *share, uint32_t index, struct instant now, struc
     if (peer->cursor >= share->place && !peer->kept_only) return false;
     struct shipping shipping = {.held = &share->heads, .place = share->place};
     shipping.mail = outbox_mail(out, WEFT__MAIL__BODY_SHIPMENT, &shipping.shipment);
-    shipping.shipment->records = arena_zero(
-        &shipping.mail->arena, LIMIT_SHIPMENT_RECORDS * sizeof *shipping.shipment->records);
-    CHECK(shipping.shipment->records != NULL);
     enum weft_status status = tail_extend(share, &why);
     while (status == WEFT_OK && shipping.shipment->n_records == 0 && peer->cursor < share->place) {
         const uint64_t before = peer->cursor;
@@ -195,80 +204,6 @@ static void send_held(struct share *share, uint32_t index, struct outbox *out) {
     if (news) peer->told = share->version;
     peer->done = peer->done_bytes = 0;
     peer->fault[0] = 0;
-    peer->notes--;
-    outbox_send(out, ACTOR_PEER + index, &mail);
-}
-
-/* ---- statements ---- */
-
-static struct statement *statement_of(struct share *share, const struct id *device) {
-    for (uint32_t i = 0; i < share->statement_count; i++) {
-        if (id_equal(&share->statements[i].device, device)) return &share->statements[i];
-    }
-    if (share->statement_count == LIMIT_ROSTER) return NULL;
-    share->statements[share->statement_count] = (struct statement){.device = *device};
-    return &share->statements[share->statement_count++];
-}
-
-static bool statement_grow(struct statement *statement, size_t size) {
-    uint8_t *data = realloc(statement->data, size);
-    if (data == NULL) return false;
-    statement->data = data;
-    return true;
-}
-
-/* From the log, which has judged them. */
-static void on_attested(struct share *share, const Weft__Attested *attested) {
-    for (size_t i = 0; i < attested->n_statements; i++) {
-        const ProtobufCBinaryData *bytes = &attested->statements[i];
-        struct attest attest;
-        CHECK(attest_read((struct bytes){bytes->data, bytes->len}, &attest));
-        struct statement *statement = statement_of(share, &attest.origin.device);
-        if (statement == NULL || !statement_grow(statement, bytes->len)) continue;
-        memcpy(statement->data, bytes->data, bytes->len);
-        statement->size = bytes->len;
-        statement->version = ++share->statement_version;
-    }
-}
-
-/* The oldest statement after a version that is not the remote's own; NULL: none. */
-static const struct statement *next_statement(const struct share *share,
-                                              const struct share_peer *peer, uint64_t after) {
-    const struct statement *next = NULL;
-    for (uint32_t i = 0; i < share->statement_count; i++) {
-        const struct statement *statement = &share->statements[i];
-        if (statement->version <= after || id_equal(&statement->device, &peer->device)) continue;
-        if (next == NULL || statement->version < next->version) next = statement;
-    }
-    return next;
-}
-
-/* A statement of a device that the receiver did not know yet was lost on it. */
-static void repeat_statements(struct share *share, struct instant now) {
-    if (share->statement_count == 0 || now.mono_us < share->repeat_us) return;
-    for (uint32_t p = 0; p < share->settings->peers; p++)
-        share->peers[p].attested = 0;
-    share->repeat_us = now.mono_us + SHARE_REPEAT_US;
-}
-
-static void send_attested(struct share *share, uint32_t index, struct instant now,
-                          struct outbox *out) {
-    struct share_peer *peer = &share->peers[index];
-    if (peer->notes == 0 || now.mono_us < peer->attest_us) return;
-    const struct statement *next = next_statement(share, peer, peer->attested);
-    if (next == NULL) return;
-    Weft__Attested *attested = NULL;
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ATTESTED, &attested);
-    attested->statements = arena_zero(&mail->arena, LIMIT_ROSTER * sizeof *attested->statements);
-    CHECK(attested->statements != NULL);
-    for (size_t bytes = 0; next != NULL && bytes + next->size <= 2 * LIMIT_ATTEST;) {
-        CHECK(mail_bytes(mail, &attested->statements[attested->n_statements++], next->data,
-                         next->size));
-        bytes += next->size;
-        peer->attested = next->version;
-        next = next_statement(share, peer, peer->attested);
-    }
-    peer->attest_us = now.mono_us + SHARE_ATTEST_US;
     peer->notes--;
     outbox_send(out, ACTOR_PEER + index, &mail);
 }
@@ -463,7 +398,7 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
         share_sync(share, body->sync);
         break;
     case WEFT__MAIL__BODY_ATTESTED:
-        on_attested(share, body->attested);
+        share_on_attested(share, body->attested);
         break;
     case WEFT__MAIL__BODY_SHARED_WANTED:
         on_wanted(share, body->shared_wanted);
@@ -491,13 +426,13 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     }
     if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) share->retry_us = DUE_NEVER;
     share_ask(share, now, out);
-    repeat_statements(share, now);
+    share_repeat_statements(share, now);
     for (uint32_t p = 0; p < share->settings->peers; p++) {
         if (!share->peers[p].live) continue;
         share_sync_look(share, p, out);
         send_held(share, p, out);
         send_request(share, p, now, out);
-        send_attested(share, p, now, out);
+        share_send_attested(share, p, now, out);
         tell_below(share, p, out);
         if (share->retry_us == DUE_NEVER) share_give_chunk(share, p, now, out);
         while (share->retry_us == DUE_NEVER && serve(share, p, now, out))
@@ -514,7 +449,7 @@ static uint64_t share_due(const void *self) {
         const struct share_peer *peer = &share->peers[p];
         if (!peer->live || peer->notes == 0) continue;
         if (!peer->asked && peer->under_way == 0 && peer->retry_us < due) due = peer->retry_us;
-        if (peer->attest_us < due && next_statement(share, peer, peer->attested) != NULL)
+        if (peer->attest_us < due && share_next_statement(share, peer, peer->attested) != NULL)
             due = peer->attest_us;
     }
     return due;

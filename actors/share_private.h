@@ -154,6 +154,18 @@ void share_blame(struct share_peer *peer, uint32_t session, const char *text);
 /* Answers the end of a session when none of its mails is under way any more. */
 void share_settle_left(struct share *share, uint32_t index, struct outbox *out);
 
+/* ---- share_attest.c: statements ---- */
+
+/* From the log, which has judged them. */
+void share_on_attested(struct share *share, const Weft__Attested *attested);
+/* The oldest statement after a version that is not the remote's own; NULL: none. */
+const struct statement *share_next_statement(const struct share *share,
+                                             const struct share_peer *peer, uint64_t after);
+/* A statement of a device that the receiver did not know yet was lost on it: all, now and then. */
+void share_repeat_statements(struct share *share, struct instant now);
+void share_send_attested(struct share *share, uint32_t index, struct instant now,
+                         struct outbox *out);
+
 /* ---- share_snapshot.c: snapshots, taken ---- */
 
 enum weft_status share_snapshot_start(struct share *share, struct weft_error *why);

@@ -37,8 +37,8 @@ static void read_metrics(const struct weft_engine *engine, struct weft_metrics *
     out->door_bytes_max = engine->door_max;
     for (uint32_t e = 0; e < topology->edge_count; e++)
         out->mails_lost += board_get(topology->edges[e].dropped);
-    for (uint32_t id = ACTOR_HOST + 1; id < topology->actor_count; id++)
-        out->pool_bytes_kept += pool_kept(topology->actors[id].pool);
+    for (uint32_t i = ACTOR_HOST + 1; i < topology->kit_count; i++)
+        out->pool_bytes_kept += pool_kept(topology->kits[i].pool);
     out->log_records = board_get(board->log_records);
     out->log_pages = board_get(board->log_pages);
     out->threads = runner_thread_count(engine->runner);
@@ -96,10 +96,13 @@ static uint64_t waiting(const struct ring *ring) {
 }
 
 static void read_actor(const struct actor *actor, struct weft_actor *out) {
+    /* The first of those that share a pool answers for it. */
+    const bool leads =
+        actor->id < actor->topology->kit_count && actor->kit == &actor->topology->kits[actor->id];
     *out = (struct weft_actor){.name = topology_name(actor->id),
                                .index = actor->id >= ACTOR_PEER ? actor->id - ACTOR_PEER : 0,
                                .steps = board_get(actor->steps),
-                               .pool_bytes_held = pool_held(actor->pool)};
+                               .pool_bytes_held = leads ? pool_held(actor->kit->pool) : 0};
     for (uint32_t i = 0; i < actor->in_count; i++) {
         out->mails_waiting += waiting(actor->in[i]->ring);
         out->ring_slots += ring_slots(actor->in[i]->ring);

@@ -133,6 +133,8 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->stopwatch = ports->runner.time;
     settings->cache_bytes = config->cache_bytes != 0 ? config->cache_bytes : CACHE_BYTES_DEFAULT;
     settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
+    settings->peer_threads =
+        runner_settle(config->threads) == WEFT_THREADS_EACH ? LIMIT_PEER_THREADS : 1;
     settings->batch_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_ROWS;
     settings->group_rows = ports->group_rows != 0 ? ports->group_rows : LIMIT_GROUP_ROWS;
     settings->log_records = ports->log_records != 0 ? ports->log_records : LIMIT_LOG_RECORDS;

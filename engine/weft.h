@@ -134,7 +134,7 @@ struct weft_log;
 /* How the actors are spread over threads. The actors themselves never know. */
 enum weft_threads {
     WEFT_THREADS_AUTO = 0, /* two on a machine of one or two cores, else one per actor */
-    WEFT_THREADS_EACH,     /* one per actor, one per peer */
+    WEFT_THREADS_EACH,     /* one per actor, one per peer up to 16, which then share them */
     WEFT_THREADS_TWO,      /* storage | network and codec */
     WEFT_THREADS_ONE,      /* all actors on one thread */
     WEFT_THREADS_NONE      /* none: the caller runs them with weft_step() */

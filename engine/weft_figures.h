@@ -100,7 +100,8 @@ struct weft_actor {
     uint64_t steps;           /* mails and ticks that it has dealt with */
     uint64_t mails_waiting;   /* gauge: in all rings that lead to it */
     uint64_t ring_slots;      /* of these rings */
-    uint64_t pool_bytes_held; /* gauge: bytes of mails that it made and that are still in use */
+    uint64_t pool_bytes_held; /* gauge: bytes of mails that it made and that are still in use; peers
+                               * that share a thread: all of them, with the first */
 };
 
 /* Copies up to `cap` of the actors; returns how many there are. Thread: any. */

@@ -65,6 +65,7 @@
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u
 #define LIMIT_PEERS 256u
+#define LIMIT_PEER_THREADS 16u         /* that peers share, where each actor has a thread */
 #define LIMIT_PEER_BATCHES 4u  /* batches handed to one peer and not yet in its socket */
 #define LIMIT_PEER_PACKED 512u /* received batches of one peer inside the engine, */
 #define LIMIT_PEER_PACKED_BYTES LIMIT_WINDOW /* ... and their bytes, as they travelled */
@@ -130,6 +131,7 @@
 #define LIMIT_RECORD_RATE 1024u       /* ... and comes at so many bytes a second */
 #define LIMIT_CONFIRM_US 120000000u   /* for a person to say yes to a newcomer */
 #define LIMIT_HEARTBEAT_US 15000000u
+#define LIMIT_REST_US 1000000u /* of quiet, after which a session gives its memory back */
 #define LIMIT_DEAD_US 45000000u
 #define LIMIT_RATE_MIN 8192u /* bytes per second: a bound below it would look like a cut */
 #define LIMIT_BOUNDS 64u     /* devices with rates of their own */

@@ -73,7 +73,7 @@ void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
     CHECK(edge->rule->kind != EDGE_ASK || edge->emitted <= actor->kind->emit_max);
     if ((*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE)
         (*mail)->body.notice->wall_ms = out->wall_ms;
-    if (!edge_put(edge, mail, actor->pool)) {
+    if (!edge_put(edge, mail, actor->kit->pool)) {
         CHECK(edge->rule->kind == EDGE_NOTICE); /* The table's sum for an answer is wrong. */
         struct board *board = actor->topology->settings->board;
         bool notice = (*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE;
@@ -132,11 +132,11 @@ static void actor_out_of_memory(struct actor *actor) {
 struct mail *outbox_mail(struct outbox *out, Weft__Mail__BodyCase kind, void *message) {
     CHECK(out != NULL);
     struct actor *actor = out->actor;
-    struct mail *mail = mail_new(actor->pool, kind, message);
+    struct mail *mail = mail_new(actor->kit->pool, kind, message);
     if (mail != NULL) return mail;
     actor_out_of_memory(actor);
-    mail = actor->spare;
-    actor->spare = NULL;
+    mail = actor->kit->spare;
+    actor->kit->spare = NULL;
     CHECK(mail != NULL);
     void *made = mail_turn_into(mail, kind);
     CHECK(made != NULL);
@@ -152,29 +152,40 @@ void outbox_fatal(struct outbox *out, const struct weft_error *why) {
 
 /* ---- start and stop ---- */
 
+static bool kit_start(struct kit *kit) {
+    if (kit->started++ != 0) return true;
+    kit->tick = mail_new(kit->pool, WEFT__MAIL__BODY_TICK, NULL);
+    kit->ready = mail_new(kit->pool, WEFT__MAIL__BODY_READY, NULL);
+    kit->spare = mail_new(kit->pool, WEFT__MAIL__BODY_TICK, NULL);
+    return kit->tick != NULL && kit->ready != NULL && kit->spare != NULL;
+}
+
+static void kit_stop(struct kit *kit) {
+    CHECK(kit->started > 0);
+    if (--kit->started != 0) return;
+    mail_drop(&kit->spare);
+    mail_drop(&kit->ready);
+    mail_drop(&kit->tick);
+}
+
 enum weft_status actor_start(struct actor *actor, struct weft_error *why) {
     CHECK(actor != NULL && actor->kind != NULL);
     CHECK(!actor->started);
     enum weft_status status = WEFT_OK;
     memset(actor->state, 0, actor->kind->state_size);
     actor->watch.ready = false;
-    actor->tick = mail_new(actor->pool, WEFT__MAIL__BODY_TICK, NULL);
-    actor->ready = mail_new(actor->pool, WEFT__MAIL__BODY_READY, NULL);
-    actor->spare = mail_new(actor->pool, WEFT__MAIL__BODY_TICK, NULL);
-    if (actor->tick == NULL || actor->ready == NULL || actor->spare == NULL) {
+    if (!kit_start(actor->kit)) {
         status = status_fail(why, WEFT_NO_MEMORY, 0, "%s: out of memory at its start",
                              actor->kind->name);
-        goto drop_mails;
+        goto stop_kit;
     }
     status = actor->kind->start(actor->state, &actor->seed, why);
-    if (status != WEFT_OK) goto drop_mails;
+    if (status != WEFT_OK) goto stop_kit;
     actor->started = true;
     return WEFT_OK;
 
-drop_mails:
-    mail_drop(&actor->spare);
-    mail_drop(&actor->ready);
-    mail_drop(&actor->tick);
+stop_kit:
+    kit_stop(actor->kit);
     return status;
 }
 
@@ -184,9 +195,7 @@ void actor_stop(struct actor *actor) {
     CHECK(actor->kind != NULL);
     actor->started = false;
     if (actor->kind->stop != NULL) actor->kind->stop(actor->state);
-    mail_drop(&actor->spare);
-    mail_drop(&actor->ready);
-    mail_drop(&actor->tick);
+    kit_stop(actor->kit);
 }
 
 /* ---- turning ---- */
@@ -239,7 +248,7 @@ static void actor_step(struct actor *actor, struct instant now, struct mail **in
     CHECK(actor->touched_count == 0);
     board_set(actor->steps, board_get(actor->steps) + 1);
     actor->kind->step(actor->state, now, in, &out);
-    if (pool_starved(actor->pool)) actor_out_of_memory(actor);
+    if (pool_starved(actor->kit->pool)) actor_out_of_memory(actor);
     outbox_wake(&out);
 }
 
@@ -248,7 +257,7 @@ static void actor_step_own(struct actor *actor, struct instant now, struct mail 
                            Weft__Mail__BodyCase kind) {
     struct mail *mail = *kept;
     *kept = NULL;
-    if (mail == NULL) mail = mail_new(actor->pool, kind, NULL);
+    if (mail == NULL) mail = mail_new(actor->kit->pool, kind, NULL);
     if (mail == NULL) {
         actor_out_of_memory(actor);
         return;
@@ -271,20 +280,20 @@ bool actor_turn(struct actor *actor, struct instant now) {
     if (actor_failed(actor) || !actor_has_work(actor, now) || !actor_has_room(actor)) return false;
     if (actor->watch.ready) {
         actor->watch.ready = false;
-        actor_step_own(actor, now, &actor->ready, WEFT__MAIL__BODY_READY);
+        actor_step_own(actor, now, &actor->kit->ready, WEFT__MAIL__BODY_READY);
         return true;
     }
     struct mail *mail = actor_take(actor);
     if (mail != NULL) {
         if (atomic_load_explicit(&mail->references, memory_order_acquire) == 1) {
-            arena_adopt(&mail->arena, actor->pool);
+            arena_adopt(&mail->arena, actor->kit->pool);
         }
         actor_step(actor, now, &mail);
         mail_drop(&mail);
         return true;
     }
     if (actor->kind->due_us(actor->state) <= now.mono_us) {
-        actor_step_own(actor, now, &actor->tick, WEFT__MAIL__BODY_TICK);
+        actor_step_own(actor, now, &actor->kit->tick, WEFT__MAIL__BODY_TICK);
         return true;
     }
     return false;

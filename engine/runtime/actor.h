@@ -42,6 +42,7 @@ struct settings {
     const char *name;      /* what people call this device */
     uint64_t clock_stored; /* the clock's high-water mark at open */
     uint32_t peers;
+    uint32_t peer_threads; /* that peers share at most; 0: each has its own */
     uint32_t cache_bytes;
     /* Shrunken by the simulator; see limits.h for the defaults. */
     uint32_t batch_rows;

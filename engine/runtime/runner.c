@@ -57,19 +57,21 @@ struct runner {
 
 /* ---- which actor on which thread ---- */
 
-static enum weft_threads settle_threads(enum weft_threads threads) {
+enum weft_threads runner_settle(enum weft_threads threads) {
     if (threads != WEFT_THREADS_AUTO) return threads;
     return sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? WEFT_THREADS_TWO : WEFT_THREADS_EACH;
 }
 
 static uint32_t place_count(enum weft_threads threads, const struct topology *topology) {
-    if (threads == WEFT_THREADS_EACH) return topology->actor_count - 1;
+    if (threads == WEFT_THREADS_EACH) return topology->kit_count - 1;
     return threads == WEFT_THREADS_TWO ? 2 : 1;
 }
 
-static uint32_t place_of(enum weft_threads threads, uint32_t actor) {
+static uint32_t place_of(enum weft_threads threads, const struct topology *topology,
+                         uint32_t actor) {
     CHECK(actor != ACTOR_HOST);
-    if (threads == WEFT_THREADS_EACH) return actor - 1;
+    if (threads == WEFT_THREADS_EACH)
+        return (uint32_t)(topology->actors[actor].kit - topology->kits) - 1;
     if (threads == WEFT_THREADS_TWO) {
         return actor == ACTOR_BULK || actor == ACTOR_SHARE || actor >= ACTOR_PEER ? 1 : 0;
     }
@@ -168,7 +170,7 @@ static enum weft_status open_places(struct runner *runner, struct weft_error *wh
             return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for threads");
         }
         for (uint32_t id = ACTOR_HOST + 1; id < topology->actor_count; id++) {
-            if (place_of(runner->threads, id) != i) continue;
+            if (place_of(runner->threads, topology, id) != i) continue;
             thread->actors[thread->actor_count++] = &topology->actors[id];
         }
         CHECK(thread->actor_count > 0);
@@ -202,14 +204,15 @@ static void join_wakes(struct runner *runner) {
             if (edge->rule->mails[0] == WEFT__MAIL__BODY_CHANGES)
                 edge->consumer = topology->host_hooks;
         } else if (!stepped) {
-            edge->consumer = &runner->thread[place_of(runner->threads, edge->to)].wake;
+            edge->consumer = &runner->thread[place_of(runner->threads, topology, edge->to)].wake;
         }
         if (edge->from != ACTOR_HOST && !stepped) {
-            edge->producer = &runner->thread[place_of(runner->threads, edge->from)].wake;
+            edge->producer = &runner->thread[place_of(runner->threads, topology, edge->from)].wake;
         }
     }
     if (!stepped) {
-        topology->door.consumer = &runner->thread[place_of(runner->threads, ACTOR_CLOCK)].wake;
+        topology->door.consumer =
+            &runner->thread[place_of(runner->threads, topology, ACTOR_CLOCK)].wake;
     }
 }
 
@@ -226,7 +229,7 @@ static enum weft_status start_actors(struct runner *runner, struct weft_error *w
     struct topology *topology = runner->topology;
     for (uint32_t id = ACTOR_HOST + 1; id < topology->actor_count; id++) {
         struct actor *actor = &topology->actors[id];
-        actor->seed.net = runner->thread[place_of(runner->threads, id)].port.net;
+        actor->seed.net = runner->thread[place_of(runner->threads, topology, id)].port.net;
         enum weft_status status = actor_start(actor, why);
         if (status != WEFT_OK) return status;
     }
@@ -266,7 +269,7 @@ enum weft_status runner_open(struct topology *topology, enum weft_threads thread
     if (runner == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for threads");
     runner->topology = topology;
     runner->ports = *ports;
-    runner->threads = settle_threads(threads);
+    runner->threads = runner_settle(threads);
     runner->thread_count = place_count(runner->threads, topology);
     atomic_init(&runner->halt, false);
     enum weft_status status = open_places(runner, why);

@@ -1,6 +1,6 @@
 /* The runner: which actor turns on which thread. Actors never know.
  *
- *   EACH   one thread per actor, one per peer
+ *   EACH   one thread per actor, one per peer up to settings->peer_threads, which then share them
  *   TWO    storage: clock, log, prune, listener | network and codec: bulk, peers
  *   ONE    all on one thread
  *   NONE   no thread: the caller steps
@@ -34,6 +34,8 @@ struct runner_ports {
 
 struct runner;
 
+/* What AUTO means on this machine; every other wiring is itself. */
+enum weft_threads runner_settle(enum weft_threads threads);
 /* Opens every port, starts every actor in the order of their ids on the calling thread, and then
  * the threads: so the first step comes after the last start. The host's wakes, if any, must be set.
  * Errors: those of the actors' start and of the ports, WEFT_LIMIT (no descriptor or thread to be

@@ -70,6 +70,14 @@ struct mail *door_pull(struct door *door);
 bool door_push(struct door *door, uint32_t lane, struct mail *mail);
 bool door_empty(const struct door *door);
 
+/* What actors of one thread share: each but the peers has one of its own. */
+struct kit {
+    struct pool *pool;
+    struct mail *tick, *ready; /* kept for re-use */
+    struct mail *spare;        /* what outbox_mail() gives when memory is exhausted */
+    uint32_t started;          /* actors */
+};
+
 struct actor {
     const struct actor_kind *kind;
     uint32_t id;
@@ -77,7 +85,7 @@ struct actor {
     struct actor_seed seed;
     _Atomic uint64_t steps; /* its thread writes it, any reads it */
     struct net_watch watch;
-    struct pool *pool;
+    struct kit *kit;
     struct door *door;          /* clock only */
     struct edge **in;           /* answers first; without `control` */
     uint32_t in_count, in_next; /* served in turn, the door as the last of them */
@@ -88,8 +96,6 @@ struct actor {
     struct topology *topology;
     struct wake *touched[8]; /* consumers pushed to in this step, to be signalled once */
     uint32_t touched_count;
-    struct mail *tick, *ready; /* kept for re-use */
-    struct mail *spare;        /* what outbox_mail() gives when memory is exhausted */
     bool started;
 };
 
@@ -103,6 +109,8 @@ struct fatal {
 struct topology {
     struct actor *actors; /* by actor id; [ACTOR_HOST] has no kind */
     uint32_t actor_count;
+    struct kit *kits;
+    uint32_t kit_count;
     struct edge *edges;
     uint32_t edge_count;
     struct door door;
@@ -139,6 +147,9 @@ enum weft_status topology_open(struct settings *settings, struct topology **out,
  * when an ask edge is too small for what one step of its sender may emit. */
 enum weft_status topology_build(const struct topology_plan *plan, struct settings *settings,
                                 struct topology **out, struct weft_error *why);
+/* On how many threads peers are if each actor has a thread: peers with the same number, modulo it,
+ * share one, and its pool. */
+uint32_t topology_peer_threads(const struct settings *settings);
 /* Drops every mail still under way. Actors must have been stopped. NULL is allowed. */
 void topology_close(struct topology *topology);
 

@@ -14,10 +14,10 @@
 
 #define TOPOLOGY_FNV_START 14695981039346656037u
 #define TOPOLOGY_LINE 64u
-/* What a pool keeps of returned memory: a few batches for an actor that makes them, one for a peer,
- * of which there may be hundreds. */
+/* What a pool keeps of returned memory: a few batches for the two actors that make and take them,
+ * one or two for each other one, and for the peers of a thread together. */
 #define TOPOLOGY_KEEP (8u << 20)
-#define TOPOLOGY_KEEP_PEER (1u << 20)
+#define TOPOLOGY_KEEP_FEW (1u << 20)
 #define TOPOLOGY_RESERVE (512u << 10) /* untouched, so it is only promised */
 
 static void *allocate_lines(size_t size) {
@@ -35,10 +35,33 @@ static enum weft_status out_of_memory(struct weft_error *why) {
 
 /* ---- actors ---- */
 
+/* One for each actor but the peers, which share those of their threads (runner.c). */
+static enum weft_status build_kits(struct topology *topology, struct weft_error *why) {
+    const struct settings *settings = topology->settings;
+    atomic_size_t *gauge = settings->board != NULL ? &settings->board->pool_bytes : NULL;
+    topology->kit_count = ACTOR_PEER + topology_peer_threads(settings);
+    topology->kits = allocate_lines(topology->kit_count * sizeof *topology->kits);
+    if (topology->kits == NULL) return out_of_memory(why);
+    for (uint32_t i = ACTOR_HOST + 1; i < topology->kit_count; i++) {
+        struct kit *kit = &topology->kits[i];
+        /* No bound of its own: what is outstanding is bounded by the edges' slots. */
+        const bool much = i == ACTOR_LOG || i == ACTOR_BULK;
+        kit->pool = pool_open(0, much ? TOPOLOGY_KEEP : TOPOLOGY_KEEP_FEW, gauge);
+        if (kit->pool == NULL || !pool_reserve(kit->pool, TOPOLOGY_RESERVE))
+            return out_of_memory(why);
+    }
+    return WEFT_OK;
+}
+
+uint32_t topology_peer_threads(const struct settings *settings) {
+    const bool all = settings->peer_threads == 0 || settings->peer_threads > settings->peers;
+    return all ? settings->peers : settings->peer_threads;
+}
+
 static enum weft_status build_actors(struct topology *topology, const struct topology_plan *plan,
                                      struct weft_error *why) {
     struct settings *settings = topology->settings;
-    atomic_size_t *gauge = settings->board != NULL ? &settings->board->pool_bytes : NULL;
+    const uint32_t threads = topology_peer_threads(settings);
     topology->actor_count = ACTOR_PEER + settings->peers;
     topology->actors = allocate_lines(topology->actor_count * sizeof *topology->actors);
     if (topology->actors == NULL) return out_of_memory(why);
@@ -52,14 +75,12 @@ static enum weft_status build_actors(struct topology *topology, const struct top
         CHECK(kind != NULL && kind->start != NULL);
         CHECK(kind->step != NULL && kind->due_us != NULL);
         actor->kind = kind;
-        /* No bound of its own: what is outstanding is bounded by the edges' slots. */
-        actor->pool = pool_open(0, peer ? TOPOLOGY_KEEP_PEER : TOPOLOGY_KEEP, gauge);
+        actor->kit = &topology->kits[peer ? ACTOR_PEER + (id - ACTOR_PEER) % threads : id];
         actor->state = allocate_lines(kind->state_size);
-        if (actor->pool == NULL || actor->state == NULL) return out_of_memory(why);
-        if (!pool_reserve(actor->pool, TOPOLOGY_RESERVE)) return out_of_memory(why);
+        if (actor->state == NULL) return out_of_memory(why);
         actor->seed.settings = settings;
         actor->seed.index = peer ? id - ACTOR_PEER : 0;
-        actor->seed.pool = actor->pool;
+        actor->seed.pool = actor->kit->pool;
         actor->seed.watch = &actor->watch;
         if (id == ACTOR_CLOCK) actor->door = &topology->door;
     }
@@ -173,7 +194,8 @@ enum weft_status topology_build(const struct topology_plan *plan, struct setting
     if (topology == NULL) return out_of_memory(why);
     topology->settings = settings;
     topology->hash = TOPOLOGY_FNV_START;
-    status = build_actors(topology, plan, why);
+    status = build_kits(topology, why);
+    if (status == WEFT_OK) status = build_actors(topology, plan, why);
     if (status == WEFT_OK) status = build_edges(topology, plan, why);
     if (status == WEFT_OK) status = join_edges(topology, why);
     if (status == WEFT_OK) status = build_door(topology, why);
@@ -201,11 +223,13 @@ void topology_close(struct topology *topology) {
     for (uint32_t id = 0; topology->actors != NULL && id < topology->actor_count; id++) {
         struct actor *actor = &topology->actors[id];
         CHECK(!actor->started);
-        if (actor->pool != NULL) pool_close(actor->pool);
         free(actor->state);
         free(actor->in);
         free(actor->out);
     }
+    for (uint32_t i = 0; topology->kits != NULL && i < topology->kit_count; i++)
+        pool_close(topology->kits[i].pool);
+    free(topology->kits);
     free(topology->edges);
     free(topology->actors);
     free(topology);

@@ -23,7 +23,7 @@
 #include "engine/base/check.h"
 #include "engine/base/status.h"
 
-#define QUEUE_MIN 16u
+#define QUEUE_MIN 4u
 
 /* ---- the writer -------------------------------------------------------------------------------
  */
@@ -108,6 +108,21 @@ bool frame_writer_idle(const struct frame_writer *writer, enum frame_lane lane) 
     return writer->lanes[lane].count == 0;
 }
 
+bool frame_writer_spare(const struct frame_writer *writer) {
+    bool spare = false;
+    for (unsigned l = 0; l < LANE_COUNT; l++)
+        spare = spare || (writer->lanes[l].count == 0 && writer->lanes[l].room > QUEUE_MIN);
+    return spare;
+}
+
+void frame_writer_shrink(struct frame_writer *writer) {
+    for (unsigned l = 0; l < LANE_COUNT; l++) {
+        if (writer->lanes[l].count != 0 || writer->lanes[l].room <= QUEUE_MIN) continue;
+        free(writer->lanes[l].items);
+        writer->lanes[l] = (struct queue){0};
+    }
+}
+
 /* The lane of the next frame: the most urgent that has something, or a less urgent one that was
  * passed over so often that it would starve. LANE_COUNT: none. */
 static unsigned next_lane(struct frame_writer *writer) {
@@ -182,6 +197,21 @@ void frame_reader_close(struct frame_reader *reader) {
     for (unsigned lane = 0; lane < LANE_COUNT; lane++)
         free(reader->lanes[lane].data);
     free(reader);
+}
+
+bool frame_reader_spare(const struct frame_reader *reader) {
+    bool spare = false;
+    for (unsigned l = 0; l < LANE_COUNT; l++)
+        spare = spare || (reader->lanes[l].wire == 0 && reader->lanes[l].room != 0);
+    return spare;
+}
+
+void frame_reader_shrink(struct frame_reader *reader) {
+    for (unsigned l = 0; l < LANE_COUNT; l++) {
+        if (reader->lanes[l].wire != 0) continue;
+        free(reader->lanes[l].data);
+        reader->lanes[l] = (struct gathering){0};
+    }
 }
 
 static enum weft_status refuse(struct frame_reader *reader, struct weft_error *why,

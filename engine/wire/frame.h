@@ -43,6 +43,9 @@ enum weft_status frame_writer_push(struct frame_writer *writer, enum frame_lane 
 size_t frame_writer_queued(const struct frame_writer *writer);
 /* Whether a lane has nothing left to be cut: what is pushed now cannot overtake anything of it. */
 bool frame_writer_idle(const struct frame_writer *writer, enum frame_lane lane);
+/* Whether lanes without a message keep room for many, and gives it back. */
+bool frame_writer_spare(const struct frame_writer *writer);
+void frame_writer_shrink(struct frame_writer *writer);
 /* Cuts the next frame, of the most urgent lane that has something or of one that starves, into
  * `out` (FRAME_MAX bytes of room); returns its size, 0 when nothing is queued. */
 size_t frame_writer_next(struct frame_writer *writer, uint8_t *out, size_t room);
@@ -55,6 +58,10 @@ struct frame_message {
 
 struct frame_reader *frame_reader_open(void);
 void frame_reader_close(struct frame_reader *reader);
+/* Whether lanes without a message under way keep room for one, and gives it back: the message that
+ * was taken last is gone then. */
+bool frame_reader_spare(const struct frame_reader *reader);
+void frame_reader_shrink(struct frame_reader *reader);
 /* Takes one whole frame. `*got` says that it completed a message, which lies in the reader (until
  * the next call) or in the frame itself.
  * Errors: WEFT_PROTOCOL (`why` says what), WEFT_NO_MEMORY. After one the stream is unusable. */

@@ -16,6 +16,9 @@
  *   2. A record is opened with the nonce that counts it: none is left out, repeated or exchanged.
  *   3. What is cut into frames is in `out` until the link took it; which lane is cut from is
  *      decided frame by frame, when `out` is filled.
+ *   4. While nothing is queued nor waits for the link `out` need not exist, while nothing is held
+ *      `buffer` need not: session_rest() gives them back. A hub has thousands of sessions, and
+ *      bytes for few of them at a time.
  * Not here: time limits, and whether whoever it is may come in: the peer actor's and listener's. */
 #include "engine/wire/session.h"
 
@@ -31,6 +34,8 @@
 #define SEALED_MIN (FRAME_HEADER + NOISE_TAG_SIZE)
 #define BUFFER_MIN 4096u
 #define BUFFER_MAX 131072u /* a record of the greatest length, and room to read on behind it */
+#define OUT_MIN (2 * SESSION_RECORD_ROOM) /* a record of the greatest length behind some others */
+#define OUT_MAX (SESSION_AHEAD + SESSION_RECORD_ROOM)
 
 _Static_assert(BUFFER_MAX > LIMIT_FRAME + LENGTH, "a whole record fits the buffer");
 _Static_assert(BUFFER_MIN > HANDSHAKE_M2, "M2 fits the buffer");
@@ -38,16 +43,41 @@ _Static_assert(FRAME_MAX + NOISE_TAG_SIZE <= LIMIT_FRAME, "a frame fits a record
 
 /* ---- opening and closing --------------------------------------------------------------------- */
 
+/* Makes sure that there is an `out`: a large one if that much is queued. Only while it is empty. */
+static bool out_grow(struct session *session) {
+    CHECK(session->begin == session->end);
+    const size_t queued = session->writer == NULL ? 0 : frame_writer_queued(session->writer);
+    const size_t room = queued > LIMIT_FRAME_BODY ? OUT_MAX : OUT_MIN;
+    if (session->out_room >= room) return true;
+    uint8_t *out = malloc(room);
+    if (out == NULL) return session->out != NULL;
+    free(session->out);
+    session->out = out;
+    session->out_room = room;
+    session->begin = session->end = 0;
+    return true;
+}
+
+static void out_free(struct session *session) {
+    free(session->out);
+    session->out = NULL;
+    session->out_room = session->begin = session->end = 0;
+}
+
+static void buffer_free(struct session *session) {
+    free(session->buffer);
+    session->buffer = NULL;
+    session->room = session->taken = session->filled = 0;
+}
+
 static struct session *session_new(const struct handshake_self *self) {
-    struct session *session = malloc(sizeof *session);
+    struct session *session = calloc(1, sizeof *session);
     if (session == NULL) return NULL;
-    /* `out` is not cleared: pages that nobody writes to need not exist. */
-    memset(session, 0, offsetof(struct session, out));
     session->self = self;
     session->ahead = SESSION_AHEAD;
     session->writer = frame_writer_open();
     session->reader = frame_reader_open();
-    if (session->writer != NULL && session->reader != NULL) return session;
+    if (session->writer != NULL && session->reader != NULL && out_grow(session)) return session;
     session_close(session);
     return NULL;
 }
@@ -107,8 +137,9 @@ void session_close(struct session *session) {
     if (session == NULL) return;
     frame_reader_close(session->reader);
     frame_writer_close(session->writer);
-    free(session->buffer);
-    sodium_memzero(session, offsetof(struct session, out));
+    buffer_free(session);
+    out_free(session);
+    sodium_memzero(session, sizeof *session);
     free(session);
 }
 
@@ -133,6 +164,7 @@ enum handshake_mode session_mode(const struct session *session) {
 
 enum weft_status session_push(struct session *session, enum frame_lane lane, struct bytes message,
                               uint32_t raw_size, struct frame_owner owner, void *token) {
+    if (session->out == NULL && !out_grow(session)) return WEFT_NO_MEMORY;
     return frame_writer_push(session->writer, lane, message, raw_size, owner, token);
 }
 
@@ -180,7 +212,10 @@ static size_t seal(struct session *session, uint8_t *record, size_t size) {
 static void fill(struct session *session) {
     session->begin = session->end = 0;
     if (session->state != SESSION_STANDS) return;
-    while (session->end < session->ahead) {
+    if (session_queued(session) == 0 && !session->rekey && !key_is_worn(&session->send)) return;
+    if (!out_grow(session)) return; /* Only a rekeying comes without: it can wait. */
+    while (session->end < session->ahead &&
+           session->out_room - session->end >= SESSION_RECORD_ROOM) {
         uint8_t *record = session->out + session->end;
         size_t size = 0;
         bool rekey = session->rekey || key_is_worn(&session->send);
@@ -199,7 +234,7 @@ static void fill(struct session *session) {
 }
 
 struct bytes session_to_send(struct session *session) {
-    CHECK(session->begin <= session->end && session->end <= sizeof session->out);
+    CHECK(session->begin <= session->end && session->end <= session->out_room);
     if (session->begin == session->end) fill(session);
     return (struct bytes){session->out + session->begin, session->end - session->begin};
 }
@@ -227,7 +262,8 @@ enum weft_status session_room(struct session *session, uint8_t **out, size_t *si
     if (session->filled == session->room) {
         /* A buffer that filled up is too small for this peer's records, or for its pace. */
         if (session->room == BUFFER_MAX) return WEFT_BUSY;
-        const size_t room = session->room == 0 ? BUFFER_MIN : BUFFER_MAX;
+        const bool small = session->room == 0 && !session->long_in;
+        const size_t room = small ? BUFFER_MIN : BUFFER_MAX;
         uint8_t *buffer = realloc(session->buffer, room);
         if (buffer == NULL) return WEFT_NO_MEMORY;
         session->buffer = buffer;
@@ -244,6 +280,7 @@ enum weft_status session_room(struct session *session, uint8_t **out, size_t *si
 void session_received(struct session *session, size_t size) {
     CHECK(size <= session->room - session->filled);
     session->filled += size;
+    session->long_in = session->filled - session->taken >= BUFFER_MIN;
 }
 
 static enum weft_status take_answer(struct session *session, struct weft_error *why) {
@@ -306,6 +343,20 @@ enum weft_status session_next(struct session *session, struct frame_message *out
     }
     if (status != WEFT_OK) session->state = SESSION_BROKEN;
     return status;
+}
+
+void session_rest(struct session *session) {
+    if (session->taken == session->filled) buffer_free(session);
+    if (session->begin == session->end && session_queued(session) == 0) out_free(session);
+}
+
+bool session_spare(const struct session *session) {
+    return frame_writer_spare(session->writer) || frame_reader_spare(session->reader);
+}
+
+void session_shrink(struct session *session) {
+    frame_writer_shrink(session->writer);
+    frame_reader_shrink(session->reader);
 }
 
 uint64_t session_records(const struct session *session, size_t *begun) {

@@ -66,6 +66,14 @@ enum weft_status session_next(struct session *session, struct frame_message *out
 #define SESSION_AHEAD 65536u /* many small messages travel with one write; more gains nothing */
 void session_set_ahead(struct session *session, size_t bytes);
 
+/* Gives back the room for bytes that neither wait to be sent nor are held: after each step. What
+ * session_next() gave last is not valid any more. */
+void session_rest(struct session *session);
+/* Whether something is kept for messages to come, and gives it back: once it has been quiet for a
+ * while. */
+bool session_spare(const struct session *session);
+void session_shrink(struct session *session);
+
 /* How many records have come in whole, and how large the one is that has begun to (0: none has). */
 uint64_t session_records(const struct session *session, size_t *begun);
 

@@ -31,9 +31,10 @@ struct session {
     struct frame_reader *reader;
     uint8_t *buffer;
     size_t room, taken, filled; /* [taken, filled) of `buffer` is received and not yet taken */
-    size_t begin, end;          /* [begin, end) of `out` waits for the link */
-    size_t ahead;               /* session_set_ahead() */
-    uint8_t out[SESSION_AHEAD + SESSION_RECORD_ROOM];
+    bool long_in;               /* the last buffer was filled: the next one is large at once */
+    uint8_t *out;
+    size_t out_room, begin, end; /* [begin, end) of `out` waits for the link */
+    size_t ahead;                /* session_set_ahead() */
 };
 
 #endif

@@ -387,8 +387,8 @@ static size_t pools_have(const struct node *node) {
     const struct topology *topology = node->engine->topology;
     const struct pool *lane = node->engine->lanes[0].pool;
     size_t bytes = lane == NULL ? 0 : pool_held(lane) + pool_kept(lane);
-    for (uint32_t i = 0; i < topology->actor_count; i++) {
-        const struct pool *pool = topology->actors[i].pool;
+    for (uint32_t i = 0; i < topology->kit_count; i++) {
+        const struct pool *pool = topology->kits[i].pool;
         if (pool != NULL) bytes += pool_held(pool) + pool_kept(pool);
     }
     return bytes;

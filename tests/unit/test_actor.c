@@ -339,13 +339,13 @@ static void a_tick_is_used_again_unless_the_step_kept_it_or_built_upon_it(void *
     ticks.keep = true;
     assert_true(actor_turn(prune, stage_at(3)));
     ticks.keep = false;
-    assert_null(prune->tick);
+    assert_null(prune->kit->tick);
     assert_true(actor_turn(prune, stage_at(4)));
     assert_ptr_not_equal(ticks.seen[3], ticks.seen[2]);
-    assert_ptr_equal(prune->tick, ticks.seen[3]);
+    assert_ptr_equal(prune->kit->tick, ticks.seen[3]);
     ticks.build = true;
     assert_true(actor_turn(prune, stage_at(5)));
-    assert_null(prune->tick);
+    assert_null(prune->kit->tick);
     mail_drop(&ticks.seen[2]);
 }
 
@@ -373,10 +373,10 @@ static void a_mail_taken_in_grows_from_the_takers_pool(void **state) {
     scene->stage.part[ACTOR_LOG].play = turn_into_answer;
     push(scene, ACTOR_PRUNE, ACTOR_LOG, MAIL(SURVEY));
     size_t before = pool_held(scene->pool);
-    size_t mine = pool_held(log->pool);
+    size_t mine = pool_held(log->kit->pool);
     assert_true(actor_turn(log, stage_at(1)));
     assert_int_equal(pool_held(scene->pool), before);
-    assert_true(pool_held(log->pool) >= mine + 100000);
+    assert_true(pool_held(log->kit->pool) >= mine + 100000);
 }
 
 static void share_batch(struct part *part, struct instant now, struct mail **in,
@@ -506,7 +506,7 @@ static void without_memory_the_step_ends_with_a_spare_mail_and_the_engine_with_a
     struct actor *log = stage_actor(&scene->stage, ACTOR_LOG);
     struct weft_error why = {0};
     scene->stage.part[ACTOR_LOG].play = send_one_notice;
-    log->pool->held_max = pool_held(log->pool);
+    log->kit->pool->held_max = pool_held(log->kit->pool);
     push(scene, ACTOR_PRUNE, ACTOR_LOG, MAIL(SURVEY));
     assert_true(actor_turn(log, stage_at(1)));
     assert_true(topology_failed(scene->stage.topology, &why));
@@ -533,7 +533,7 @@ static void an_actor_that_could_not_start_holds_nothing_and_can_be_started_later
     part->begin = refuse_to_begin;
     assert_int_equal(actor_start(prune, &why), WEFT_IO);
     assert_false(prune->started);
-    assert_int_equal(pool_held(prune->pool), 0);
+    assert_int_equal(pool_held(prune->kit->pool), 0);
     actor_stop(prune);
     assert_int_equal(part->stops, 1);
     part->begin = NULL;
