@@ -135,8 +135,10 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
     settings->peer_threads =
         runner_settle(config->threads) == WEFT_THREADS_EACH ? LIMIT_PEER_THREADS : 1;
-    settings->batch_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_ROWS;
-    settings->group_rows = ports->group_rows != 0 ? ports->group_rows : LIMIT_GROUP_ROWS;
+    settings->batch_rows = config->batch_rows != 0 ? config->batch_rows : LIMIT_ROWS;
+    settings->group_rows = config->group_rows != 0 ? config->group_rows : LIMIT_GROUP_ROWS;
+    if (ports->batch_rows != 0) settings->batch_rows = ports->batch_rows;
+    if (ports->group_rows != 0) settings->group_rows = ports->group_rows;
     settings->log_records = ports->log_records != 0 ? ports->log_records : LIMIT_LOG_RECORDS;
     settings->snapshot_rows = ports->batch_rows != 0 ? ports->batch_rows : LIMIT_SNAPSHOT_ROWS;
     settings->chunk_bytes = ports->chunk_bytes != 0 ? ports->chunk_bytes : LIMIT_CHUNK;
@@ -266,6 +268,12 @@ static enum weft_status check_config(const struct weft_config *config, struct we
     if (config->peers_max > LIMIT_PEERS) {
         return status_fail(why, WEFT_LIMIT, 0, "peers_max is %u; at most %u sessions can stand",
                            config->peers_max, LIMIT_PEERS);
+    }
+    if (config->batch_rows > LIMIT_ROWS || config->group_rows > LIMIT_GROUP_ROWS) {
+        return status_fail(why, WEFT_LIMIT, 0,
+                           "batch_rows is %u and group_rows %u; give at most %u and %u, or 0 for "
+                           "these",
+                           config->batch_rows, config->group_rows, LIMIT_ROWS, LIMIT_GROUP_ROWS);
     }
     if (config->name != NULL && !utf8_valid(config->name, strlen(config->name))) {
         return status_fail(why, WEFT_NOT_UTF8, 0, "the device's name is not valid UTF-8");
