@@ -273,6 +273,8 @@ void log_chunk(struct log *log, struct instant now, struct mail **in, struct out
 /* Looks whether a snapshot has become whole by what the open transaction appends; log_settled() is
  * called when that is committed. */
 enum weft_status log_follow_snapshot(struct log *log, struct weft_error *why);
+/* How many records are missing until it is whole, with the open transaction; 0 while it is read. */
+uint64_t log_snapshot_missing(const struct log *log);
 /* What the open transaction said of a snapshot is committed, or rolled back. */
 void log_settled_snapshot(struct log *log, bool committed);
 

@@ -95,6 +95,7 @@ static void send_grown(struct log *log, struct outbox *out) {
         grown->heads[i]->frozen = head->frozen;
     }
     grown->taking = log->taking != NULL;
+    grown->missing = log_snapshot_missing(log);
     grown->waiting = log->quarantine_due_us != DUE_NEVER;
     outbox_send(out, ACTOR_SHARE, &mail);
 }

@@ -271,6 +271,22 @@ static bool is_reached(const struct log *log, const ProtobufCBinaryData *proof) 
     return true;
 }
 
+uint64_t log_snapshot_missing(const struct log *log) {
+    uint64_t missing = 0;
+    const struct log_taking *taking = log->taking;
+    if (taking == NULL) return 0;
+    const Weft__Taking *said = taking->next != NULL ? taking->next->said : taking->said;
+    if (!said->raised) return 0;
+    for (size_t i = 0; i < said->n_target; i++) {
+        struct record record;
+        if (is_reached(log, &said->target[i]) || !read_proof(log, &said->target[i], &record))
+            continue;
+        const struct shared_head *head = log_head(log, &record.origin);
+        missing += record.seq - (head == NULL ? 0 : head->seq);
+    }
+    return missing;
+}
+
 enum weft_status log_follow_snapshot(struct log *log, struct weft_error *why) {
     struct log_taking *taking = log->taking;
     if (taking == NULL) return WEFT_OK;

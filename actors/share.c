@@ -367,7 +367,7 @@ static void look_below(const struct share *share, struct share_peer *peer) {
 
 static void on_grown(struct share *share, const Weft__Grown *grown) {
     heads_raise(&share->heads, grown->heads, grown->n_heads);
-    share_follow_taking(share, grown->taking);
+    share_follow_taking(share, grown->taking, grown->missing);
     share->waiting = grown->waiting;
     if (grown->place > share->place) share->place = grown->place;
     /* What was missing may have come: a pin, a member, the records before. */

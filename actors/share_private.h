@@ -51,6 +51,7 @@ struct share_taking {
     bool unite;        /* ... it adds to what is here */
     bool begun;        /* the log has taken some of it: rows and heads do not go together */
     bool raised;       /* ... and has raised the heads, but has not the log behind them */
+    uint64_t missing;  /* records of that log, at the least that there were */
     uint64_t stuck_us; /* since when whoever is asked is taking one itself; 0: somebody gives */
 };
 
@@ -179,8 +180,9 @@ void share_on_repair(struct share *share, const Weft__Repair *repair);
 bool share_on_chunk(struct share *share, struct instant now, struct mail **in, struct outbox *out);
 void share_chunk_taken(struct share *share, struct instant now, struct mail **in,
                        struct outbox *out);
-/* What the log says: whether a snapshot is being taken. */
-void share_follow_taking(struct share *share, bool taking);
+/* What the log says: whether a snapshot is being taken, and how many records are missing behind
+ * it. */
+void share_follow_taking(struct share *share, bool taking, uint64_t missing);
 /* A part of what the source never forgets has come. */
 void share_still_giving(struct share *share, const struct share_peer *peer);
 /* Asks for what is next. */

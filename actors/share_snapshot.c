@@ -67,6 +67,7 @@ enum weft_status share_snapshot_start(struct share *share, struct weft_error *wh
         taking->begun = true;
         taking->unite = said->unite;
         taking->raised = said->raised;
+        taking->missing = UINT64_MAX;
         taking->stage = said->raised ? TAKING_FOLLOW : said->read ? TAKING_KEPT : TAKING_READ;
         set_cursor(taking, &said->cursor);
     }
@@ -91,10 +92,13 @@ static void end_taking(struct share_taking *taking) {
     taking->ahead_us = taking->stuck_us = 0;
 }
 
-void share_follow_taking(struct share *share, bool taking) {
+void share_follow_taking(struct share *share, bool taking, uint64_t missing) {
     struct share_taking *mine = &share->taking;
-    /* The log grows towards its end; of rows only chunks are a step on. */
-    if (!taking || mine->stage == TAKING_FOLLOW) mine->still_us = 0;
+    /* Of rows only chunks are a step on, and of the log behind them what is missing: its source may
+     * have been restored, and have it no more, while other records come and come. */
+    const bool step = mine->stage == TAKING_FOLLOW && missing != 0 && missing < mine->missing;
+    if (!taking || step) mine->still_us = 0;
+    if (step) mine->missing = missing;
     if (taking) return;
     if (mine->stage == TAKING_END || mine->stage == TAKING_FOLLOW) {
         end_taking(mine);
@@ -481,6 +485,7 @@ static void ended(struct share *share) {
     if (taking->stage == TAKING_END) {
         taking->stage = TAKING_FOLLOW;
         taking->raised = true;
+        taking->missing = UINT64_MAX;
     }
     ask_anew(share);
 }

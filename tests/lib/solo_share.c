@@ -286,6 +286,16 @@ void solo_share_horizon(struct solo_share *stage, const struct author *author, u
     solo_turn(&stage->solo);
 }
 
+void solo_share_missing(struct solo_share *stage, uint64_t missing) {
+    Weft__Grown *grown = NULL;
+    struct mail *mail = solo_mail(&stage->solo, MAIL(GROWN), &grown);
+    grown->place = stage->place;
+    grown->taking = true;
+    grown->missing = missing;
+    tell(stage, ACTOR_LOG, mail);
+    solo_turn(&stage->solo);
+}
+
 struct mail *solo_share_incoming(struct solo_share *stage) {
     return solo_take(&stage->solo, ACTOR_CLOCK, MAIL(RECORDS));
 }

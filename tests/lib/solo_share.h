@@ -79,6 +79,8 @@ void solo_share_chunk(struct solo_share *stage, uint32_t peer, struct solo_chunk
  * is being taken. */
 void solo_share_horizon(struct solo_share *stage, const struct author *author, uint64_t pruned,
                         bool taking);
+/* ... and a snapshot is being taken, behind which so many records are missing. */
+void solo_share_missing(struct solo_share *stage, uint64_t missing);
 /* The next records on their way to the log; NULL. */
 struct mail *solo_share_incoming(struct solo_share *stage);
 /* They come home from it. */

@@ -35,7 +35,8 @@ struct stage {
     struct pool *pool;
     struct arena arena;
     bool told_taking; /* what share was told last */
-    unsigned slices;  /* of the last chunk */
+    uint64_t told_missing;
+    unsigned slices; /* of the last chunk */
 };
 
 static void sign(struct stage *stage, uint64_t seq, uint64_t hlc) {
@@ -152,7 +153,10 @@ static struct mail *slice(struct stage *stage, struct mail *mail) {
         mail = solo_take(solo, ACTOR_SHARE, MAIL(RECORDS));
         assert_non_null(mail);
         if (mail->body.body_case == MAIL(RECORDS)) break;
-        if (mail->body.body_case == MAIL(GROWN)) stage->told_taking = mail->body.grown->taking;
+        if (mail->body.body_case == MAIL(GROWN)) {
+            stage->told_taking = mail->body.grown->taking;
+            stage->told_missing = mail->body.grown->missing;
+        }
         mail_drop(&mail);
     }
     stage->slices++;
@@ -221,6 +225,7 @@ static void follows(struct stage *stage) {
     assert_int_equal(count(stage, TAKING), 1);
     assert_int_equal(deliver(stage, OF + 1), WEFT_OK);
     assert_true(stage->told_taking);
+    assert_int_equal(stage->told_missing, 1);
     assert_int_equal(count(stage, TAKING), 1);
     assert_int_equal(deliver(stage, OF + 2), WEFT_OK);
     assert_false(stage->told_taking);
@@ -236,6 +241,7 @@ static void a_snapshot_is_taken_and_the_log_goes_on_behind_it(void **state) {
     assert_int_equal(count(stage, HEAD " AND pruned <> 0"), 0);
     assert_int_equal(take(stage, finish), WEFT_OK);
     assert_true(stage->told_taking);
+    assert_int_equal(stage->told_missing, SIGNED - OF);
     follows(stage);
 }
 

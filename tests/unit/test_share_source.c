@@ -96,6 +96,30 @@ static void nor_when_nothing_of_it_comes(void **state) {
     assert_int_equal(wants(stage, 1), 1);
 }
 
+/* Its source was restored, and goes on without them. */
+static void nor_when_other_records_come_all_the_time(void **state) {
+    struct solo_share *stage = following(state);
+    another_comes(stage);
+    solo_share_missing(stage, 3);
+    for (uint64_t us = 0; us < 4 * (uint64_t)LIMIT_SOURCE_US; us += LIMIT_SOURCE_US) {
+        solo_share_missing(stage, 3);
+        assert_int_equal(wants(stage, 1), 0);
+        solo_share_later(stage, LIMIT_SOURCE_US);
+    }
+    assert_int_equal(wants(stage, 1), 1);
+}
+
+static void it_is_waited_for_as_long_as_more_of_it_comes(void **state) {
+    struct solo_share *stage = following(state);
+    another_comes(stage);
+    for (uint64_t missing = 9; missing > 0; missing--) {
+        solo_share_missing(stage, missing);
+        assert_int_equal(wants(stage, 1), 0);
+        solo_share_later(stage, LIMIT_SOURCE_US);
+    }
+    assert_int_equal(wants(stage, 1), 0);
+}
+
 /* It can give nothing before it is whole: the other need not be first. */
 static void who_follows_takes_another_one_from_its_source_whatever_their_ids(void **state) {
     struct solo_share *stage = *state;
@@ -154,6 +178,8 @@ int main(void) {
         share_test(a_source_that_has_forgotten_that_log_gives_another_snapshot),
         share_test(that_log_is_not_waited_for_when_its_source_has_gone),
         share_test(nor_when_nothing_of_it_comes),
+        share_test(nor_when_other_records_come_all_the_time),
+        share_test(it_is_waited_for_as_long_as_more_of_it_comes),
         share_test(who_follows_takes_another_one_from_its_source_whatever_their_ids),
         share_test(a_source_that_is_busy_is_waited_for_though_it_begins_anew),
         share_test(a_source_whose_stamps_lie_ahead_is_waited_for),
