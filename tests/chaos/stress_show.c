@@ -59,7 +59,7 @@ static void measure(struct stress *stress, int64_t now_ms) {
 
 struct sums {
     uint64_t written, held, edits, bytes;
-    uint32_t lag_ms, peers, dead, kills, stops;
+    uint32_t lag_ms, peers, dead, quiet, equal, kills, stops;
     double mib_per_s, resident, wal;
 };
 
@@ -74,6 +74,8 @@ static struct sums sums_of(const struct stress *stress) {
         sums.bytes += sailor->bytes + work->bytes;
         sums.peers += work->peers;
         sums.dead += sailor->pid == 0 || sailor->stopped;
+        sums.quiet += sailor->quiet;
+        sums.equal += sailor->verified;
         sums.kills += sailor->kills;
         sums.stops += sailor->stops;
         sums.mib_per_s += stress->mib_per_s[i];
@@ -87,11 +89,11 @@ static struct sums sums_of(const struct stress *stress) {
 static void show_line(const struct stress *stress, const char *phase) {
     const struct sums sums = sums_of(stress);
     printf("%4lld s %-8s rows %llu held %llu lag %u ms edits %llu %.1f MiB/s RSS %.0f MiB "
-           "WAL %.0f MiB peers %u down %u\n",
+           "WAL %.0f MiB peers %u down %u quiet %u equal %u\n",
            (long long)(tell_now_ms() - stress->chaos.begun_ms) / 1000, phase,
            (unsigned long long)sums.written, (unsigned long long)sums.held, sums.lag_ms,
            (unsigned long long)sums.edits, sums.mib_per_s, sums.resident, sums.wal, sums.peers,
-           sums.dead);
+           sums.dead, sums.quiet, sums.equal);
 }
 
 static void show_links(const struct chaos *chaos, unsigned from) {
