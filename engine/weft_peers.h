@@ -157,8 +157,8 @@ WEFT_API unsigned weft_peers(const weft_engine *engine, struct weft_peer *out, u
 /* Asks devices to say at once what they hold, and waits up to `timeout_ms` (negative: for ever)
  * until each of them holds, durably, all that was committed here before this call, and this device
  * all that the other held when it answered: rows of owners and shared changes, as far as each side
- * takes them. `device`, 16 bytes: that member, also if a session with it is still to come; NULL: all
- * with which a session stands now. One that is cut off is waited for.
+ * takes them. `device`, 16 bytes: that member, also if a session with it is still to come; NULL:
+ * all with which a session stands now. One that is cut off is waited for.
  * What lies too far ahead of a clock is held as well, and applied when its time comes.
  * Errors: WEFT_NOT_FOUND (no session stands; `device` is not another member), WEFT_TIMEOUT (`why`
  *   names who did not answer), WEFT_BUSY, WEFT_NO_MEMORY, WEFT_CLOSED, and a fault of the engine.
