@@ -103,9 +103,8 @@ static void who_is_not_there_in_time_is_named(void **state) {
 
 static void who_does_not_take_rows_in_time_is_named(void **state) {
     struct pair *pair = *state;
+    weft_set_metered(pair->b.engine, true); /* First, or it has asked for rows already. */
     party_connect(&pair->b, &pair->a);
-    sync_with(&pair->a, NULL);
-    weft_set_metered(pair->b.engine, true);
     put_rows(&pair->a, ROWS);
     times_out(&pair->a, &pair->b, "rows");
     times_out(&pair->b, &pair->a, "rows");
@@ -180,9 +179,9 @@ static void many_may_call_at_once(void **state) {
 static void one_that_is_cut_off_is_waited_for(void **state) {
     struct pair *pair = *state;
     pthread_t thread;
-    party_connect(&pair->b, &pair->a);
     /* It takes no rows, so it cannot answer before it is gone. */
     weft_set_metered(pair->b.engine, true);
+    party_connect(&pair->b, &pair->a);
     put_rows(&pair->a, 10);
     struct call call = {.party = &pair->a, .device = pair->b.device};
     times_out(&pair->a, &pair->b, "rows");
