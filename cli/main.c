@@ -38,8 +38,10 @@ const struct command cli_commands[] = {
     {"revoke", "PATH DEVICE", "remove a member for good",
      "  DEVICE               its id, the beginning of it (4 digits at least), or its name\n",
      command_revoke},
-    {"peers", "PATH [--json]", "how far each other member is",
-     "  --json               one JSON object\n", command_peers},
+    {"peers", "PATH [--last N] [--json]", "how far each other device is, and how it was met",
+     "  --last N             so many sessions that have ended, the newest (10)\n"
+     "  --json               one JSON object\n",
+     command_peers},
     {"status", "PATH [--watch] [--json]", "the library on one screen",
      "  --watch              again every second, until interrupted\n"
      "  --json               one JSON object; with --watch one per line\n",

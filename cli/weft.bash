@@ -30,9 +30,9 @@ _weft() {
     init) options+=" --schema --name" ;;
     invite) options+=" --listen --address --minutes --confirm --no-qr --json" ;;
     join) options+=" --schema --name --minutes --json" ;;
-    members | peers | why | verify) options+=" --json" ;;
+    members | why | verify) options+=" --json" ;;
     status) options+=" --watch --json" ;;
-    log) options+=" --last --json" ;;
+    log | peers) options+=" --last --json" ;;
     serve) options+=" --listen --connect --http --http-token --schema --log --log-level" ;;
     bench) options+=" --rows --dir --json" ;;
   esac

@@ -144,6 +144,13 @@ static void complete(const struct weft_engine *engine, struct contact_shown *sho
             board_get(seat->device[1]) != load_u64(contact->device + 8))
             continue;
         host_read_name(seat->name, contact->name);
+        if (board_get(seat->state) != BOARD_MEMBER) continue;
+        struct weft_lag lag;
+        metrics_lag(engine, i, &lag);
+        contact->lag_ms = lag.ms;
+        contact->lag_rows = lag.rows;
+        contact->lag_rows_known = lag.rows_known;
+        contact->lag_records = lag.records;
     }
 }
 

@@ -489,7 +489,9 @@ enum weft_status weft_listen_wait(weft_engine *engine, const char *address, char
     (void)pthread_mutex_lock(&engine->lock);
     struct listening *listening = listening_free(engine);
     if (listening == NULL) {
-        status = status_fail(why, WEFT_LIMIT, 0, "too many calls listen at once");
+        status = status_fail(why, WEFT_LIMIT, 0,
+                             "%u calls of weft_listen_wait() are under way; wait for one of them",
+                             HOST_LISTENS);
     } else {
         *listening = (struct listening){.request = ++engine->next_request};
         status = send_listen(engine, address, listening->request);

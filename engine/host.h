@@ -165,6 +165,11 @@ void host_read_name(const _Atomic uint64_t from[8], char out[WEFT_NAME_MAX + 1])
 /* Sends an order to the listener; the mail is gone, whatever comes of it. Caller holds `lock`. */
 enum weft_status host_order(struct weft_engine *engine, struct mail *mail, struct weft_error *why);
 
+/* ---- metrics.c ---- */
+
+/* How far the device of a seat on the board is behind. */
+void metrics_lag(const struct weft_engine *engine, uint32_t seat, struct weft_lag *out);
+
 /* ---- members.c ---- */
 
 /* Sets out to come in with the engine's invite. */

@@ -3,6 +3,7 @@
  *   look.c           opening; the library as a whole
  *   look_models.c    the models of a file that may not be written
  *   look_members.c   members, tables, streams, and who holds how much of them
+ *   look_contacts.c  other devices as they were met, and sessions
  *   look_log.c       records of the shared log, and what they say
  *   look_row.c       one row: an owned one, and what both kinds have in common
  *   look_shared.c    one row: a shared one

@@ -58,7 +58,7 @@ size_t weft_metrics(const weft_engine *engine, struct weft_metrics *out, size_t 
 
 /* ---- members ---- */
 
-static void read_lag(const struct weft_engine *engine, uint32_t m, struct weft_lag *out) {
+void metrics_lag(const struct weft_engine *engine, uint32_t m, struct weft_lag *out) {
     const struct board *board = engine->board;
     const struct board_lag *lag = &board->lag[m];
     *out = (struct weft_lag){.rows_known = board_get(lag->known) != 0};
@@ -81,7 +81,7 @@ unsigned weft_lags(const weft_engine *engine, struct weft_lag *out, unsigned cap
     unsigned count = 0;
     for (uint32_t m = 0; m < seats; m++) {
         if (board_get(board->members[m].state) != BOARD_MEMBER) continue;
-        if (count < cap) read_lag(engine, m, &out[count]);
+        if (count < cap) metrics_lag(engine, m, &out[count]);
         count++;
     }
     return count;

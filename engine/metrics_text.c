@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/base/bytes.h"
 #include "engine/base/limits.h"
@@ -134,48 +135,74 @@ static void histograms(struct page *page, const struct weft_metrics *metrics) {
 
 /* ---- peers ---- */
 
-/* {slot="0",device="…"} and what follows it up to the value. */
-static void peer_line(struct page *page, const char *name, unsigned slot,
-                      const struct weft_peer *peer, uint64_t value) {
+/* {device="…",name="…"} and what follows it up to the value. */
+static void peer_line(struct page *page, const char *name, const struct weft_contact *peer,
+                      uint64_t value) {
     struct id device;
     char text[ID_TEXT_SIZE];
     memcpy(device.bytes, peer->device, sizeof device.bytes);
     id_text(&device, text);
-    page_add(page, "%s{slot=\"%u\",device=\"%s\"} %" PRIu64 "\n", name, slot,
-             id_is_zero(&device) ? "" : text, value);
+    page_add(page, "%s{device=\"%s\",name=\"", name, id_is_zero(&device) ? "" : text);
+    page_label(page, peer->name);
+    page_add(page, "\"} %" PRIu64 "\n", value);
+}
+
+static const struct figure peer_figures[] = {
+    {"weft_peer_received_bytes_total", "counter", "Bytes received from a device.",
+     offsetof(struct weft_contact, bytes_in)},
+    {"weft_peer_sent_bytes_total", "counter", "Bytes sent to a device.",
+     offsetof(struct weft_contact, bytes_out)},
+    {"weft_peer_received_rows_total", "counter", "Rows received from a device.",
+     offsetof(struct weft_contact, rows_in)},
+    {"weft_peer_sent_rows_total", "counter", "Rows sent to a device.",
+     offsetof(struct weft_contact, rows_out)},
+    {"weft_peer_sessions_total", "counter", "Sessions that stood with a device.",
+     offsetof(struct weft_contact, sessions)},
+    {"weft_peer_failures_total", "counter", "Calls of a device that led to no session.",
+     offsetof(struct weft_contact, failures)},
+};
+
+/* Brings those at whose addresses nobody has answered yet together, at the end; how many remain. */
+static unsigned gather_peers(struct weft_contact *list, unsigned count) {
+    static const uint8_t nobody[WEFT_ID_SIZE];
+    struct weft_contact unknown = {0};
+    unsigned known = 0;
+    bool any = false;
+    for (unsigned i = 0; i < count; i++) {
+        if (memcmp(list[i].device, nobody, sizeof nobody) != 0) {
+            list[known++] = list[i];
+            continue;
+        }
+        any = true;
+        unknown.failures += list[i].failures;
+        if (list[i].state > unknown.state) unknown.state = list[i].state;
+    }
+    if (any) list[known++] = unknown;
+    return known;
 }
 
 static void peers(struct page *page, const weft_engine *engine) {
-    static const struct figure list[] = {
-        {"weft_peer_received_bytes_total", "counter", "Bytes received in a session slot.",
-         offsetof(struct weft_peer, bytes_in)},
-        {"weft_peer_sent_bytes_total", "counter", "Bytes sent in a session slot.",
-         offsetof(struct weft_peer, bytes_out)},
-        {"weft_peer_received_rows_total", "counter", "Rows received in a session slot.",
-         offsetof(struct weft_peer, rows_in)},
-        {"weft_peer_sent_rows_total", "counter", "Rows sent in a session slot.",
-         offsetof(struct weft_peer, rows_out)},
-        {"weft_peer_sessions_total", "counter", "Sessions that stood in a slot.",
-         offsetof(struct weft_peer, sessions)},
-        {"weft_peer_failures_total", "counter",
-         "Dials and sessions that failed, to be tried again.",
-         offsetof(struct weft_peer, failures)},
-    };
-    struct weft_peer found[LIMIT_PEERS];
-    unsigned count = weft_peers(engine, found, LIMIT_PEERS);
-    if (count > LIMIT_PEERS) count = LIMIT_PEERS;
+    struct weft_contact *found = calloc(LIMIT_CONTACTS, sizeof *found);
+    if (found == NULL) {
+        page->failed = true;
+        return;
+    }
+    unsigned count = weft_contacts(engine, found, LIMIT_CONTACTS);
+    count = gather_peers(found, count < LIMIT_CONTACTS ? count : LIMIT_CONTACTS);
     head(page, "weft_peer_state", "gauge",
-         "State of a session slot: 0 vacant, 1 pausing, 2 dialling, 3 greeting, 4 live.");
+         "State of a device: 0 is not called, 1 rests, 2 is dialled, 3 is greeted, 4 live.");
     for (unsigned i = 0; i < count; i++)
-        peer_line(page, "weft_peer_state", i, &found[i], (uint64_t)found[i].state);
-    for (size_t f = 0; f < sizeof list / sizeof list[0]; f++) {
-        head(page, list[f].name, list[f].type, list[f].help);
+        peer_line(page, "weft_peer_state", &found[i], (uint64_t)found[i].state);
+    for (size_t f = 0; f < sizeof peer_figures / sizeof peer_figures[0]; f++) {
+        const struct figure *figure = &peer_figures[f];
+        head(page, figure->name, figure->type, figure->help);
         for (unsigned i = 0; i < count; i++) {
             uint64_t value;
-            memcpy(&value, (const uint8_t *)&found[i] + list[f].offset, sizeof value);
-            peer_line(page, list[f].name, i, &found[i], value);
+            memcpy(&value, (const uint8_t *)&found[i] + figure->offset, sizeof value);
+            peer_line(page, figure->name, &found[i], value);
         }
     }
+    free(found);
 }
 
 /* ---- members ---- */

@@ -31,7 +31,8 @@ enum weft_status host_ask_log(struct weft_engine *engine, bool recount, struct w
         status = status_fail(why, WEFT_CLOSED, 0, "the engine is being closed");
     if (status == WEFT_OK) {
         mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
-        if (mail == NULL) status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        if (mail == NULL)
+            status = status_fail(why, WEFT_NO_MEMORY, 0, "verifying the library: out of memory");
     }
     if (status == WEFT_OK) {
         message->recount = recount;
@@ -149,7 +150,8 @@ static enum weft_status read_all(struct verifying *verifying) {
     }
     if (status != WEFT_OK) return status;
     verifying->results = calloc(verifying->list.count + 1, sizeof *verifying->results);
-    if (verifying->results == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    if (verifying->results == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "verifying the library: out of memory");
     for (uint32_t i = 0; i < verifying->list.count; i++) {
         const struct digest_found *found = &verifying->list.list[i];
         verifying->results[i] =

@@ -107,7 +107,8 @@ static enum weft_status open_store(struct weft_engine *engine, const struct weft
         seed.library = &library;
     }
     engine->store_pool = pool_open(0, 0, NULL);
-    if (engine->store_pool == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    if (engine->store_pool == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", engine->path);
     enum weft_status status = open_keys(engine, secret, why);
     if (status == WEFT_OK) status = read_stamp(engine, &seed, why);
     if (status == WEFT_OK) {
@@ -200,7 +201,8 @@ static enum weft_status find_edges(struct weft_engine *engine, struct weft_error
     hooks_open(&engine->hooks, changes, engine->board, &engine->settings.device, engine->stepped);
     topology->host_hooks = &engine->hooks.wake;
     engine->from_actors = calloc(topology->edge_count, sizeof(struct edge *));
-    if (engine->from_actors == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    if (engine->from_actors == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", engine->path);
     for (uint32_t e = 0; e < topology->edge_count; e++) {
         struct edge *edge = &topology->edges[e];
         if (edge->to != ACTOR_HOST || edge == changes) continue;
@@ -218,7 +220,8 @@ static enum weft_status start_actors(struct weft_engine *engine, enum weft_threa
                                      struct weft_error *why) {
     sqlite3 *db = NULL;
     struct contacts *contacts = malloc(sizeof *contacts);
-    if (contacts == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    if (contacts == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", engine->path);
     enum weft_status status = store_connect(engine->path, engine->ports.vfs, true, 0, &db, why);
     if (status == WEFT_OK) status = contacts_load(db, engine->path, contacts, why);
     (void)sqlite3_close(db);
@@ -315,7 +318,8 @@ static enum weft_status open_engine(const struct weft_config *config,
     enum weft_status status = check_config(config, why);
     if (status != WEFT_OK) return status;
     struct weft_engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+    if (engine == NULL)
+        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", config->path);
     engine->ports = *ports;
     engine->stepped = config->threads == WEFT_THREADS_NONE;
     if (config->name != NULL) {
@@ -327,7 +331,7 @@ static enum weft_status open_engine(const struct weft_config *config,
     }
     engine->path = strdup(config->path);
     if (engine->path == NULL) {
-        status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", config->path);
         goto free_engine;
     }
     fill_settings(engine, config);
@@ -336,7 +340,7 @@ static enum weft_status open_engine(const struct weft_config *config,
     if (status != WEFT_OK) goto free_engine;
     engine->board = board_open(engine->settings.peers);
     if (engine->board == NULL) {
-        status = status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", config->path);
         goto shut_store;
     }
     status = lanes_open(engine, why);

@@ -134,6 +134,22 @@ WEFT_API WEFT_MUST_USE enum weft_status weft_look_acks(
     weft_look *look, void *context, void (*visit)(void *context, const struct weft_look_ack *ack),
     struct weft_error *why);
 
+/* ---- other devices, as this one has met them ---- */
+
+/* Devices, and addresses, that this one knows: as weft_contacts() says it, but that sessions which
+ * stand now, and lags, are known to the engine alone: `state` is VACANT. `*paused` (may be NULL):
+ * whether all are. What an engine that has the library open has learned in the last minute may not
+ * be there yet. */
+WEFT_API WEFT_MUST_USE enum weft_status weft_look_contacts(
+    weft_look *look, bool *paused, void *context,
+    void (*visit)(void *context, const struct weft_contact *contact), struct weft_error *why);
+
+/* Up to `last` of the newest sessions that have ended, the newest first: those with `device`, or
+ * with any (NULL). */
+WEFT_API WEFT_MUST_USE enum weft_status weft_look_sessions(
+    weft_look *look, const uint8_t *device, unsigned last, void *context,
+    void (*visit)(void *context, const struct weft_session *session), struct weft_error *why);
+
 /* ---- the shared log -------------------------------------------------------------------------- */
 
 enum weft_look_chain {

@@ -106,6 +106,9 @@ struct weft_contact {
     uint64_t failures; /* calls that did not lead to one */
     uint64_t rows_in, rows_out;
     uint64_t bytes_in, bytes_out;
+    /* How far it is behind with what this device writes, if it is a member: as struct weft_lag. */
+    uint64_t lag_ms, lag_rows, lag_records;
+    bool lag_rows_known;
     uint32_t address_count;
     struct weft_address addresses[WEFT_ADDRESSES_MAX]; /* in the order in which they are tried */
 };

@@ -13,6 +13,8 @@
 
 #include "engine/base/check.h"
 
+#define STATUS_FREE_SOME "; free some and try again, what was acknowledged is safe"
+
 const char *weft_status_name(enum weft_status status) {
     switch (status) {
 #define STATUS_NAME(name, number, text) \
@@ -61,6 +63,12 @@ enum weft_status status_fail(struct weft_error *why, enum weft_status status, in
     va_end(arguments);
 
     size_t size = length < 0 ? 0 : (size_t)length;
+    /* What to do is the same wherever memory is wanting. */
+    if (status == WEFT_NO_MEMORY && size + sizeof STATUS_FREE_SOME <= sizeof text &&
+        memchr(text, ';', size) == NULL) {
+        memcpy(text + size, STATUS_FREE_SOME, sizeof STATUS_FREE_SOME);
+        size += sizeof STATUS_FREE_SOME - 1;
+    }
     if (size >= sizeof text) size = whole_characters(text, sizeof text - 1);
     why->status = status;
     why->native = native;

@@ -246,6 +246,9 @@ static void serve_both(const struct bench *bench) {
     snprintf(address, sizeof address, "127.0.0.1:%s", strrchr(text, ':') + 1);
     run_start(&b, WEFT("serve", bench->b, "--connect", address));
     run_until(&a, "\"event\":\"peer_up\"");
+    says(0, "\"contacts\":[{\"device\":\"", WEFT("peers", bench->b, "--json"));
+    says(0, "\"addresses\":[{\"address\":\"127.0.0.1:", WEFT("peers", bench->b, "--json"));
+    says(0, " RESULT", WEFT("peers", bench->b));
     says(4, "WEFT_LOCKED", WEFT("serve", bench->a, "--listen", "127.0.0.1:0"));
     while (behind(bench->a) > 0 || behind(bench->b) > 0)
         continue;

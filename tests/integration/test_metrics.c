@@ -10,7 +10,12 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
+
+#include "engine/base/bytes.h"
+#include "engine/metrics_text.h"
 #include "tests/lib/pair.h"
+#include "tests/lib/scrape.h"
 
 #define RINGS_MAX 64u
 #define ACTORS_MAX 32u
@@ -82,6 +87,57 @@ static void a_member_that_is_gone_falls_behind_and_catches_up(void **state) {
     assert_int_equal(lag.ms, 0);
 }
 
+static struct weft_contact contact_of(struct pair *pair) {
+    struct weft_contact list[4];
+    const unsigned count = weft_contacts(pair->a.engine, list, 4);
+    for (unsigned i = 0; i < count && i < 4; i++)
+        if (memcmp(list[i].device, pair->b.device, WEFT_ID_SIZE) == 0) return list[i];
+    fail_msg("b is not known");
+    return list[0];
+}
+
+static void what_is_known_of_a_device_says_how_far_behind_it_is(void **state) {
+    struct pair *pair = *state;
+    party_wait(&pair->a, party_put(&pair->a, 1, "one", 1), WEFT_REPLICATED, 1);
+    struct weft_contact known = contact_of(pair);
+    assert_true(known.lag_rows_known);
+    assert_int_equal(known.lag_rows, 0);
+    assert_int_equal(known.lag_ms, 0);
+    party_leave(&pair->b);
+    party_wait_live(&pair->a, &pair->b, false);
+    const uint64_t ticket = party_put(&pair->a, 2, "two", 2);
+    party_wait(&pair->a, party_put(&pair->a, 3, "three", 3), WEFT_DURABLE, 0);
+    known = contact_of(pair);
+    assert_int_equal(known.lag_rows, 2);
+    party_return(&pair->b);
+    party_wait(&pair->a, ticket, WEFT_REPLICATED, 1);
+}
+
+static void figures_of_peers_are_labelled_with_device_and_name(void **state) {
+    struct pair *pair = *state;
+    struct page page = {0};
+    struct scrape found;
+    struct weft_error why = {0};
+    char labels[256], text[ID_TEXT_SIZE];
+    struct id id;
+    /* And an address at which nobody answers: without a device. */
+    assert_int_equal(weft_connect(pair->a.engine, "127.0.0.1:9", &why), WEFT_OK);
+    party_wait(&pair->a, party_put(&pair->a, 1, "one", 1), WEFT_REPLICATED, 1);
+    memcpy(id.bytes, pair->b.device, sizeof id.bytes);
+    id_text(&id, text);
+    snprintf(labels, sizeof labels, "device=\"%s\",name=\"%s\"", text, contact_of(pair).name);
+    metrics_text(pair->a.engine, &page);
+    if (!scrape_read(&found, page.text)) fail_msg("%s", found.wrong);
+    const struct weft_contact known = contact_of(pair);
+    assert_true(scrape_value(&found, "weft_peer_state", labels) == (double)WEFT_PEER_LIVE);
+    assert_true(scrape_value(&found, "weft_peer_sent_rows_total", labels) >= 1);
+    assert_true(scrape_value(&found, "weft_peer_sent_rows_total", labels) <=
+                (double)known.rows_out);
+    assert_true(scrape_value(&found, "weft_peer_received_bytes_total", labels) > 0);
+    scrape_free(&found);
+    page_free(&page);
+}
+
 static void actors_and_rings_are_told_apart_and_their_mails_counted(void **state) {
     struct pair *pair = *state;
     struct weft_actor actors[ACTORS_MAX];
@@ -121,6 +177,8 @@ int main(void) {
         T(durations_are_counted_where_they_were_spent),
         T(a_struct_of_another_size_gets_what_fits),
         T(a_member_that_is_gone_falls_behind_and_catches_up),
+        T(what_is_known_of_a_device_says_how_far_behind_it_is),
+        T(figures_of_peers_are_labelled_with_device_and_name),
         T(actors_and_rings_are_told_apart_and_their_mails_counted),
     };
 #undef T

@@ -93,6 +93,64 @@ static void the_history_of_sessions_outlives_a_restart(void **state) {
     assert_int_equal(count, 0);
 }
 
+struct seen {
+    struct weft_contact contact;
+    struct weft_session sessions[8];
+    unsigned contacts, count;
+};
+
+static void see_contact(void *context, const struct weft_contact *known) {
+    struct seen *seen = context;
+    seen->contact = *known;
+    seen->contacts++;
+}
+
+static void see_session(void *context, const struct weft_session *session) {
+    struct seen *seen = context;
+    assert_true(seen->count < 8);
+    seen->sessions[seen->count++] = *session;
+}
+
+/* The same from outside, while the engine has the file open and when it has not. */
+static void a_look_sees_addresses_results_and_sessions(void **state) {
+    struct pair *pair = *state;
+    struct weft_error why = {0};
+    struct weft_session told[8];
+    struct seen *seen = calloc(1, sizeof *seen);
+    unsigned count = 0;
+    bool paused = true;
+    assert_non_null(seen);
+    party_connect(&pair->b, &pair->a);
+    write_row(&pair->b, 1);
+    party_leave(&pair->a);
+    party_wait_live(&pair->b, &pair->a, false);
+    assert_int_equal(weft_history_wait(pair->b.engine, NULL, told, 8, &count, &why), WEFT_OK);
+    assert_true(count > 0);
+    weft_look *look = pair_look(pair, &pair->b);
+    pair_must(weft_look_contacts(look, &paused, seen, see_contact, &why), &why);
+    pair_must(weft_look_sessions(look, NULL, 8, seen, see_session, &why), &why);
+    assert_false(paused);
+    assert_int_equal(seen->contacts, 1);
+    assert_memory_equal(seen->contact.device, pair->a.device, WEFT_ID_SIZE);
+    assert_string_equal(seen->contact.name, contact(&pair->b, &pair->a).name);
+    assert_int_equal(seen->contact.address_count, 1);
+    assert_string_equal(seen->contact.addresses[0].text, pair->a.address);
+    assert_true(seen->contact.sessions >= 1 && seen->contact.bytes_out > 0);
+    assert_int_equal(seen->count, count);
+    assert_memory_equal(&seen->sessions[0], &told[0], sizeof told[0]);
+    assert_int_equal(weft_pause(pair->b.engine, NULL), WEFT_OK);
+    party_leave(&pair->b);
+    seen->count = seen->contacts = 0;
+    look = pair_look(pair, &pair->b);
+    pair_must(weft_look_contacts(look, &paused, seen, see_contact, &why), &why);
+    pair_must(weft_look_sessions(look, pair->a.device, 1, seen, see_session, &why), &why);
+    assert_true(paused);
+    assert_int_equal(seen->contacts, 1);
+    assert_int_equal(seen->count, 1);
+    assert_memory_equal(&seen->sessions[0], &told[0], sizeof told[0]);
+    free(seen);
+}
+
 static void an_engine_that_starts_paused_calls_nobody_until_it_is_resumed(void **state) {
     struct pair *pair = *state;
     party_connect(&pair->b, &pair->a);
@@ -215,6 +273,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         PAIR_APART_TEST(a_device_that_was_connected_to_is_called_again_after_a_restart),
         PAIR_APART_TEST(the_history_of_sessions_outlives_a_restart),
+        PAIR_APART_TEST(a_look_sees_addresses_results_and_sessions),
         PAIR_APART_TEST(an_engine_that_starts_paused_calls_nobody_until_it_is_resumed),
         PAIR_APART_TEST(a_device_is_found_at_whichever_of_its_addresses_it_is),
         PAIR_APART_TEST(a_paused_device_hears_nothing_until_it_is_resumed_and_then_all),
