@@ -1,6 +1,6 @@
 /* Reading a stream in version order.
  *
- *     _weft_<table>_order ─► rows       ┐
+ *     _weft_<table>_order ─► rows       ┐    or the table itself: stride.h
  *     _weft_tombstone     ─► deletes    ├─ merged by version ─► one run in (after, upto]
  *     _weft_parked        ─► rows       ┘
  *
@@ -25,6 +25,7 @@
 #include "engine/store/digest.h"
 #include "engine/store/packed.h"
 #include "engine/store/statement.h"
+#include "engine/store/stride.h"
 
 enum reader_fixed {
     FIXED_BEGIN,
@@ -60,7 +61,8 @@ struct reader {
     char *path;
     const struct models *models;
     sqlite3_stmt *fixed[FIXED_COUNT];
-    sqlite3_stmt **rows; /* by model id - 1 */
+    sqlite3_stmt **rows;    /* by model id - 1 */
+    struct stride *strides; /* likewise */
     struct weft_value values[LIMIT_COLUMNS];
     struct packed key;
 };
@@ -78,7 +80,8 @@ enum weft_status reader_open(const char *path, const char *vfs, uint32_t cache_b
     reader->models = models;
     reader->path = strdup(path);
     reader->rows = calloc(models->count + 1, sizeof *reader->rows);
-    if (reader->path == NULL || reader->rows == NULL) goto no_memory;
+    reader->strides = calloc(models->count + 1, sizeof *reader->strides);
+    if (reader->path == NULL || reader->rows == NULL || reader->strides == NULL) goto no_memory;
 
     enum weft_status status = store_connect(path, vfs, true, cache_bytes, &reader->db, why);
     for (int i = 0; i < FIXED_COUNT && status == WEFT_OK; i++) {
@@ -103,10 +106,13 @@ void reader_close(struct reader *reader) {
     for (uint32_t i = 0; reader->rows != NULL && i < reader->models->count; i++) {
         sqlite3_finalize(reader->rows[i]);
     }
+    for (uint32_t i = 0; reader->strides != NULL && i < reader->models->count; i++)
+        stride_close(&reader->strides[i]);
     int code = sqlite3_close(reader->db);
     CHECK(code == SQLITE_OK);
     packed_free(&reader->key);
     free(reader->rows);
+    free(reader->strides);
     free(reader->path);
     free(reader);
 }
@@ -151,10 +157,17 @@ struct reading {
     const struct model *model;
     struct source sources[SOURCE_COUNT];
     struct rows_builder builder;
+    struct stride *stride; /* gives the table's rows; NULL: the index does */
     struct weft_error *why;
 };
 
 static enum weft_status source_step(struct reading *reading, struct source *source) {
+    if (reading->stride != NULL && source == &reading->sources[SOURCE_ROWS]) {
+        enum weft_status status =
+            stride_step(reading->stride, reading->model, &source->row, reading->why);
+        source->version = reading->stride->last;
+        return status;
+    }
     enum weft_status status = statement_step(source->statement, &source->row, "reading",
                                              reading->model->name, reading->why);
     if (status == WEFT_OK && source->row) {
@@ -163,21 +176,33 @@ static enum weft_status source_step(struct reading *reading, struct source *sour
     return status;
 }
 
+/* ?1 owner, ?2 after, ?3 upto, ?4 model where it is not said by the table. */
+static void range_bind(struct reading *reading, int source, uint32_t owner, uint64_t after,
+                       uint64_t position) {
+    sqlite3_stmt *statement = reading->sources[source].statement;
+    sqlite3_bind_int64(statement, 1, owner);
+    sqlite3_bind_int64(statement, 2, (int64_t)after);
+    sqlite3_bind_int64(statement, 3, (int64_t)position);
+    if (source != SOURCE_ROWS) sqlite3_bind_int64(statement, 4, reading->model->id);
+}
+
 static enum weft_status reading_begin(struct reading *reading, uint32_t owner, uint64_t after,
                                       uint64_t position) {
     struct reader *reader = reading->reader;
     sqlite3_stmt *rows = NULL;
-    enum weft_status status = rows_statement(reader, reading->model, &rows, reading->why);
+    enum weft_status status = WEFT_OK;
+    if (reading->stride != NULL) {
+        rows = reading->stride->rows;
+    } else {
+        status = rows_statement(reader, reading->model, &rows, reading->why);
+    }
     if (status != WEFT_OK) return status;
     reading->sources[SOURCE_ROWS].statement = rows;
     reading->sources[SOURCE_TOMBSTONES].statement = reader->fixed[FIXED_TOMBSTONES];
     reading->sources[SOURCE_PARKED].statement = reader->fixed[FIXED_PARKED];
     for (int i = 0; i < SOURCE_COUNT && status == WEFT_OK; i++) {
-        sqlite3_stmt *statement = reading->sources[i].statement;
-        sqlite3_bind_int64(statement, 1, owner);
-        sqlite3_bind_int64(statement, 2, (int64_t)after);
-        sqlite3_bind_int64(statement, 3, (int64_t)position);
-        if (i != SOURCE_ROWS) sqlite3_bind_int64(statement, 4, reading->model->id);
+        if (i != SOURCE_ROWS || reading->stride == NULL)
+            range_bind(reading, i, owner, after, position);
         status = source_step(reading, &reading->sources[i]);
     }
     return status;
@@ -199,16 +224,10 @@ static struct source *reading_next(struct reading *reading) {
     return next;
 }
 
-/* Loads the cells of the row under a source. */
-static bool reading_values(struct reading *reading, const struct source *source) {
+/* Loads the cells of what is kept about a row that is not in its table. */
+static bool reading_packed(struct reading *reading, const struct source *source) {
     struct weft_value *values = reading->reader->values;
     const struct model *model = reading->model;
-    if (source == &reading->sources[SOURCE_ROWS]) {
-        for (uint32_t c = 0; c < model->column_count; c++) {
-            values[c] = statement_value(source->statement, 1 + (int)c);
-        }
-        return true;
-    }
     struct weft_value packed = statement_value(source->statement, 1);
     struct bytes bytes = {packed.as.bytes, packed.size};
     if (packed.type != WEFT_BLOB) return false;
@@ -217,8 +236,9 @@ static bool reading_values(struct reading *reading, const struct source *source)
 }
 
 static enum weft_status reading_add(struct reading *reading, struct source *source) {
-    bool tombstone = source == &reading->sources[SOURCE_TOMBSTONES];
-    if (!reading_values(reading, source)) {
+    const bool tombstone = source == &reading->sources[SOURCE_TOMBSTONES];
+    const bool table = source == &reading->sources[SOURCE_ROWS];
+    if (!table && !reading_packed(reading, source)) {
         return status_fail(reading->why, WEFT_CORRUPT, 0,
                            "table \"%s\": what is kept about version %llu cannot be read; restore "
                            "%s from a copy",
@@ -228,8 +248,9 @@ static enum weft_status reading_add(struct reading *reading, struct source *sour
     enum weft_status status =
         rows_add(&reading->builder, tombstone ? ROW_DELETE : ROW_PUT, source->version);
     for (uint32_t c = 0; c < reading->model->column_count && status == WEFT_OK; c++) {
-        const struct weft_value *value = &reading->reader->values[c];
-        if (value->type != WEFT_NULL) status = rows_cell(&reading->builder, c, value);
+        const struct weft_value value =
+            table ? statement_value(source->statement, 1 + (int)c) : reading->reader->values[c];
+        if (value.type != WEFT_NULL) status = rows_cell(&reading->builder, c, &value);
     }
     if (status == WEFT_OK) return source_step(reading, source);
     return status_fail(reading->why, status, 0, "reading \"%s\": no memory for a batch",
@@ -282,13 +303,52 @@ static enum weft_status begin(struct reader *reader, struct weft_error *why) {
     return statement_run(reader->fixed[FIXED_BEGIN], "reading", reader->path, why);
 }
 
+/* Reads what lies in (after, end], or as much of it as the bounds allow. */
+static enum weft_status stretch_read(struct reading *reading, uint32_t owner, uint64_t after,
+                                     uint64_t end, uint32_t rows_max, size_t bytes_max,
+                                     struct reader_batch *out) {
+    uint64_t last = after;
+    if (reading->stride != NULL && reading->stride->wanted == rows_max) end = reading->stride->high;
+    enum weft_status status = reading_begin(reading, owner, after, end);
+    if (status == WEFT_OK) status = reading_run(reading, rows_max, bytes_max, &last);
+    if (status == WEFT_OK) {
+        const bool cut = reading_next(reading) != NULL;
+        out->rows->upto = cut ? last : end;
+        out->more = cut || end < out->position;
+    }
+    reading_end(reading);
+    return status;
+}
+
+/* The same in the table's order, if that gives all there is; `*whole` false: nothing was read. */
+static enum weft_status stride_read(struct reading *reading, uint32_t owner, uint64_t after,
+                                    uint64_t end, uint32_t rows_max, size_t bytes_max,
+                                    struct reader_batch *out, bool *whole) {
+    struct stride *stride = &reading->reader->strides[reading->model->id - 1];
+    *whole = false;
+    enum weft_status status = stride_begin(stride, reading->reader->db, reading->model, owner,
+                                           after, end, rows_max, reading->why);
+    if (status != WEFT_OK || stride->wanted == 0) return status;
+    reading->stride = stride;
+    status = stretch_read(reading, owner, after, end, rows_max, bytes_max, out);
+    reading->stride = NULL;
+    /* The one that came next was not used. */
+    const uint32_t used = stride->read - reading->sources[SOURCE_ROWS].row;
+    if (status == WEFT_OK)
+        status = stride_whole(stride, reading->model, used, out->rows->upto, whole, reading->why);
+    stride_end(stride, *whole);
+    while (!*whole && out->rows->count > 0)
+        rows_undo(&reading->builder);
+    return status;
+}
+
 /* What reader_after() does inside its transaction. */
 static enum weft_status batch_read(struct reading *reading, const struct stream *stream,
                                    uint64_t after, uint64_t until, uint32_t rows_max,
                                    size_t bytes_max, struct reader_batch *out) {
     Weft__Rows *rows = out->rows;
     uint32_t owner = 0;
-    uint64_t last = after;
+    bool whole = false;
     enum weft_status status = place_read(reading->reader, stream, &owner, &out->position,
                                          &rows->horizon, &rows->settled, reading->why);
     if (status != WEFT_OK) return status;
@@ -296,15 +356,9 @@ static enum weft_status batch_read(struct reading *reading, const struct stream 
     out->sweep = after != 0 && after < rows->horizon && !rows->sweep;
     if (out->sweep || after >= out->position) return WEFT_OK;
     const uint64_t end = until < out->position ? until : out->position;
-    status = reading_begin(reading, owner, after, end);
-    if (status == WEFT_OK) status = reading_run(reading, rows_max, bytes_max, &last);
-    if (status == WEFT_OK) {
-        const bool cut = reading_next(reading) != NULL;
-        rows->upto = cut ? last : end;
-        out->more = cut || end < out->position;
-    }
-    reading_end(reading);
-    return status;
+    status = stride_read(reading, owner, after, end, rows_max, bytes_max, out, &whole);
+    if (status != WEFT_OK || whole) return status;
+    return stretch_read(reading, owner, after, end, rows_max, bytes_max, out);
 }
 
 enum weft_status reader_after(struct reader *reader, const struct stream *stream, uint64_t after,
@@ -360,7 +414,7 @@ static enum weft_status hash_row(struct reading *reading, const struct source *s
             reader->values[model->key[k]] =
                 statement_value(source->statement, 1 + (int)model->key[k]);
     } else {
-        sound = reading_values(reading, source);
+        sound = reading_packed(reading, source);
     }
     *hash = 0;
     if (!sound) return WEFT_OK;

@@ -3,6 +3,7 @@
  * Invariants
  *   1. A statement that has given its last row, or failed, has been reset: it holds no read lock.
  *   2. A text or blob of no bytes is bound as such, never as NULL.
+ *   3. A connection and its statements are used by one thread at a time.
  * Not here: what the codes mean. store_fail() says that. */
 #include "engine/store/statement.h"
 
@@ -101,19 +102,22 @@ int statement_bind(sqlite3_stmt *statement, int place, const struct weft_value *
 struct weft_value statement_value(sqlite3_stmt *statement, int column) {
     CHECK(statement != NULL);
     CHECK(column >= 0 && column < sqlite3_column_count(statement));
-    /* The bytes must be asked for before their number: asking may convert the encoding. */
+    /* Each question to a column locks the connection and looks for the column anew; a value is
+     * asked without either. That is safe as one thread has the connection, which is invariant 3.
+     * The bytes must be asked for before their number: asking may convert the encoding. */
+    sqlite3_value *value = sqlite3_column_value(statement, column);
     const void *bytes = NULL;
-    switch (sqlite3_column_type(statement, column)) {
+    switch (sqlite3_value_type(value)) {
     case SQLITE_INTEGER:
-        return weft_integer(sqlite3_column_int64(statement, column));
+        return weft_integer(sqlite3_value_int64(value));
     case SQLITE_FLOAT:
-        return weft_real(sqlite3_column_double(statement, column));
+        return weft_real(sqlite3_value_double(value));
     case SQLITE_TEXT:
-        bytes = sqlite3_column_text(statement, column);
-        return weft_text(bytes, (size_t)sqlite3_column_bytes(statement, column));
+        bytes = sqlite3_value_text(value);
+        return weft_text(bytes, (size_t)sqlite3_value_bytes(value));
     case SQLITE_BLOB:
-        bytes = sqlite3_column_blob(statement, column);
-        return weft_blob(bytes, (size_t)sqlite3_column_bytes(statement, column));
+        bytes = sqlite3_value_blob(value);
+        return weft_blob(bytes, (size_t)sqlite3_value_bytes(value));
     default:
         return weft_null();
     }
