@@ -236,6 +236,7 @@ static void fill(struct session *session) {
 struct bytes session_to_send(struct session *session) {
     CHECK(session->begin <= session->end && session->end <= session->out_room);
     if (session->begin == session->end) fill(session);
+    if (session->begin == session->end) return (struct bytes){NULL, 0};
     return (struct bytes){session->out + session->begin, session->end - session->begin};
 }
 
