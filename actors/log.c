@@ -14,9 +14,6 @@
 
 #include "actors/log_private.h"
 
-/* A write to the disk that takes so long is told. */
-#define LOG_SLOW_US 1000000u
-
 /* ---- the group ---- */
 
 void log_note_lost(struct log *log, const struct weft_error *why) {
@@ -267,14 +264,6 @@ static void put_off(struct log *log, struct instant now) {
     if (log->contacts_due_us != DUE_NEVER) log->contacts_due_us = log->acks_due_us;
 }
 
-/* A disk that is that slow holds up everything. */
-static void say_slow(struct log *log, enum weft_status status, struct outbox *out) {
-    const uint64_t took = status == WEFT_OK ? writer_spans(log->writer).sync_us : 0;
-    if (took < LOG_SLOW_US) return;
-    outbox_log(out, LOGGED_SLOW, NULL, NULL,
-               &(struct logged_field){LOGGED_KEY_TOOK_MS, NULL, took / 1000}, 1);
-}
-
 static enum weft_status flush(struct log *log, struct instant now, struct weft_error *why,
                               struct outbox *out) {
     if (!log->open) return WEFT_OK;
@@ -286,7 +275,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     }
     log_hooks_after(log, status == WEFT_OK, out);
     log_figures_committed(log, now, status);
-    say_slow(log, status, out);
+    if (status == WEFT_OK) log_figures_slow(log, out);
     if (status != WEFT_OK) {
         log_rollback(log);
         fail_group(log, why, out);

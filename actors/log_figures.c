@@ -12,6 +12,9 @@
  *   1. Nothing is decided by what is here; without a stopwatch all durations are 0.
  *   2. A member with `behind` lacks something of its target. */
 #include "actors/log_private.h"
+
+/* A write to the disk that takes so long is told. */
+#define LOG_SLOW_US 1000000u
 #include "engine/crdt/hlc.h"
 #include "engine/store/models.h"
 
@@ -141,4 +144,12 @@ void log_figures_committed(struct log *log, struct instant now, enum weft_status
     board_set(board->rows_written, log->own_rows);
     if (log->place != log->told_place || log->horizon_moved) count_records(log);
     follow_members(log, now, log->own_rows != written || log->own_shared != shared);
+}
+
+/* A disk that is that slow holds up everything. */
+void log_figures_slow(const struct log *log, struct outbox *out) {
+    const uint64_t took = writer_spans(log->writer).sync_us;
+    if (took < LOG_SLOW_US) return;
+    outbox_log(out, LOGGED_SLOW, NULL, NULL,
+               &(struct logged_field){LOGGED_KEY_TOOK_MS, NULL, took / 1000}, 1);
 }

@@ -402,6 +402,8 @@ void log_release(struct log *log, struct instant now, struct outbox *out);
 void log_figures_begin(struct log *log, struct instant now);
 /* A commit was made, or has failed. Before its group is answered and let go. */
 void log_figures_committed(struct log *log, struct instant now, enum weft_status status);
+/* ... and says so in the host's log if the disk took long. */
+void log_figures_slow(const struct log *log, struct outbox *out);
 /* A member has said that it holds more. */
 void log_figures_held(struct log *log, struct instant now, const struct member *member);
 
