@@ -3,7 +3,7 @@
  *   2. One step encodes or decodes at most one batch, so that nobody waits long for a turn.
  *   3. What leaves for a peer is covered by its credit: batches by batches, notes by notes.
  * The files: bulk_send.c (out), bulk_receive.c (in), bulk_source.c (from whom, and what is said),
- * bulk_narrow.c (sweeps of what differs). */
+ * bulk_subscribe.c (what is taken), bulk_narrow.c (sweeps of what differs). */
 #include "actors/bulk.h"
 
 #include <stdlib.h>
@@ -232,6 +232,10 @@ static void on_holds(struct bulk *bulk, struct instant now, const Weft__Holds *h
         struct stream stream = {.model = place->model};
         bool raised = false;
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
+        if (place->gone) {
+            bulk_gone(bulk, holds->peer, &stream);
+            continue;
+        }
         bool known = is_owner(bulk, &stream);
         bool added = vector_find(&peer->held, &stream) == NULL;
         if (!known && added && peer->unknown >= LIMIT_STREAMS_UNKNOWN) continue;
@@ -268,6 +272,9 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
         break;
     case WEFT__MAIL__BODY_SYNC:
         bulk_sync(bulk, body->sync);
+        break;
+    case WEFT__MAIL__BODY_SUBSCRIBED:
+        bulk_subscribed(bulk, body->subscribed);
         break;
     case WEFT__MAIL__BODY_PACKED:
         bulk_packed(bulk, in);
@@ -344,6 +351,7 @@ static void bulk_stop(void *self) {
     bulk_cache_clear(bulk);
     tail_close(bulk->tail);
     vector_free(&bulk->heads);
+    vector_free(&bulk->clearing);
     if (bulk->zip != NULL) zip_close(bulk->zip);
     if (bulk->reader != NULL) reader_close(bulk->reader);
 }
@@ -358,6 +366,7 @@ static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
     bulk->pool = seed->pool;
     bulk->retry_us = bulk->pause_us = DUE_NEVER;
     vector_init(&bulk->heads);
+    vector_init(&bulk->clearing);
     bulk->tail = tail_open(settings->tail_bytes);
     bulk->zip = zip_open(BULK_ZSTD_LEVEL);
     bulk->peers = calloc(settings->peers, sizeof *bulk->peers);
@@ -369,6 +378,8 @@ static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
     if (status == WEFT_OK)
         status = reader_open(settings->path, settings->vfs, BULK_READER_CACHE, settings->models,
                              &bulk->reader, why);
+    if (status == WEFT_OK)
+        status = reader_subscriptions(bulk->reader, &bulk->rules, &bulk->clearing, why);
     if (status == WEFT_OK) status = reader_positions(bulk->reader, &bulk->heads, why);
     if (status == WEFT_OK) load_sources(&load);
     if (status == WEFT_OK) status = reader_sweeps(bulk->reader, &load, load_sweep, why);

@@ -7,6 +7,7 @@
 #include "engine/crdt/vector.h"
 #include "engine/runtime/actor.h"
 #include "engine/store/reader.h"
+#include "engine/store/subscription.h"
 #include "engine/store/tail.h"
 #include "engine/wire/message.h"
 #include "engine/wire/zip.h"
@@ -14,7 +15,8 @@
 #define BULK_CACHE 8u    /* batches kept for other peers at the same place */
 #define BULK_SLICES 256u /* runs in one batch */
 #define BULK_NOBODY UINT32_MAX
-#define BULK_PATIENCE 10u /* doublings of the time for which a source is waited for */
+#define BULK_GONE UINT64_MAX /* it is to be told that nothing of it is held any more */
+#define BULK_PATIENCE 10u    /* doublings of the time for which a source is waited for */
 
 /* What a remote asked for: a stream, and how far it has been sent. */
 struct want {
@@ -48,7 +50,7 @@ struct bulk_peer {
     uint32_t want_count, want_next; /* served in turn */
     struct vector held;             /* what the remote says it holds */
     uint32_t unknown;               /* ... how much of that is of owners whom nobody knows here */
-    struct vector told;             /* what it has been told that this device holds */
+    struct vector told;             /* what it has been told that this device holds; BULK_GONE */
     uint32_t batches, notes;        /* may be handed over */
     uint32_t done_batches;          /* received ones dealt with, not yet said */
     uint32_t done_bytes;
@@ -70,6 +72,7 @@ struct source {
     bool sweeping;
     bool narrow;       /* ranges are to be compared before it is asked */
     bool blocked;      /* it carries something this version cannot apply */
+    bool skipped;      /* this device leaves it out, or is clearing it */
     uint64_t cursor;   /* of the sweep */
     uint64_t expected; /* where the next batch must begin */
     uint64_t dropped;  /* where the last batch that was dropped ended; 0: none since one was used */
@@ -96,7 +99,9 @@ struct bulk {
     struct reader *reader;
     struct zip *zip;
 
-    struct vector heads; /* what this device holds, committed */
+    struct subscriptions rules; /* of what is taken */
+    struct vector clearing;     /* streams that are not, until all of their rows have gone */
+    struct vector heads;        /* what this device holds, committed */
     struct tail *tail;
     struct bulk_peer *peers; /* settings->peers of them */
     uint32_t live_count;
@@ -162,6 +167,17 @@ void bulk_choose(struct bulk *bulk);
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out);
 /* When a source may be asked again, or has been waited for long enough. */
 uint64_t bulk_source_due(const struct bulk *bulk);
+
+/* ---- bulk_subscribe.c ---- */
+
+/* Whether a stream of another owner is left out. */
+bool bulk_skips(const struct bulk *bulk, const struct stream *stream);
+/* The log says what is taken from now on. */
+void bulk_subscribed(struct bulk *bulk, const Weft__Subscribed *subscribed);
+/* A remote holds nothing of a stream any more. */
+void bulk_gone(struct bulk *bulk, uint32_t index, const struct stream *stream);
+/* Says of which streams nothing is held any more, as far as there is room. */
+void bulk_say_gone(struct bulk_peer *peer, struct mail *mail, Weft__Held *held);
 
 /* ---- bulk_narrow.c ---- */
 

@@ -48,7 +48,7 @@ void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *want
         CHECK(id_read(&stream.owner, place->owner.data, place->owner.len));
         /* Of others it asks for what it was told is held here; all else would only take room. */
         if (!id_equal(&stream.owner, &bulk->settings->device) &&
-            vector_find(&bulk->heads, &stream) == NULL) {
+            vector_get(&bulk->heads, &stream) == 0) {
             continue;
         }
         struct want *want = find_want(peer, &stream);

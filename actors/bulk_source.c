@@ -1,6 +1,7 @@
 /* Bulk's choice of where each stream comes from, and what it tells its peers.
  *
- *   the owner's own session, if one stands
+ *   nobody, while the stream is left out or the network is metered
+ *   else the owner's own session, if one stands
  *   else, for a sweep, who says that it holds what the owner says
  *   else the source it has, while that holds more than this device does, or nobody does
  *   else the session whose remote holds most
@@ -55,6 +56,7 @@ struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream) {
                               .withdraw = BULK_NOBODY,
                               .shunned = BULK_NOBODY,
                               .trusted = BULK_NOBODY,
+                              .skipped = bulk_skips(bulk, stream),
                               .expected = STREAM_WITHDRAWN};
     bulk->sources_due = true;
     return source;
@@ -70,7 +72,7 @@ static unsigned rank(const struct source *source, uint32_t peer) {
 }
 
 static uint32_t choose(const struct bulk *bulk, const struct source *source) {
-    if (bulk->metered) return BULK_NOBODY;
+    if (bulk->metered || source->skipped) return BULK_NOBODY;
     uint64_t position = vector_get(&bulk->heads, &source->stream);
     /* A sweep needs a source that holds what is held here, or it would bring back the dead; and
      * more than it has come to: two that sweep could wait for each other. */
@@ -211,8 +213,10 @@ static bool sent_anyway(const struct bulk *bulk, const struct bulk_peer *peer,
 /* What the peer has not been told yet; `all`: also what it need not be. */
 static void fill_held(struct bulk *bulk, struct bulk_peer *peer, bool all, struct mail *mail,
                       Weft__Held *held) {
-    held->places = (Weft__Place **)arena_take(&mail->arena, bulk->heads.count * sizeof(void *) + 1);
+    const size_t room = (size_t)bulk->heads.count + peer->told.count + 1;
+    held->places = (Weft__Place **)arena_take(&mail->arena, room * sizeof(void *));
     CHECK(held->places != NULL);
+    bulk_say_gone(peer, mail, held);
     for (uint32_t i = 0; i < bulk->heads.count && held->n_places < LIMIT_PLACES; i++) {
         const struct vector_entry *entry = &bulk->heads.entries[i];
         if (entry->position <= vector_get(&peer->told, &entry->stream)) continue;

@@ -70,6 +70,7 @@ static void clock_step(void *self, struct instant now, struct mail **in, struct 
         break;
     case WEFT__MAIL__BODY_CONTACT:
     case WEFT__MAIL__BODY_SESSION:
+    case WEFT__MAIL__BODY_SUBSCRIBE:
     case WEFT__MAIL__BODY_RECOUNT:
     case WEFT__MAIL__BODY_SYNC:
     case WEFT__MAIL__BODY_STOP:

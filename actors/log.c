@@ -7,7 +7,8 @@
  *   5. `after` of each run is the position before it, `upto` its last change: the runs of a stream
  *      chain without a gap.
  * Not here: SQL (store/writer), rows of others (log_incoming), rescans (log_scan), members
- * (log_member), the shared log (log_shared, log_govern), figures (log_figures). */
+ * (log_member), the shared log (log_shared, log_govern), what is taken (log_subscribe), figures
+ *     (log_figures). */
 #include "actors/log.h"
 
 #include <stdlib.h>
@@ -293,6 +294,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
     log->marked = false;
     for (uint32_t m = 0; m < log->member_count; m++) {
         log->members[m].unsaved.count = 0;
+        log->members[m].rewrite = false;
         for (uint32_t i = 0; i < log->members[m].shared_count; i++) {
             log->members[m].shared[i].saved = true;
         }
@@ -435,6 +437,7 @@ static void on_sync(struct log *log, struct instant now, struct mail **in, struc
     outbox_send(out, ACTOR_SHARE, in);
 }
 
+/* No mail waits. */
 static void on_tick(struct log *log, struct instant now, struct outbox *out) {
     struct weft_error why = {0};
     if (!log->open && now.mono_us >= commit_due(log) && log_begin(log, &why) != WEFT_OK)
@@ -444,6 +447,7 @@ static void on_tick(struct log *log, struct instant now, struct outbox *out) {
     if (log_strays_due(log)) log_strays(log, now, out);
     if (!log->open && now.mono_us >= log->attest_due_us) log_attest(log, now, out);
     if (!log->open && now.mono_us >= log->repair_due_us) log_compare_all(log, now, out);
+    if (!log->open && now.mono_us >= log->clear_due_us) log_clear(log, now, out);
 }
 
 static bool is_full(const struct log *log) {
@@ -497,6 +501,9 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_SYNC:
         on_sync(log, now, in, out);
         break;
+    case WEFT__MAIL__BODY_SUBSCRIBE:
+        log_subscribe(log, now, (*in)->body.subscribe, out);
+        break;
     case WEFT__MAIL__BODY_CONTACT:
     case WEFT__MAIL__BODY_SESSION:
         log_contact(log, now, in);
@@ -524,6 +531,7 @@ static uint64_t log_due(const void *self) {
     uint64_t due = commit_due(log);
     if (log->quarantine_due_us < due) due = log->quarantine_due_us;
     if (log->repair_due_us < due) due = log->repair_due_us;
+    if (log->clear_due_us < due) due = log->clear_due_us;
     return log->attest_due_us < due ? log->attest_due_us : due;
 }
 
@@ -543,6 +551,7 @@ static void log_stop(void *self) {
     log_free_shared(log);
     free(log->sweeps);
     vector_free(&log->positions);
+    vector_free(&log->clearing);
     vector_free(&log->moved);
     if (log->writer != NULL) writer_close(log->writer);
 }
@@ -557,6 +566,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     log->acks_due_us = log->contacts_due_us = log->repair_due_us = DUE_NEVER;
     log->hooks.watch = (struct writer_watch){log_hooks_touched, log};
     vector_init(&log->positions);
+    vector_init(&log->clearing);
     vector_init(&log->moved);
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
                                           settings->models, &settings->device, &log->writer, why);
@@ -570,6 +580,7 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     if (status == WEFT_OK) status = log_load_taking(log, why);
     if (status == WEFT_OK) status = log_prune_start(log, why);
     if (status == WEFT_OK) status = log_load_sweeps(log, why);
+    if (status == WEFT_OK) status = log_load_subscriptions(log, why);
     if (status == WEFT_OK) status = writer_begin(log->writer, why);
     if (status == WEFT_OK) {
         status = writer_retry_parked(log->writer, &log->remote, why);

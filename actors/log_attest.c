@@ -62,14 +62,31 @@ static void add_places(const struct log *log, struct attest_builder *builder,
                        const struct digest_list *digests, struct table_list *tables, bool own) {
     for (uint32_t i = 0; i < digests->count; i++) {
         const struct digest_found *found = &digests->list[i];
-        if (found->shared || found->position == 0) continue;
+        const bool let_go = found->position < found->gone;
+        if (found->shared || (found->position == 0 && !let_go)) continue;
         if (id_equal(&found->owner, &log->settings->device) != own) continue;
         const struct model *model = models_owned(log->settings->models, found->model);
         if (model == NULL) continue;
+        if (let_go) {
+            const uint32_t table = table_number(tables, model->name);
+            log_attest_gone(log, found, table, builder);
+            continue;
+        }
         const struct attest_place place = {found->owner, table_number(tables, model->name),
                                            found->position, found->known && found->settled,
                                            found->kept};
         attest_add_place(builder, &place);
+    }
+}
+
+/* Streams that are left out, as places with position 0. */
+static void add_skipped(const struct log *log, struct attest_builder *builder,
+                        struct table_list *tables) {
+    const struct models *models = log->settings->models;
+    for (uint32_t m = 0; m < models->count; m++) {
+        const struct model *model = models_owned(models, m + 1);
+        if (model == NULL) continue;
+        log_attest_skipped(log, model->id, table_number(tables, model->name), builder);
     }
 }
 
@@ -105,6 +122,7 @@ static enum weft_status write_statement(struct log *log, struct arena *arena, st
     attest_begin_places(&builder);
     add_places(log, &builder, digests, &tables, true);
     add_places(log, &builder, digests, &tables, false);
+    add_skipped(log, &builder, &tables);
     return attest_end(&builder, log->settings->identity, out);
 }
 
@@ -197,6 +215,7 @@ static bool merge(struct log *log, struct member *member, const struct attest *a
         const struct model *model = models_owned_named(models, (const char *)name.data, name.size);
         if (model != NULL) model_of[t] = model->id;
     }
+    news = log_take_skips(log, member, attest, model_of);
     for (uint32_t i = 0; i < attest->head_count; i++) {
         const struct attest_head head = attest_head_at(attest, i);
         news = log_holds_shared(log, member, &head.origin, head.seq) || news;

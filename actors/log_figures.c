@@ -28,8 +28,9 @@ static uint64_t time_us(const struct log *log) {
 static bool lacks(const struct log *log, uint32_t m, const uint64_t target[LIMIT_MODELS],
                   uint64_t shared) {
     bool lacking = board_get(log->board->shared[m]) < shared;
+    const uint64_t skips = board_get(log->board->skips[m]);
     for (uint32_t i = 0; i < log->settings->models->count && !lacking; i++)
-        lacking = board_get(log->board->position[m][i]) < target[i];
+        lacking = (skips >> i & 1) == 0 && board_get(log->board->position[m][i]) < target[i];
     return lacking;
 }
 

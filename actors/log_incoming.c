@@ -33,6 +33,11 @@ bool log_sweeps(const struct log *log, const struct stream *stream) {
     return find_sweep(log, stream) != NULL;
 }
 
+void log_sweep_drop(struct log *log, const struct stream *stream) {
+    struct sweep *sweep = find_sweep(log, stream);
+    if (sweep != NULL) *sweep = log->sweeps[--log->sweep_count];
+}
+
 static enum weft_status add_sweep(struct log *log, const struct stream *stream) {
     struct sweep *grown = realloc(log->sweeps, (log->sweep_count + 1) * sizeof *grown);
     if (grown == NULL) return WEFT_NO_MEMORY;
@@ -200,11 +205,12 @@ void log_incoming(struct log *log, struct instant now, struct mail **in, struct 
     struct weft_error why = {0};
     struct stream stream = log_stream(rows);
     CHECK(!id_equal(&stream.owner, &log->settings->device));
-    if (rows->sweep) {
+    const bool taken = log_takes(log, &stream);
+    if (taken && rows->sweep) {
         on_sweep(log, now, in, out);
         return;
     }
-    if (find_sweep(log, &stream) != NULL || rows->after != log_position(log, &stream)) {
+    if (!taken || find_sweep(log, &stream) != NULL || rows->after != log_position(log, &stream)) {
         /* The answer names the position, which is that of the last commit. */
         (void)log_flush(log, now, out);
         answer(log, in, WEFT_INVALID, out);

@@ -1,7 +1,8 @@
 /* The log's members: who they are, what they hold, and when they were last heard of.
  * Invariants
  *   1. Who is a member is what the roster says, and nothing else.
- *   2. What a member holds only grows, here and in the table.
+ *   2. What a member holds only grows, here and in the table, but for streams that it leaves out
+ *      (log_subscribe.c).
  *   3. The board's positions follow what is held in memory: an acknowledgement is true when it
  *      arrives, whether or not this device has stored it. */
 #include <stdlib.h>
@@ -30,6 +31,7 @@ static struct member *add_member(struct log *log, const struct id *device) {
     *member = (struct member){.device = *device};
     vector_init(&member->held);
     vector_init(&member->unsaved);
+    vector_init(&member->skips);
     board_set(seat->device[0], load_u64(device->bytes));
     board_set(seat->device[1], load_u64(device->bytes + 8));
     atomic_store_explicit(&log->board->member_count, log->member_count, memory_order_release);
@@ -121,12 +123,23 @@ static void load_heard(void *context, const struct id *device, uint64_t wall_ms)
     if (member != NULL) member->heard_ms = member->heard_saved_ms = wall_ms;
 }
 
+/* Its last statement is taken once more, for what it leaves out; those before it are not. */
+static void load_floor(void *context, const struct id *device, uint64_t incarnation,
+                       uint64_t serial) {
+    struct load *load = context;
+    struct member *member = log_member(load->log, device);
+    if (member == NULL || serial == 0) return;
+    member->attested_in = incarnation;
+    member->serial = serial - 1;
+}
+
 enum weft_status log_load_members(struct log *log, struct weft_error *why) {
     struct load load = {log, WEFT_OK};
     const struct writer_visit visit = {.context = &load, .ack = load_ack};
     log_follow_roster(log, (struct instant){0}, NULL);
     enum weft_status status = writer_visit(log->writer, &visit, why);
     if (status == WEFT_OK) status = horizon_load_heard(log->writer, &load, load_heard, why);
+    if (status == WEFT_OK) status = writer_floors(log->writer, &load, load_floor, why);
     if (status == WEFT_OK && load.status != WEFT_OK) {
         status = status_fail(why, load.status, 0, "no memory for what the members hold");
     }
@@ -162,6 +175,8 @@ bool log_holds(struct log *log, struct member *member, const struct stream *stre
     bool added = vector_find(&member->held, stream) == NULL;
     /* No clock gives a greater version, and no commit that tried to store it would succeed. */
     if (position > INT64_MAX) return false;
+    /* It was said before the statement that leaves the stream out. */
+    if (log_skips(member, stream)) return false;
     if (!known && added && member->unknown >= LIMIT_STREAMS_UNKNOWN) return false;
     if (vector_advance(&member->held, stream, position, &raised) != WEFT_OK) return false;
     member->unknown += !known && added;
@@ -193,10 +208,24 @@ void log_acked(struct log *log, struct instant now, const Weft__Acked *acked, st
     log_tell_host(out);
 }
 
+/* What the file knows of a member becomes what it holds. */
+static enum weft_status rewrite_acks(struct log *log, const struct member *member,
+                                     struct weft_error *why) {
+    enum weft_status status =
+        writer_ack_drop(log->writer, &member->device, member->attested_in, member->serial, why);
+    for (uint32_t i = 0; i < member->held.count && status == WEFT_OK; i++) {
+        const struct vector_entry *entry = &member->held.entries[i];
+        if (!log_may_own(log, &entry->stream.owner)) continue;
+        status = writer_ack(log->writer, &member->device, &entry->stream, entry->position, why);
+    }
+    return status;
+}
+
 enum weft_status log_save_acks(struct log *log, struct weft_error *why) {
     enum weft_status status = WEFT_OK;
     for (uint32_t m = 0; m < log->member_count && status == WEFT_OK; m++) {
         struct member *member = &log->members[m];
+        if (member->rewrite) status = rewrite_acks(log, member, why);
         for (uint32_t i = 0; i < member->unsaved.count && status == WEFT_OK; i++) {
             const struct vector_entry *entry = &member->unsaved.entries[i];
             status = writer_ack(log->writer, &member->device, &entry->stream, entry->position, why);
@@ -211,6 +240,7 @@ void log_free_members(struct log *log) {
     for (uint32_t m = 0; m < log->member_count; m++) {
         vector_free(&log->members[m].held);
         vector_free(&log->members[m].unsaved);
+        vector_free(&log->members[m].skips);
         free(log->members[m].shared);
     }
 }

@@ -9,6 +9,7 @@
 #include "engine/store/digest.h"
 #include "engine/store/shared.h"
 #include "engine/store/shared_row.h"
+#include "engine/store/subscription.h"
 #include "engine/wire/attest.h"
 #include "engine/wire/touched.h"
 
@@ -24,6 +25,9 @@ struct member {
     struct vector held;        /* what it says it holds */
     uint32_t unknown;          /* ... how much of that is of owners who are not in the roster */
     struct vector unsaved;     /* the part of `held` that no commit has stored yet */
+    struct vector skips;       /* streams that it leaves out, as it said last */
+    uint64_t skips_models;     /* ... models, of all owners; bits by model id - 1 */
+    bool rewrite;              /* the file may know more of it than `held` */
     struct shared_ack *shared; /* what it says it holds of the shared log */
     uint32_t shared_count, shared_room;
     uint64_t attested_in; /* incarnation of its last statement that was passed on */
@@ -111,6 +115,9 @@ struct log {
     struct vector positions;
     struct sweep *sweeps;
     uint32_t sweep_count;
+    struct subscriptions subscriptions;
+    struct vector clearing; /* streams that are left out, and of which rows are here still */
+    uint64_t clear_due_us;  /* when the next slice of these goes; DUE_NEVER */
 
     /* The group: applied, not yet committed. */
     bool open; /* a SQLite transaction is open */
@@ -214,6 +221,8 @@ enum weft_status log_save_group(struct log *log, struct instant now, struct weft
 enum weft_status log_load_sweeps(struct log *log, struct weft_error *why);
 /* Whether a stream is being swept. */
 bool log_sweeps(const struct log *log, const struct stream *stream);
+/* No sweep of it is under way any more. */
+void log_sweep_drop(struct log *log, const struct stream *stream);
 /* Begins to sweep a stream of another owner that is held, unless that is under way: what differs of
  * it, or all. */
 /* Names in a Repair those members that say of the stream what its owner says. */
@@ -368,6 +377,28 @@ void log_words_free(struct log *log);
  * others' rows and of shared rows, and tells the host where it was wrong. */
 void log_recount(struct log *log, struct instant now, const Weft__Recount *recount,
                  struct outbox *out);
+/* ---- log_subscribe.c: which owners' rows are taken ---- */
+
+enum weft_status log_load_subscriptions(struct log *log, struct weft_error *why);
+/* Whether rows of another owner's stream may be written. */
+bool log_takes(const struct log *log, const struct stream *stream);
+void log_subscribe(struct log *log, struct instant now, const Weft__Subscribe *subscribe,
+                   struct outbox *out);
+/* Removes a slice of what is left out. Nothing is open. */
+void log_clear(struct log *log, struct instant now, struct outbox *out);
+/* Says in a statement that this device has let go of a stream, and what it holds of it again. */
+void log_attest_gone(const struct log *log, const struct digest_found *found, uint32_t table,
+                     struct attest_builder *builder);
+/* Says in a statement what this device leaves out of a model. */
+void log_attest_skipped(const struct log *log, uint32_t model, uint32_t table,
+                        struct attest_builder *builder);
+/* Whether a member has said that it leaves a stream out. */
+bool log_skips(const struct member *member, const struct stream *stream);
+/* Takes in what a member's newest statement says of that; whether that was news.
+ * `model_of`: the tables of the statement as they are here; 0: there is none. */
+bool log_take_skips(struct log *log, struct member *member, const struct attest *attest,
+                    const uint32_t model_of[ATTEST_TABLES]);
+
 /* ---- log_contact.c: other devices, as this one knows them ---- */
 
 /* Keeps what is known of a contact, or of a session that has ended, for the next commit. */

@@ -128,6 +128,18 @@ static void visit_oldest(void *context, const struct stream *stream, uint64_t ve
     fill_place(oldest->mail, surveyed->oldest[surveyed->n_oldest++], stream, version);
 }
 
+/* Streams that a member leaves out: it is to hold up nothing of them. */
+static void survey_skipped(const struct member *member, struct mail *mail,
+                           const Weft__Surveyed *surveyed, Weft__SurveyedMember *entry) {
+    for (size_t i = 0; i < surveyed->n_oldest; i++) {
+        struct stream stream = {.model = surveyed->oldest[i]->model};
+        CHECK(id_read(&stream.owner, surveyed->oldest[i]->owner.data, WEFT_ID_SIZE));
+        if (!log_skips(member, &stream)) continue;
+        fill_place(mail, entry->acks[entry->n_acks++], &stream, UINT64_MAX);
+    }
+}
+
+/* Of streams in `oldest`, what each member holds. */
 static void survey_members(const struct log *log, struct mail *mail, Weft__Surveyed *surveyed) {
     surveyed->members = (Weft__SurveyedMember **)mail_messages(
         mail, &weft__surveyed_member__descriptor, log->member_count);
@@ -137,13 +149,15 @@ static void survey_members(const struct log *log, struct mail *mail, Weft__Surve
         if (!is_member(log, m) || is_away(log, m)) continue;
         Weft__SurveyedMember *entry = surveyed->members[surveyed->n_members++];
         CHECK(mail_bytes(mail, &entry->device, member->device.bytes, sizeof member->device.bytes));
-        entry->acks =
-            (Weft__Place **)mail_messages(mail, &weft__place__descriptor, member->held.count);
+        const bool skips = member->skips.count != 0 || member->skips_models != 0;
+        entry->acks = (Weft__Place **)mail_messages(
+            mail, &weft__place__descriptor, member->held.count + (skips ? surveyed->n_oldest : 0));
         for (uint32_t i = 0; i < member->held.count; i++) {
             const struct vector_entry *held = &member->held.entries[i];
             if (!log_may_own(log, &held->stream.owner)) continue;
             fill_place(mail, entry->acks[entry->n_acks++], &held->stream, held->position);
         }
+        if (skips) survey_skipped(member, mail, surveyed, entry);
     }
 }
 
@@ -301,8 +315,8 @@ void log_survey(struct log *log, struct instant now, struct outbox *out) {
     surveyed->oldest =
         (Weft__Place **)mail_messages(mail, &weft__place__descriptor, oldest.capacity);
     CHECK(surveyed->oldest != NULL);
-    survey_members(log, mail, surveyed);
     enum weft_status status = writer_visit(log->writer, &visit, &why);
+    if (status == WEFT_OK) survey_members(log, mail, surveyed);
     if (status == WEFT_OK) status = horizon_places(log->writer, &first, &last, &why);
     if (status != WEFT_OK) {
         /* Reading may have had to write (a page spilled to a full disk), and that failure ends the
@@ -324,6 +338,8 @@ static uint64_t held_by_all(const struct log *log, const struct stream *stream, 
     for (uint32_t m = 0; m < log->member_count; m++) {
         if (!is_member(log, m) || id_equal(&log->members[m].device, &stream->owner)) continue;
         if (is_away(log, m)) continue; /* It comes back from below, and sweeps (decision 006). */
+        if (log_skips(&log->members[m], stream))
+            continue; /* It holds nothing that could be dead. */
         uint64_t held = vector_get(&log->members[m].held, stream);
         if (held < upto) upto = held;
     }

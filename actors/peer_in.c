@@ -55,6 +55,7 @@ static Weft__Place **mail_places(struct peer *peer, struct mail *mail,
         place->position = position;
         place->sweep = places[i]->sweep;
         place->until = places[i]->until;
+        place->gone = places[i]->gone;
     }
     return out;
 }

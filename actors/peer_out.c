@@ -82,6 +82,7 @@ static Weft__Wire__Place **wire_places(struct peer *peer, struct parcel *parcel,
         list[used].position = places[i]->position;
         list[used].sweep = places[i]->sweep;
         list[used].until = places[i]->until;
+        list[used].gone = places[i]->gone;
         pointers[used] = &list[used];
         used++;
     }

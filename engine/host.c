@@ -323,30 +323,63 @@ bool host_sleep(struct weft_engine *engine, const struct deadline *deadline) {
     return true;
 }
 
+/* ---- orders ---- */
+
+enum weft_status host_order_log(struct weft_engine *engine, struct mail **mail,
+                                uint64_t *ticket_field, uint64_t *ticket, struct weft_error *why) {
+    enum weft_status status = host_fault(engine, why);
+    if (status != WEFT_OK) return status;
+    if (atomic_load(&engine->closing))
+        return status_fail(why, WEFT_CLOSED, 0, "the engine is being closed");
+    (void)host_pump(engine); /* Outcomes that nobody has taken in count as outstanding. */
+    const uint64_t issued = atomic_load(&engine->next_ticket) - 1;
+    const uint64_t done = atomic_load(&engine->done_tickets);
+    if (issued - done >= LIMIT_COMMITS - LIMIT_LANES)
+        return status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
+    const uint64_t number = ticket_draw(engine);
+    *ticket_field = number;
+    if (!edge_push(engine->to_clock, *mail)) {
+        atomic_fetch_add(&engine->done_tickets, 1); /* Nobody will answer it. */
+        return status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
+    }
+    if (ticket != NULL) *ticket = number;
+    *mail = NULL;
+    return WEFT_OK;
+}
+
 /* ---- waiting for tickets ---- */
 
-/* How many of the other members hold everything that a ticket's transaction wrote. */
-static uint32_t holders(const struct weft_engine *engine, const struct ticket *ticket,
-                        uint32_t *members) {
+struct holders {
+    uint32_t members; /* all others */
+    uint32_t all;     /* ... that hold everything that a ticket's transaction wrote */
+    uint32_t taken;   /* ... that hold what they take of it, and leave something of it out */
+};
+
+static struct holders holders(const struct weft_engine *engine, const struct ticket *ticket) {
     const struct board *board = engine->board;
     uint32_t seats = atomic_load_explicit(&board->member_count, memory_order_acquire);
-    uint32_t count = 0;
-    *members = 0;
+    struct holders found = {0};
     for (uint32_t m = 0; m < seats; m++) {
         uint32_t state = atomic_load_explicit(&board->members[m].state, memory_order_acquire);
-        bool all = true;
+        const uint64_t skips = atomic_load_explicit(&board->skips[m], memory_order_acquire);
+        bool all = true, part = false;
         if (state != BOARD_MEMBER) continue;
-        ++*members;
+        found.members++;
         for (uint32_t k = 0; k < ticket->mark_count && all; k++) {
             uint32_t model = ticket->marks[k].model - 1;
+            if ((skips >> model & 1) != 0) {
+                part = true;
+                continue;
+            }
             all = atomic_load_explicit(&engine->board->position[m][model], memory_order_acquire) >=
                   ticket->marks[k].version;
         }
         all = all &&
               atomic_load_explicit(&board->shared[m], memory_order_acquire) >= ticket->shared_seq;
-        if (all) count++;
+        found.all += all && !part;
+        found.taken += all && part;
     }
-    return count;
+    return found;
 }
 
 /* WEFT_BUSY: not yet. */
@@ -374,10 +407,10 @@ static enum weft_status ticket_look(struct weft_engine *engine, uint64_t number,
         return status_fail(why, WEFT_NO_MEMORY, 0,
                            "ticket %llu is written, but there was no memory to follow who holds it",
                            (unsigned long long)number);
-    uint32_t members = 0;
-    uint32_t count = holders(engine, ticket, &members);
-    uint32_t wanted = level == WEFT_EVERYWHERE ? members : devices;
-    return count >= wanted ? WEFT_OK : WEFT_BUSY;
+    const struct holders found = holders(engine, ticket);
+    const bool enough =
+        level == WEFT_EVERYWHERE ? found.all + found.taken == found.members : found.all >= devices;
+    return enough ? WEFT_OK : WEFT_BUSY;
 }
 
 enum weft_status weft_wait(weft_engine *engine, uint64_t ticket, enum weft_level level,

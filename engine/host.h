@@ -160,6 +160,10 @@ enum weft_status host_check_address(struct weft_engine *engine, const char *addr
 
 /* Has the log write what waits, or what an order says, and waits for its answer. */
 enum weft_status host_ask_log(struct weft_engine *engine, bool recount, struct weft_error *why);
+/* Sends an order with a ticket to the log; `*mail` is moved if that was done. `ticket` may be NULL.
+ * Caller holds `lock`. Errors: WEFT_BUSY, WEFT_CLOSED, those of host_fault(). */
+enum weft_status host_order_log(struct weft_engine *engine, struct mail **mail,
+                                uint64_t *ticket_field, uint64_t *ticket, struct weft_error *why);
 /* A name on the board, terminated. */
 void host_read_name(const _Atomic uint64_t from[8], char out[WEFT_NAME_MAX + 1]);
 /* Sends an order to the listener; the mail is gone, whatever comes of it. Caller holds `lock`. */

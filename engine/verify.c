@@ -25,24 +25,13 @@ enum weft_status host_ask_log(struct weft_engine *engine, bool recount, struct w
     Weft__Recount *message = NULL;
     uint64_t ticket = 0;
     (void)pthread_mutex_lock(&engine->lock);
-    enum weft_status status = host_fault(engine, why);
-    struct mail *mail = NULL;
-    if (status == WEFT_OK && atomic_load(&engine->closing))
-        status = status_fail(why, WEFT_CLOSED, 0, "the engine is being closed");
-    if (status == WEFT_OK) {
-        mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
-        if (mail == NULL)
-            status = status_fail(why, WEFT_NO_MEMORY, 0, "verifying the library: out of memory");
-    }
-    if (status == WEFT_OK) {
+    enum weft_status status = WEFT_OK;
+    struct mail *mail = mail_new(engine->store_pool, WEFT__MAIL__BODY_RECOUNT, &message);
+    if (mail == NULL) {
+        status = status_fail(why, WEFT_NO_MEMORY, 0, "verifying the library: out of memory");
+    } else {
         message->recount = recount;
-        message->ticket = ticket = ticket_draw(engine);
-        if (edge_push(engine->to_clock, mail)) {
-            mail = NULL;
-        } else {
-            status = status_fail(why, WEFT_BUSY, 0, "too many orders at once; try again");
-            atomic_fetch_add(&engine->done_tickets, 1);
-        }
+        status = host_order_log(engine, &mail, &message->ticket, &ticket, why);
     }
     mail_drop(&mail);
     (void)pthread_mutex_unlock(&engine->lock);

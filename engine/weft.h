@@ -293,7 +293,8 @@ enum weft_level {
     WEFT_APPLIED = 1,    /* readers of this device see it */
     WEFT_DURABLE = 2,    /* it survives a power cut here; one moment with APPLIED */
     WEFT_REPLICATED = 3, /* durable on `devices` other devices as well */
-    WEFT_EVERYWHERE = 4  /* durable on every member, also on those this device never meets */
+    WEFT_EVERYWHERE = 4  /* durable on every member that takes it, also on those this device never
+                            meets: weft_subscribe() */
 };
 
 /* Waits until the ticket has reached the level, up to `timeout_ms` (0: only looks; negative: for
@@ -443,7 +444,8 @@ struct weft_digest {
     /* Other members, by what each of them said last: */
     unsigned agree;     /* it holds as much, and the same */
     unsigned differ;    /* it holds as much, and not the same */
-    unsigned elsewhere; /* it holds more or less, is on its way, or has said nothing yet */
+    unsigned elsewhere; /* it holds more or less, is on its way, leaves it out, or has said nothing
+                           yet */
 };
 
 /* Reads all rows, on a connection of its own, and holds them against what the library knows that it
@@ -474,10 +476,11 @@ WEFT_API size_t weft_topology(const weft_engine *engine, char *out, size_t cap);
 }
 #endif
 
-/* ---- other devices; figures, and showing them ---- */
+/* ---- other devices, what is taken of their rows; figures, and showing them ---- */
 #include "weft_figures.h"
 #include "weft_log.h"
 #include "weft_look.h"
 #include "weft_peers.h"
+#include "weft_subscribe.h"
 
 #endif

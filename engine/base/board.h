@@ -85,6 +85,8 @@ struct board {
     struct board_seat members[LIMIT_ROSTER];
     /* What member m holds durably of this device's rows of model id i+1: a version. */
     _Atomic uint64_t position[LIMIT_ROSTER][LIMIT_MODELS];
+    /* ... and which of these models it leaves out: bits by model id - 1. */
+    _Atomic uint64_t skips[LIMIT_ROSTER];
     /* ... and of its shared log in this incarnation: a record's number. */
     _Atomic uint64_t shared[LIMIT_ROSTER];
     _Atomic uint64_t self_name[8];

@@ -13,6 +13,7 @@
 #define LIMIT_MEMBERS 128u        /* devices of a library */
 #define LIMIT_ROSTER 128u         /* devices ever added to a library */
 #define LIMIT_STREAMS (LIMIT_MODELS * LIMIT_MEMBERS) /* (owner, model) pairs */
+#define LIMIT_SUBSCRIPTIONS 256u                     /* rules about what this device takes */
 #define LIMIT_STREAMS_UNKNOWN \
     256u /* of owners not in the roster (yet), as one peer speaks of them */
 
@@ -88,6 +89,7 @@
 #define LIMIT_CHECKPOINT_PAGES 4096u /* of the write-ahead log, before it is copied */
 #define LIMIT_LOG_RECORDS 256u       /* of the shared log, that stay for who comes back soon */
 #define LIMIT_FORGET_ROWS 1000u      /* tombstones forgotten per slice */
+#define LIMIT_CLEAR_ROWS 1000u       /* rows of others removed per slice, when they are left out */
 #define LIMIT_DIGEST_ROWS 4096u      /* hashed per slice of a comparison of ranges */
 #define LIMIT_SCAN_ROWS 1000u        /* rows deleted per slice of a rescan's end */
 #define LIMIT_SCAN_RANGE (1u << 24)  /* stamps kept for the tombstones of a rescan's end */

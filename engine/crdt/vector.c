@@ -127,6 +127,15 @@ enum weft_status vector_set(struct vector *vector, const struct stream *stream, 
     return WEFT_OK;
 }
 
+void vector_drop(struct vector *vector, const struct stream *stream) {
+    bool found;
+    uint32_t place = vector_place(vector, stream, &found);
+    if (!found) return;
+    vector->count--;
+    memmove(vector->entries + place, vector->entries + place + 1,
+            (vector->count - place) * sizeof *vector->entries);
+}
+
 /* Walks two vectors as one list of streams in order. */
 struct vector_walk {
     const struct vector *a;

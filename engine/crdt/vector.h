@@ -48,6 +48,8 @@ enum weft_status vector_advance(struct vector *vector, const struct stream *stre
 /* Sets a position even if that lowers it: what a peer asked for, never what we hold.
  * Errors: as vector_advance(). */
 enum weft_status vector_set(struct vector *vector, const struct stream *stream, uint64_t position);
+/* Takes a stream out: nothing of it is held any more. */
+void vector_drop(struct vector *vector, const struct stream *stream);
 /* Entry-wise maximum into `into`; all of it or nothing. Errors: as vector_advance(). */
 enum weft_status vector_merge(struct vector *into, const struct vector *from);
 /* Room for all that a merge adds, so that it cannot fail. Errors: WEFT_NO_MEMORY. */

@@ -51,14 +51,15 @@ _Static_assert(LIMIT_PEER_BATCHES + TOPOLOGY_NOTES <= TOPOLOGY_BATCHES, "bulk â†
 const struct edge_rule topology_rules[] = {
     /* The host's control edge. Its transactions come through the door. */
     {.from = ACTOR_HOST, .to = ACTOR_CLOCK, .kind = EDGE_ASK, .slots = 4,
-     .mails = {MAIL(RECOUNT), MAIL(SYNC), MAIL(STOP)}},
+     .mails = {MAIL(RECOUNT), MAIL(SUBSCRIBE), MAIL(SYNC), MAIL(STOP)}},
     {.from = ACTOR_HOST, .to = ACTOR_LISTENER, .kind = EDGE_ASK, .slots = 64,
      .mails = {MAIL(LISTEN), MAIL(CONNECT), MAIL(DISCONNECT), MAIL(PAUSING), MAIL(INVITE),
                MAIL(ADMIT), MAIL(JOIN), MAIL(GOVERN), MAIL(STOP)}},
 
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(COMMIT), MAIL(SCAN), MAIL(RECORDS), MAIL(GOVERN), MAIL(SURVEY),
-               MAIL(RECOUNT), MAIL(SYNC), MAIL(CONTACT), MAIL(SESSION), MAIL(STOP)}},
+               MAIL(RECOUNT), MAIL(SUBSCRIBE), MAIL(SYNC), MAIL(CONTACT), MAIL(SESSION),
+               MAIL(STOP)}},
     /* Rows of others have a ring of their own: an edit takes its turn beside them, not behind. It
      * has room for all that bulk may have under way, or it would hold the clock back. */
     {.from = ACTOR_CLOCK, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 8,
@@ -73,7 +74,7 @@ const struct edge_rule topology_rules[] = {
      .mails = {MAIL(CHANGES), MAIL(SETTLED)},
      .why_enough = "log counts what waits there, and leaves out what has no room"},
     {.from = ACTOR_LOG, .to = ACTOR_BULK, .kind = EDGE_ASK, .slots = TOPOLOGY_COMMITTED,
-     .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR), MAIL(SYNC)}},
+     .mails = {MAIL(COMMIT), MAIL(INCOMING), MAIL(REPAIR), MAIL(SUBSCRIBED), MAIL(SYNC)}},
     {.from = ACTOR_LOG, .to = ACTOR_SHARE, .kind = EDGE_ASK, .slots = 256,
      .mails = {MAIL(GROWN), MAIL(RECORDS), MAIL(ATTESTED), MAIL(REPAIR), MAIL(SYNC)}},
     {.from = ACTOR_LOG, .to = ACTOR_LISTENER, .kind = EDGE_ANSWER, .slots = 2,

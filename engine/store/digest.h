@@ -74,7 +74,8 @@ struct digest_found {
     uint64_t kept;
     /* Of owned rows. */
     uint64_t position;
-    bool settled; /* no sweep is under way, and `position` is one that the owner has had */
+    uint64_t gone; /* this device has said that it holds as much, and has let go of it since */
+    bool settled;  /* no sweep is under way, and `position` is one that the owner has had */
 };
 
 /* `list` is malloc()'s. */

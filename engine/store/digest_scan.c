@@ -108,8 +108,8 @@ static enum weft_status read_positions(struct scanning *scanning) {
     enum weft_status status =
         statement_prepare(scanning->db, &query, scanning->path, scanning->why,
                           "SELECT p.owner, d.device, p.model, p.position, p.digest, "
-                          "p.sweep IS NULL AND p.position >= p.settled FROM main._weft_position "
-                          "AS p JOIN main._weft_device AS d ON d.id = p.owner "
+                          "p.sweep IS NULL AND p.position >= p.settled, p.gone FROM "
+                          "main._weft_position AS p JOIN main._weft_device AS d ON d.id = p.owner "
                           "ORDER BY p.owner, p.model");
     while (status == WEFT_OK) {
         status = statement_step(query, &row, "reading", scanning->path, scanning->why);
@@ -135,6 +135,7 @@ static enum weft_status read_positions(struct scanning *scanning) {
         found->known = sqlite3_column_type(query, 4) == SQLITE_INTEGER;
         found->kept = (uint64_t)sqlite3_column_int64(query, 4);
         found->settled = sqlite3_column_int(query, 5) != 0;
+        found->gone = (uint64_t)sqlite3_column_int64(query, 6);
     }
     sqlite3_finalize(query);
     return status;

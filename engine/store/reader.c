@@ -26,6 +26,7 @@
 #include "engine/store/packed.h"
 #include "engine/store/statement.h"
 #include "engine/store/stride.h"
+#include "engine/store/subscription.h"
 
 enum reader_fixed {
     FIXED_BEGIN,
@@ -53,7 +54,7 @@ static const char *const fixed_sql[FIXED_COUNT] = {
                         "JOIN _weft_device AS d ON d.id = p.owner ORDER BY p.owner, p.model",
     [FIXED_SWEEPS] = "SELECT d.device, p.model, p.sweep FROM _weft_position AS p "
                      "JOIN _weft_device AS d ON d.id = p.owner WHERE p.sweep IS NOT NULL "
-                     "ORDER BY p.owner, p.model",
+                     "AND NOT p.clearing ORDER BY p.owner, p.model",
 };
 
 struct reader {
@@ -529,4 +530,10 @@ enum weft_status reader_sweeps(struct reader *reader, void *context,
     }
     sqlite3_reset(statement);
     return status;
+}
+
+enum weft_status reader_subscriptions(struct reader *reader, struct subscriptions *out,
+                                      struct vector *clearing, struct weft_error *why) {
+    CHECK(reader != NULL && out != NULL && clearing != NULL);
+    return subscriptions_read(reader->db, reader->path, reader->models, out, clearing, why);
 }

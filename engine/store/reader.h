@@ -61,6 +61,10 @@ enum weft_status reader_hashes(struct reader *reader, const struct stream *strea
 /* Positions of all streams held. */
 enum weft_status reader_positions(struct reader *reader, struct vector *out,
                                   struct weft_error *why);
+/* The rules about what is taken, and the streams that are being cleared. */
+struct subscriptions;
+enum weft_status reader_subscriptions(struct reader *reader, struct subscriptions *out,
+                                      struct vector *clearing, struct weft_error *why);
 /* How far a sweep of a stream has come; `*active` false when none is under way. */
 enum weft_status reader_sweeps(struct reader *reader, void *context,
                                void (*visit)(void *context, const struct stream *stream,

@@ -123,6 +123,26 @@ enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream 
 /* Greater positions only. */
 enum weft_status writer_ack(struct writer *writer, const struct id *device,
                             const struct stream *stream, uint64_t position, struct weft_error *why);
+/* Forgets what a device acknowledged, of all streams; what it still holds is to be written anew.
+ * Of its statements those before this one are not to be believed again. */
+enum weft_status writer_ack_drop(struct writer *writer, const struct id *device,
+                                 uint64_t incarnation, uint64_t serial, struct weft_error *why);
+/* Hands over the statements that writer_ack_drop() was told of last. */
+enum weft_status writer_floors(struct writer *writer, void *context,
+                               void (*visit)(void *context, const struct id *device,
+                                             uint64_t incarnation, uint64_t serial),
+                               struct weft_error *why);
+/* Another owner's stream is left out from now on: its position becomes 0, it is to be cleared. */
+enum weft_status writer_skip(struct writer *writer, const struct stream *stream,
+                             struct weft_error *why);
+/* Removes up to `limit` rows, parked rows and tombstones of such a stream, without new tombstones.
+ * `*done`: there were none left, and the stream is as if nothing of it had ever been held. */
+enum weft_status writer_clear(struct writer *writer, const struct stream *stream, uint32_t limit,
+                              bool *done, struct writer_tally *tally, struct weft_error *why);
+/* The rules that are kept about what is taken, and the streams that are to be cleared. */
+struct subscriptions;
+enum weft_status writer_subscriptions(struct writer *writer, struct subscriptions *out,
+                                      struct vector *clearing, struct weft_error *why);
 /* Deletes all tombstones of a stream with versions ≤ upto, and raises its horizon to it. */
 enum weft_status writer_forget_all(struct writer *writer, const struct stream *stream,
                                    uint64_t upto, struct weft_error *why);

@@ -65,6 +65,9 @@ enum writer_fixed {
     FIXED_HORIZON,
     FIXED_SWEEP,
     FIXED_ACK,
+    FIXED_ACK_DROP,
+    FIXED_SKIP,
+    FIXED_CLEARED,
     FIXED_TOMBSTONE,
     FIXED_FORGET_CUT,
     FIXED_FORGET,
@@ -313,6 +316,12 @@ enum weft_status writer_park(struct writer *writer, const struct model *model, u
 /* Drops what is parked of the key in writer->values with a lower version. */
 enum weft_status writer_unpark_older(struct writer *writer, const struct model *model,
                                      uint32_t owner, uint64_t version, struct weft_error *why);
+
+/* ---- writer_tables.c */
+
+/* Nothing is left of a stream that was to be cleared. */
+enum weft_status writer_cleared(struct writer *writer, const struct stream *stream,
+                                struct weft_error *why);
 
 /* ---- writer_sweep.c */
 

@@ -372,6 +372,11 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
     [FIXED_ACK] = "INSERT INTO _weft_ack(device, owner, model, position) VALUES (?1, ?2, ?3, ?4) "
                   "ON CONFLICT(device, owner, model) DO UPDATE SET position = excluded.position "
                   "WHERE excluded.position > position",
+    [FIXED_ACK_DROP] = "DELETE FROM _weft_ack WHERE device = ?1",
+    [FIXED_SKIP] = "UPDATE _weft_position SET gone = max(gone, position), position = 0, sweep = 0, "
+                   "horizon = 0, settled = 0, clearing = 1 WHERE owner = ?1 AND model = ?2",
+    [FIXED_CLEARED] = "UPDATE _weft_position SET clearing = 0, sweep = NULL, horizon = 0, "
+                      "settled = 0, digest = 0 WHERE owner = ?1 AND model = ?2 AND clearing",
     [FIXED_TOMBSTONE] = "INSERT INTO _weft_tombstone(owner, model, version, key) "
                         "VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
     [FIXED_FORGET_CUT] = "SELECT count(*), max(version) FROM (SELECT version FROM _weft_tombstone "
@@ -396,7 +401,7 @@ const char *const writer_fixed_sql[FIXED_COUNT] = {
                          "ORDER BY a.device, a.owner, a.model",
     [FIXED_VISIT_SWEEPS] = "SELECT d.device, p.model, p.sweep FROM _weft_position AS p "
                            "JOIN _weft_device AS d ON d.id = p.owner WHERE p.sweep IS NOT NULL "
-                           "ORDER BY p.owner, p.model",
+                           "AND NOT p.clearing ORDER BY p.owner, p.model",
     /* A seek per possible stream, where grouping would read every tombstone. */
     [FIXED_VISIT_TOMBSTONES] = "SELECT d.device, m.id, (SELECT min(t.version) FROM _weft_tombstone "
                                "AS t WHERE t.owner = d.id AND t.model = m.id) AS oldest "

@@ -4,8 +4,9 @@
  *            holds there besides has gone at the owner, whose tombstone is forgotten.
  *   a scan   (own rows): what a rescan has not written again by its end. These deletes are new, so
  *            they get tombstones and travel.
+ *   a clearing (another owner's rows): all there are go, in slices; it is a sweep without a source.
  *
- * Both walk the index over (owner, version), and both first find, then delete: no table is changed
+ * All walk the index over (owner, version), and first find, then delete: no table is changed
  * under a statement that reads it.
  *
  * Invariants
@@ -135,7 +136,8 @@ static enum weft_status sweep_parked(const struct sweeping *sweeping, uint64_t v
     return status;
 }
 
-static enum weft_status sweep_rows(const struct sweeping *sweeping, bool parked) {
+/* Deletes what the run does not name, `*room` rows at most, which are counted down. */
+static enum weft_status sweep_rows(const struct sweeping *sweeping, bool parked, uint32_t *room) {
     struct writer *writer = sweeping->writer;
     const Weft__Rows *rows = sweeping->rows;
     sqlite3_stmt *range = NULL;
@@ -144,7 +146,7 @@ static enum weft_status sweep_rows(const struct sweeping *sweeping, bool parked)
                : writer_slot(writer, sweeping->model, SLOT_RANGE, &range, sweeping->why);
     bool found = true;
     uint64_t at = rows->after;
-    while (status == WEFT_OK && found) {
+    while (status == WEFT_OK && found && *room > 0) {
         sqlite3_bind_int64(range, 1, sweeping->owner);
         sqlite3_bind_int64(range, 2, (int64_t)at);
         sqlite3_bind_int64(range, 3, (int64_t)rows->upto);
@@ -154,6 +156,7 @@ static enum weft_status sweep_rows(const struct sweeping *sweeping, bool parked)
         bool gone = true;
         status = parked ? sweep_parked(sweeping, at) : sweep_row(sweeping, &gone);
         at -= gone; /* A damaged table may have two of one version. */
+        (*room)--;
     }
     return status;
 }
@@ -164,8 +167,30 @@ enum weft_status writer_sweep_range(struct writer *writer, const struct model *m
     const struct sweeping sweeping = {writer, model, owner, rows, tally, why};
     CHECK(rows->after <= rows->upto && rows->upto <= INT64_MAX);
     CHECK(owner != 0);
-    enum weft_status status = sweep_rows(&sweeping, false);
-    return status == WEFT_OK && writer->any_parked ? sweep_rows(&sweeping, true) : status;
+    uint32_t room = UINT32_MAX;
+    enum weft_status status = sweep_rows(&sweeping, false, &room);
+    return status == WEFT_OK && writer->any_parked ? sweep_rows(&sweeping, true, &room) : status;
+}
+
+enum weft_status writer_clear(struct writer *writer, const struct stream *stream, uint32_t limit,
+                              bool *done, struct writer_tally *tally, struct weft_error *why) {
+    const struct model *model = models_owned(writer->models, stream->model);
+    Weft__Rows none = WEFT__ROWS__INIT;
+    uint32_t owner = 0, room = limit, count = 0;
+    *done = false;
+    CHECK(model != NULL && limit > 0 && !id_equal(&stream->owner, &writer->self));
+    CHECK(sqlite3_get_autocommit(writer->db) == 0);
+    enum weft_status status = writer_device(writer, &stream->owner, &owner, why);
+    const struct sweeping sweeping = {writer, model, owner, &none, tally, why};
+    none.upto = INT64_MAX;
+    if (status == WEFT_OK) status = sweep_rows(&sweeping, false, &room);
+    if (status == WEFT_OK && room > 0) status = sweep_rows(&sweeping, true, &room);
+    if (status == WEFT_OK && room > 0)
+        status = writer_forget(writer, stream, INT64_MAX, room, &count, why);
+    writer_forget_owners(writer, model);
+    if (status != WEFT_OK || room < limit || count > 0) return status;
+    *done = true;
+    return writer_cleared(writer, stream, why);
 }
 
 /* ---- scans ----------------------------------------------------------------------------------- */

@@ -84,6 +84,51 @@ enum weft_status writer_sweep_cursor(struct writer *writer, const struct stream 
     return statement_run(statement, "writing", writer->path, why);
 }
 
+enum weft_status writer_skip(struct writer *writer, const struct stream *stream,
+                             struct weft_error *why) {
+    sqlite3_stmt *skip = NULL;
+    CHECK(!id_equal(&stream->owner, &writer->self));
+    enum weft_status status = stream_statement(writer, FIXED_SKIP, stream, &skip, why);
+    return status == WEFT_OK ? statement_run(skip, "writing", writer->path, why) : status;
+}
+
+enum weft_status writer_cleared(struct writer *writer, const struct stream *stream,
+                                struct weft_error *why) {
+    sqlite3_stmt *cleared = NULL;
+    enum weft_status status = stream_statement(writer, FIXED_CLEARED, stream, &cleared, why);
+    return status == WEFT_OK ? statement_run(cleared, "writing", writer->path, why) : status;
+}
+
+/* Statements of a member before this one count no more. */
+static enum weft_status write_floor(struct writer *writer, const struct id *device,
+                                    uint64_t incarnation, uint64_t serial, struct weft_error *why) {
+    sqlite3_stmt *floor = NULL;
+    enum weft_status status =
+        statement_prepare(writer->db, &floor, writer->path, why,
+                          "INSERT OR REPLACE INTO main._weft_floor(device, incarnation, serial) "
+                          "VALUES (?1, ?2, ?3)");
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_blob(floor, 1, device->bytes, sizeof device->bytes, SQLITE_STATIC);
+    sqlite3_bind_int64(floor, 2, (sqlite3_int64)incarnation);
+    sqlite3_bind_int64(floor, 3, (sqlite3_int64)serial);
+    status = statement_run(floor, "writing", writer->path, why);
+    sqlite3_finalize(floor);
+    return status;
+}
+
+enum weft_status writer_ack_drop(struct writer *writer, const struct id *device,
+                                 uint64_t incarnation, uint64_t serial, struct weft_error *why) {
+    uint32_t from = 0;
+    sqlite3_stmt *drop = NULL;
+    if (incarnation > INT64_MAX) return fail_version(incarnation, why);
+    enum weft_status status = writer_device(writer, device, &from, why);
+    if (status == WEFT_OK) status = writer_fixed(writer, FIXED_ACK_DROP, &drop, why);
+    if (status != WEFT_OK) return status;
+    sqlite3_bind_int64(drop, 1, from);
+    status = statement_run(drop, "writing", writer->path, why);
+    return status == WEFT_OK ? write_floor(writer, device, incarnation, serial, why) : status;
+}
+
 enum weft_status writer_ack(struct writer *writer, const struct id *device,
                             const struct stream *stream, uint64_t position,
                             struct weft_error *why) {
@@ -224,5 +269,27 @@ enum weft_status writer_visit(struct writer *writer, const struct writer_visit *
     if (status == WEFT_OK && visit->oldest_tombstone != NULL) {
         status = visit_all(writer, visit, FIXED_VISIT_TOMBSTONES, why);
     }
+    return status;
+}
+
+enum weft_status writer_floors(struct writer *writer, void *context,
+                               void (*visit)(void *context, const struct id *device,
+                                             uint64_t incarnation, uint64_t serial),
+                               struct weft_error *why) {
+    sqlite3_stmt *query = NULL;
+    bool row = true;
+    enum weft_status status =
+        statement_prepare(writer->db, &query, writer->path, why,
+                          "SELECT device, incarnation, serial FROM main._weft_floor "
+                          "ORDER BY device");
+    while (status == WEFT_OK) {
+        struct id device;
+        status = statement_step(query, &row, "reading", writer->path, why);
+        if (status != WEFT_OK || !row) break;
+        if (!column_id(query, 0, &device)) continue;
+        visit(context, &device, (uint64_t)sqlite3_column_int64(query, 1),
+              (uint64_t)sqlite3_column_int64(query, 2));
+    }
+    sqlite3_finalize(query);
     return status;
 }

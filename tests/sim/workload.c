@@ -147,7 +147,10 @@ static void after_annotate(struct world *world) {
 /* ---- older files ----------------------------------------------------------------------------- */
 
 /* What the newer migrations did is taken back: the file is as an older build left it. */
-static const char to_format_3[] = "DROP TABLE _weft_contact; DROP TABLE _weft_address;"
+static const char to_format_3[] = "DROP TABLE _weft_subscription; DROP TABLE _weft_floor;"
+                                  "ALTER TABLE _weft_position DROP COLUMN clearing;"
+                                  "ALTER TABLE _weft_position DROP COLUMN gone;"
+                                  "DROP TABLE _weft_contact; DROP TABLE _weft_address;"
                                   "DROP TABLE _weft_session;"
                                   "ALTER TABLE _weft_position DROP COLUMN digest;"
                                   "ALTER TABLE _weft_position DROP COLUMN settled;"

@@ -205,12 +205,15 @@ static void a_library_of_the_first_format_gets_the_shared_log(void **state) {
                  "DROP TABLE _weft_moved; DROP TABLE _weft_seen; DROP TABLE _weft_heard; "
                  "DROP TABLE _weft_digest; DROP TABLE _weft_word; DROP TABLE _weft_contact; "
                  "DROP TABLE _weft_address; DROP TABLE _weft_session; "
+                 "DROP TABLE _weft_subscription; DROP TABLE _weft_floor; "
+                 "ALTER TABLE _weft_position DROP COLUMN clearing; "
+                 "ALTER TABLE _weft_position DROP COLUMN gone; "
                  "ALTER TABLE _weft_position DROP COLUMN digest; "
                  "ALTER TABLE _weft_position DROP COLUMN settled; "
                  "UPDATE _weft_meta SET value = 1 WHERE key = 'format'");
     opens_stamped(place, 0xa1, 1000);
     has_incarnation(place, 7, false);
-    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 6);
+    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 7);
     assert_int_equal(ask(place, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name "
                                 "IN ('shared_changes', '_weft_origin', 'peer_acks', "
                                 "'_weft_member', '_weft_pin', '_weft_key', '_weft_field', "

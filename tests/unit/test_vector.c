@@ -126,6 +126,27 @@ static void vector_set_may_lower_and_keeps_a_request_from_zero(void **state) {
     vector_free(&vector);
 }
 
+static void vector_drop_takes_out_one_stream_and_leaves_the_others(void **state) {
+    (void)state;
+    struct vector vector;
+    vector_init(&vector);
+    for (uint32_t i = 0; i < 5; i++) {
+        const struct stream stream = stream_at(i);
+        assert_int_equal(vector_set(&vector, &stream, i + 10), WEFT_OK);
+    }
+    const struct stream middle = stream_at(2), absent = stream_at(7);
+    vector_drop(&vector, &middle);
+    vector_drop(&vector, &absent);
+    assert_sorted(&vector);
+    assert_int_equal(vector.count, 4);
+    assert_null(vector_find(&vector, &middle));
+    for (uint32_t i = 0; i < 5; i++) {
+        const struct stream stream = stream_at(i);
+        if (i != 2) assert_int_equal(vector_get(&vector, &stream), i + 10);
+    }
+    vector_free(&vector);
+}
+
 static void vector_merge_is_the_greater_of_each_position(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 2000; seed++) {
@@ -318,6 +339,7 @@ int main(void) {
         cmocka_unit_test(stream_compare_orders_by_owner_and_then_by_model),
         cmocka_unit_test(vector_advance_never_lowers_and_says_whether_it_rose),
         cmocka_unit_test(vector_set_may_lower_and_keeps_a_request_from_zero),
+        cmocka_unit_test(vector_drop_takes_out_one_stream_and_leaves_the_others),
         cmocka_unit_test(vector_merge_is_the_greater_of_each_position),
         cmocka_unit_test(vector_merge_is_commutative_associative_and_idempotent),
         cmocka_unit_test(vector_compare_agrees_with_comparing_each_position),
