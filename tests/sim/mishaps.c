@@ -13,6 +13,7 @@
 #include "engine/base/check.h"
 #include "tests/sim/author.h"
 #include "tests/sim/device.h"
+#include "tests/sim/diet.h"
 #include "tests/sim/memory.h"
 #include "tests/sim/probe.h"
 #include "tests/sim/whims.h"
@@ -172,7 +173,10 @@ static bool is_there(const struct device *device) {
 static bool set_whim(struct mishaps *mishaps, enum fault fault, struct device *device,
                      uint32_t other) {
     if (lasts(mishaps, device, fault)) return false;
-    if (!whims_begin(mishaps->whims, &mishaps->rng, fault, device, other)) return false;
+    const bool begun = fault == FAULT_DIET
+                           ? diet_begin(mishaps->world->diet, &mishaps->rng, device, other)
+                           : whims_begin(mishaps->whims, &mishaps->rng, fault, device, other);
+    if (!begun) return false;
     mishaps->until_us[device->number][fault] = draw_end(mishaps);
     return true;
 }
@@ -209,6 +213,7 @@ static bool strike(struct mishaps *mishaps, enum fault fault, struct device *dev
     case FAULT_HUSH:
     case FAULT_RATES:
     case FAULT_METERED:
+    case FAULT_DIET:
         return set_whim(mishaps, fault, device, other);
     default:
         CHECK(fault == FAULT_REDIAL);
@@ -233,6 +238,9 @@ static void end_one(struct mishaps *mishaps, enum fault fault, struct device *de
     case FAULT_RATES:
     case FAULT_METERED:
         whims_end(mishaps->whims, fault, device);
+        break;
+    case FAULT_DIET:
+        diet_end(mishaps->world->diet, device);
         break;
     default:
         CHECK(fault == FAULT_REFUSE);
@@ -259,6 +267,7 @@ void mishaps_turn(struct mishaps *mishaps) {
             if (mishaps->until_us[d][f] <= world->now_us)
                 end_one(mishaps, (enum fault)f, &world->device[d]);
     whims_turn(mishaps->whims);
+    diet_turn(world->diet);
     if (!is_due) return;
     for (int f = FAULT_LATE; f < FAULT_FIRST_LIE && !world->failed && !world->healing; f++) {
         if (world->now_us < mishaps->next_us[f]) continue;
@@ -272,7 +281,9 @@ void mishaps_turn(struct mishaps *mishaps) {
 }
 
 uint64_t mishaps_due_us(const struct mishaps *mishaps) {
-    const uint64_t due = whims_due_us(mishaps->whims);
+    const uint64_t whims = whims_due_us(mishaps->whims);
+    const uint64_t diet = diet_due_us(mishaps->world->diet);
+    const uint64_t due = whims < diet ? whims : diet;
     return due < mishaps->due_us ? due : mishaps->due_us;
 }
 

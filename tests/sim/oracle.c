@@ -25,6 +25,7 @@
 #include "tests/sim/byzantine.h"
 #include "tests/sim/company.h"
 #include "tests/sim/device.h"
+#include "tests/sim/diet.h"
 #include "tests/sim/history.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/memory.h"
@@ -107,6 +108,9 @@ static void on_held(struct device *device, const Weft__Held *held) {
             uint64_t *owed = &oracle->owed[device->number][d][table];
             if (memcmp(cast->device[d].bytes, place->owner.data, place->owner.len) != 0) continue;
             if (place->position > *promised) *promised = place->position;
+            /* What was said before bulk heard that it is left out is owed no more. */
+            if (place->position <= diet_gone(device->world->diet, device->number, d, table))
+                continue;
             if (place->position > *owed) *owed = place->position;
         }
     }
@@ -123,8 +127,17 @@ static void on_taken(struct device *device, const Weft__Incoming *incoming) {
     for (uint32_t d = 0; d < cast->device_count; d++) {
         uint64_t *owed = &device->world->oracle->owed[device->number][d][table];
         if (memcmp(cast->device[d].bytes, rows->owner.data, rows->owner.len) != 0) continue;
+        if (incoming->position <= diet_gone(device->world->diet, device->number, d, table))
+            continue;
         if (incoming->position > *owed) *owed = incoming->position;
     }
+}
+
+/* Nothing is owed of what is left out. `subscribed` NULL: what that is, the file says. */
+static bool let_go(struct device *device, const Weft__Subscribed *subscribed) {
+    struct oracle *oracle = device->world->oracle;
+    const uint32_t me = device->number;
+    return diet_let_go(device, subscribed, oracle->promised[me], oracle->owed[me]);
 }
 
 /* Tombstones have been forgotten: every member must have said that it holds them. */
@@ -146,7 +159,7 @@ static void on_forgotten(struct device *device, const Weft__Place *place) {
             bool away = false;
             if (!ledger_away(device, m, &away)) return;
             if (members[m] && world_trusts(world, m) && m != device->number && m != of && !away &&
-                oracle->promised[m][of][table] < upto)
+                oracle->promised[m][of][table] < upto && !diet_ever(world->diet, m, of, table))
                 world_fail(device->world,
                            "device %u: forgets tombstones of device %u's %s up to %llx, which "
                            "device %u holds up to %llx only",
@@ -172,7 +185,9 @@ static void take_mail(struct device *device, const struct edge *edge, const stru
         on_taken(device, body->incoming);
     else if (edge->from == ACTOR_BULK && body->body_case == WEFT__MAIL__BODY_HELD)
         on_held(device, body->held);
-    else if (body->body_case == WEFT__MAIL__BODY_ANSWERED) {
+    else if (body->body_case == WEFT__MAIL__BODY_SUBSCRIBED) {
+        (void)let_go(device, body->subscribed);
+    } else if (body->body_case == WEFT__MAIL__BODY_ANSWERED) {
         author_observe(device, body->answered);
         if (!device->world->failed) ledger_answered(device, body->answered);
     } else if (body->body_case == WEFT__MAIL__BODY_GROWN) {
@@ -328,7 +343,7 @@ static bool on_stored_ack(void *context, uint32_t from, uint32_t owner, enum tab
     struct oracle *oracle = device->world->oracle;
     uint64_t *before = &oracle->acked[device->number][from][owner][table];
     if (!world_trusts(device->world, from)) return true;
-    if (position < *before)
+    if (position<*before && * before> diet_gone(device->world->diet, from, owner, table))
         return world_fail(device->world, "device %u: the acknowledgement of device %u went back",
                           device->number, from);
     *before = position;
@@ -354,7 +369,8 @@ static bool holds_newest(struct device *other, struct device *writer, bool *hold
     }
     *holds = record == 0 || company_said(other, writer->number, &said);
     for (uint32_t t = 0; t < TABLE_COUNT && other->restores > 0; t++)
-        if (oracle->promised[other->number][writer->number][t] < writer->author.last_version[t])
+        if (oracle->promised[other->number][writer->number][t] < writer->author.last_version[t] &&
+            !diet_ever(other->world->diet, other->number, writer->number, t))
             *holds = false;
     if (other->restores > 0 && *holds) return true;
     *holds = true;
@@ -365,7 +381,9 @@ static bool holds_newest(struct device *other, struct device *writer, bool *hold
     if (record != 0 && (!head || head->seq < record)) *holds = false;
     if (!snapshot_positions(other, file)) return false;
     for (uint32_t t = 0; t < TABLE_COUNT; t++)
-        if (file->position[writer->number][t] < writer->author.last_version[t]) *holds = false;
+        if (file->position[writer->number][t] < writer->author.last_version[t] &&
+            !diet_ever(other->world->diet, other->number, writer->number, t))
+            *holds = false;
     return true;
 }
 
@@ -445,10 +463,11 @@ void oracle_listen(struct device *device) {
 bool oracle_attach(struct device *device) {
     struct snapshot *file = &device->world->oracle->scratch[device->number];
     oracle_listen(device);
-    return snapshot_begin(device) && ledger_attach(device) && snapshot_read(device, file) &&
-           author_settle(device, file->digest[device->number]) && complete_history(device, file) &&
-           copies_are_sound(device, file) && promises_are_kept(device, file) &&
-           company_check(device, file) && audit_check(device) && mirror_begin(device);
+    return snapshot_begin(device) && let_go(device, NULL) && ledger_attach(device) &&
+           snapshot_read(device, file) && author_settle(device, file->digest[device->number]) &&
+           complete_history(device, file) && copies_are_sound(device, file) &&
+           promises_are_kept(device, file) && company_check(device, file) && audit_check(device) &&
+           mirror_begin(device);
 }
 
 void oracle_restored(struct device *device) {
@@ -457,6 +476,7 @@ void oracle_restored(struct device *device) {
     memset(oracle->owed[me], 0, sizeof oracle->owed[me]);
     memset(oracle->acked[me], 0, sizeof oracle->acked[me]);
     ledger_restored(device);
+    diet_restored(device);
     author_restored(device);
 }
 
@@ -483,7 +503,7 @@ bool oracle_check(struct device *device) {
     return oracle_turned(device) && author_poll(device) && snapshot_read(device, file) &&
            author_agrees(device, file->digest[device->number]) &&
            own_rows_as_announced(device, file) && copies_are_sound(device, file) &&
-           promises_are_kept(device, file) && ledger_check(device) &&
+           promises_are_kept(device, file) && diet_check(device, file) && ledger_check(device) &&
            snapshot_acks(device, device, on_stored_ack) && replication_is_true(device) &&
            everywhere_is_true(device) && company_check(device, file) && mirror_check(device) &&
            sums_check(device) && pace_check(device);
@@ -561,6 +581,8 @@ bool oracle_converged(struct world *world, bool *equal, char *why) {
         if (!world_awaits(world, d)) continue;
         snprintf(why, FAILURE_TEXT, "device %u is down or has unanswered tickets", d);
         if (!device->engine || device->author.pending_count > 0) return true;
+        snprintf(why, FAILURE_TEXT, "device %u does not take all again yet", d);
+        if (!diet_over(world->diet, device)) return true;
         if (!snapshot_read(device, &world->oracle->scratch[d])) return false;
     }
     snprintf(why, FAILURE_TEXT, "a link of which a bit was changed goes on");

@@ -41,6 +41,7 @@
     X(HUSH, "hush")             /* a device pauses another, or all */                         \
     X(RATES, "rates")           /* ... bounds how much it sends and takes in a second */      \
     X(METERED, "metered")       /* ... takes no rows, and gives none */                       \
+    X(DIET, "diet")             /* ... leaves out rows of some, and takes them again */       \
     X(REWRITE, "rewrite")       /* the liar changes rows, records or statements it sends */   \
     X(WITHHOLD, "withhold")     /* ... leaves some out */                                     \
     X(REPLAY, "replay")         /* ... says again what it said once */                        \

@@ -79,6 +79,8 @@
     X(SWEEP_CRASHED, "sweep-crashed", "a crash within a sweep") \
     X(SWEEP_SAME, "sweep-same", "a part of a sweep passed over as it is the same") \
     X(TOMBSTONES, "tombstones", "tombstones forgotten") \
+    X(CLEARING, "clearing", "rows that are left out are being removed") \
+    X(LEFT_OUT, "left-out", "... and are gone") \
     X(RANGES, "ranges", "digests of ranges asked for") \
     X(REPAIR, "repair", "a stream taken anew as it differs") \
     X(SCAN_CRASHED, "scan-crashed", "a crash within a rescan") \

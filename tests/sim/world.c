@@ -25,6 +25,7 @@
 #include "tests/sim/company.h"
 #include "tests/sim/damage.h"
 #include "tests/sim/device.h"
+#include "tests/sim/diet.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/memory.h"
@@ -227,6 +228,7 @@ void world_open(struct world *world, const struct plan *plan, bool trace) {
     world->oracle = oracle_open(world);
     world->ledger = ledger_open(world);
     world->sums = sums_open(world);
+    world->diet = diet_open(world);
     world->company = company_open(world);
     world->byzantine = byzantine_open(world);
     for (uint32_t a = 0; a < plan->device_count; a++)
@@ -310,6 +312,7 @@ void world_close(struct world *world) {
     oracle_close(world->oracle);
     ledger_close(world->ledger);
     sums_close(world->sums);
+    diet_close(world->diet);
     keyring_close(world->keyring);
     net_close(world->net);
     free(world->cells);

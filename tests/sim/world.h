@@ -30,7 +30,7 @@
 #define PENDING_MAX 10u
 #define TURNED_MAX 20u
 #define FAILURE_TEXT 1024u
-#define ORDERS_MAX 8u
+#define ORDERS_MAX 32u
 #define INCARNATIONS 3u /* of one device; each restored disk begins another */
 
 struct world;
@@ -130,6 +130,7 @@ struct world {
     struct oracle *oracle;
     struct ledger *ledger;
     struct sums *sums;
+    struct diet *diet;
     struct company *company;
     struct faults *faults;
     struct ambush *ambush;
