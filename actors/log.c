@@ -309,6 +309,7 @@ static enum weft_status flush(struct log *log, struct instant now, struct weft_e
         pass_group_on(log, NULL, out);
     }
     log_tell_place(log, out);
+    log_checkpoint(log, out);
     return WEFT_OK;
 }
 
@@ -437,7 +438,7 @@ static void on_sync(struct log *log, struct instant now, struct mail **in, struc
     outbox_send(out, ACTOR_SHARE, in);
 }
 
-/* No mail waits. */
+/* No mail waits: what is open is committed, and what has come due is done. */
 static void on_tick(struct log *log, struct instant now, struct outbox *out) {
     struct weft_error why = {0};
     if (!log->open && now.mono_us >= commit_due(log) && log_begin(log, &why) != WEFT_OK)
@@ -508,6 +509,9 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
     case WEFT__MAIL__BODY_SESSION:
         log_contact(log, now, in);
         break;
+    case WEFT__MAIL__BODY_CHECKPOINT:
+        log_checkpointed(log, (*in)->body.checkpoint);
+        break;
     case WEFT__MAIL__BODY_ROSTER_WANTED:
         log_roster_wanted(log, (*in)->body.roster_wanted, out);
         break;
@@ -553,7 +557,9 @@ static void log_stop(void *self) {
     vector_free(&log->positions);
     vector_free(&log->clearing);
     vector_free(&log->moved);
-    if (log->writer != NULL) writer_close(log->writer);
+    if (log->writer == NULL) return;
+    if (board_get(log->board->copy_failed) != 0) writer_forsake(log->writer);
+    writer_close(log->writer);
 }
 
 static enum weft_status log_start(void *self, const struct actor_seed *seed,
@@ -571,7 +577,6 @@ static enum weft_status log_start(void *self, const struct actor_seed *seed,
     enum weft_status status = writer_open(settings->path, settings->vfs, settings->cache_bytes,
                                           settings->models, &settings->device, &log->writer, why);
     if (status == WEFT_OK) {
-        writer_checkpoint_after(log->writer, settings->checkpoint_pages);
         writer_measure(log->writer, &settings->stopwatch);
     }
     if (status == WEFT_OK) status = writer_load_positions(log->writer, &log->positions, why);

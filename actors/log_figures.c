@@ -132,7 +132,6 @@ void log_figures_committed(struct log *log, struct instant now, enum weft_status
     const struct writer_spans spans = writer_spans(log->writer);
     histogram_observe(&board->commit_us, spans.commit_us);
     histogram_observe(&board->sync_us, spans.sync_us);
-    if (spans.checkpoint_us != 0) histogram_observe(&board->checkpoint_us, spans.checkpoint_us);
     board_set(board->log_pages, spans.log_pages);
     time_group(log, now);
     const uint64_t written = log->own_rows, shared = log->own_shared;

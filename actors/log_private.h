@@ -177,6 +177,8 @@ struct log {
     struct log_lag lags[LIMIT_ROSTER]; /* as `members` */
 
     struct log_hooks hooks;
+    bool copying;          /* the copier has been asked */
+    uint32_t copied_pages; /* of the write-ahead log, as it has grown since it was begun */
     struct scan *scans[LIMIT_SCANS];
     bool stopped;
     struct weft_error lost; /* a sync failed: nothing more is written, this step is the last */
@@ -240,6 +242,13 @@ void log_scan_seen(void *context, const struct model *model, const Weft__Rows *r
  * gone, and is given up. */
 void log_scan_give_up(struct log *log, const struct mail *mail);
 void log_scan_free(struct log *log);
+
+/* ---- log_checkpoint.c: copying the write-ahead log ---- */
+
+/* After a commit: sees to it that the log is copied. */
+void log_checkpoint(struct log *log, struct outbox *out);
+/* The copier is done. */
+void log_checkpointed(struct log *log, const Weft__Checkpoint *checkpoint);
 
 /* ---- log_member.c: members, acknowledgements ---- */
 

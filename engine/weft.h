@@ -135,7 +135,7 @@ struct weft_log;
 enum weft_threads {
     WEFT_THREADS_AUTO = 0, /* two on a machine of one or two cores, else one per actor */
     WEFT_THREADS_EACH,     /* one per actor, one per peer up to 16, which then share them */
-    WEFT_THREADS_TWO,      /* storage | network and codec */
+    WEFT_THREADS_TWO,      /* storage | network and codec; and one that copies, now and then */
     WEFT_THREADS_ONE,      /* all actors on one thread */
     WEFT_THREADS_NONE      /* none: the caller runs them with weft_step() */
 };

@@ -102,6 +102,7 @@ struct board {
     _Atomic uint64_t log_pages;      /* of the write-ahead log, after the last commit */
     _Atomic uint64_t groups_failed;  /* SQLite commits that could not be made */
     _Atomic int32_t commit_status;   /* enum weft_status: what became of the last */
+    _Atomic uint32_t copy_failed; /* 1: the copier met a failed sync: the file must be left alone */
     /* Hooks. Log writes these: groups of commits of which the hooks were told nothing, in which
      * of them a model was, and the last serial given out. */
     _Atomic uint64_t hooks_lost; /* stored with release, after the next */

@@ -87,6 +87,7 @@
 #define LIMIT_SNAPSHOT_ROWS 2000u    /* rows looked at per slice of a snapshot's end */
 #define LIMIT_PAGE_BYTES 8192u       /* of a new file: store_open.c */
 #define LIMIT_CHECKPOINT_PAGES 4096u /* of the write-ahead log, before it is copied */
+#define LIMIT_CHECKPOINT_TIMES 4u    /* ... and so many times that, before commits wait for it */
 #define LIMIT_LOG_RECORDS 256u       /* of the shared log, that stay for who comes back soon */
 #define LIMIT_FORGET_ROWS 1000u      /* tombstones forgotten per slice */
 #define LIMIT_CLEAR_ROWS 1000u       /* rows of others removed per slice, when they are left out */

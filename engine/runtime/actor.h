@@ -26,6 +26,7 @@ enum actor_id {
     ACTOR_SHARE,
     ACTOR_PRUNE,
     ACTOR_LISTENER,
+    ACTOR_COPIER,
     ACTOR_PEER
 };
 

@@ -64,7 +64,7 @@ enum weft_threads runner_settle(enum weft_threads threads) {
 
 static uint32_t place_count(enum weft_threads threads, const struct topology *topology) {
     if (threads == WEFT_THREADS_EACH) return topology->kit_count - 1;
-    return threads == WEFT_THREADS_TWO ? 2 : 1;
+    return threads == WEFT_THREADS_TWO ? 3 : 1;
 }
 
 static uint32_t place_of(enum weft_threads threads, const struct topology *topology,
@@ -73,6 +73,7 @@ static uint32_t place_of(enum weft_threads threads, const struct topology *topol
     if (threads == WEFT_THREADS_EACH)
         return (uint32_t)(topology->actors[actor].kit - topology->kits) - 1;
     if (threads == WEFT_THREADS_TWO) {
+        if (actor == ACTOR_COPIER) return 2; /* It waits for the disk, and nobody waits for it. */
         return actor == ACTOR_BULK || actor == ACTOR_SHARE || actor >= ACTOR_PEER ? 1 : 0;
     }
     return 0;
@@ -144,7 +145,10 @@ static void name_thread(const struct runner_thread *thread, enum weft_threads th
     if (threads == WEFT_THREADS_ONE) {
         (void)snprintf(name, sizeof name, "weft");
     } else if (threads == WEFT_THREADS_TWO) {
-        (void)snprintf(name, sizeof name, "weft-%s", first == ACTOR_BULK ? "net" : "storage");
+        (void)snprintf(name, sizeof name, "weft-%s",
+                       first == ACTOR_BULK     ? "net"
+                       : first == ACTOR_COPIER ? topology_name(first)
+                                               : "storage");
     } else if (first >= ACTOR_PEER) {
         (void)snprintf(name, sizeof name, "weft-peer%u", (first - ACTOR_PEER) % 10000u);
     } else {

@@ -8,7 +8,7 @@
  *          │  members, new │       prune ◄─► log ◄───── acks ───────┘ │  │
  *          │               └── listener ◄── who is it? ───────────────┘  │
  *          ├── notices (any)    ▲ └── who may come in, whom to dial ─────┘
- *          └── changes, for its hooks: log
+ *          └── changes, for its hooks: log ◄─► copier
  *                               └── roster ── log
  *
  * Invariants (topology_check() proves 1 to 3 at every start)
@@ -26,6 +26,7 @@
 
 #include "actors/bulk.h"
 #include "actors/clock.h"
+#include "actors/copier.h"
 #include "actors/listener.h"
 #include "actors/log.h"
 #include "actors/peer.h"
@@ -83,6 +84,14 @@ const struct edge_rule topology_rules[] = {
     {.from = ACTOR_LOG, .to = ACTOR_PRUNE, .kind = EDGE_ANSWER, .slots = 4,
      .mails = {MAIL(SURVEYED), MAIL(FORGOTTEN)},
      .why_enough = "prune has one request outstanding"},
+
+    /* Copying takes long, and nobody waits for it: it comes home as it went. */
+    {.from = ACTOR_LOG, .to = ACTOR_COPIER, .kind = EDGE_ANSWER, .slots = 2,
+     .mails = {MAIL(CHECKPOINT)},
+     .why_enough = "the log has one of them on its way"},
+    {.from = ACTOR_COPIER, .to = ACTOR_LOG, .kind = EDGE_ANSWER, .slots = 2,
+     .mails = {MAIL(CHECKPOINT)},
+     .why_enough = "the log has one of them on its way"},
 
     {.from = ACTOR_PRUNE, .to = ACTOR_LOG, .kind = EDGE_ASK, .slots = 4,
      .mails = {MAIL(FORGET)}},
@@ -152,10 +161,10 @@ const struct edge_rule topology_rules[] = {
 
 static const struct actor_kind *topology_kind(enum actor_id id) {
     static const struct actor_kind *const kinds[ACTOR_PEER + 1] = {
-        [ACTOR_CLOCK] = &clock_actor,       [ACTOR_LOG] = &log_actor,
-        [ACTOR_BULK] = &bulk_actor,         [ACTOR_SHARE] = &share_actor,
-        [ACTOR_PRUNE] = &prune_actor,       [ACTOR_PEER] = &peer_actor,
-        [ACTOR_LISTENER] = &listener_actor,
+        [ACTOR_CLOCK] = &clock_actor,   [ACTOR_LOG] = &log_actor,
+        [ACTOR_BULK] = &bulk_actor,     [ACTOR_SHARE] = &share_actor,
+        [ACTOR_PRUNE] = &prune_actor,   [ACTOR_PEER] = &peer_actor,
+        [ACTOR_COPIER] = &copier_actor, [ACTOR_LISTENER] = &listener_actor,
     };
     CHECK(id <= ACTOR_PEER);
     CHECK(kinds[id] != NULL);

@@ -11,9 +11,9 @@
 
 const char *topology_name(uint32_t actor) {
     static const char *const names[ACTOR_PEER + 1] = {
-        [ACTOR_HOST] = "host",         [ACTOR_CLOCK] = "clock", [ACTOR_LOG] = "log",
-        [ACTOR_BULK] = "bulk",         [ACTOR_SHARE] = "share", [ACTOR_PRUNE] = "prune",
-        [ACTOR_LISTENER] = "listener", [ACTOR_PEER] = "peer",
+        [ACTOR_HOST] = "host",         [ACTOR_CLOCK] = "clock",   [ACTOR_LOG] = "log",
+        [ACTOR_BULK] = "bulk",         [ACTOR_SHARE] = "share",   [ACTOR_PRUNE] = "prune",
+        [ACTOR_LISTENER] = "listener", [ACTOR_COPIER] = "copier", [ACTOR_PEER] = "peer",
     };
     return names[actor < ACTOR_PEER ? actor : ACTOR_PEER];
 }

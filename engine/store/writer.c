@@ -1,6 +1,6 @@
 /* The writing connection: transactions, statements on demand, and what is worth remembering.
  *
- *   writer_begin ─► apply … position … ack ─► writer_commit ─► [checkpoint]
+ *   writer_begin ─► apply … position … ack ─► writer_commit
  *                      └─ any failure ─► writer_rollback
  *
  * Invariants, beside those of writer.h
@@ -15,10 +15,8 @@
 
 #include "engine/base/check.h"
 #include "engine/base/status.h"
+#include "engine/store/checkpoint.h"
 #include "engine/store/writer_private.h"
-
-/* Pages of the log after which it is copied into the file: 32 MiB, so that a bulk insert writes a
- * page that it fills in several transactions once, not once per transaction. */
 
 /* ---- opening --------------------------------------------------------------------------------- */
 
@@ -75,7 +73,6 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
     if (writer == NULL) goto no_memory;
     writer->models = models;
     writer->self = *device;
-    writer->checkpoint_pages = LIMIT_CHECKPOINT_PAGES;
     writer->path = strdup(path);
     writer->tables = calloc(models->count + 1, sizeof *writer->tables);
     if (writer->path == NULL || writer->tables == NULL) goto no_memory;
@@ -109,11 +106,6 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
 no_memory:
     writer_close(writer);
     return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", path);
-}
-
-void writer_checkpoint_after(struct writer *writer, uint32_t pages) {
-    CHECK(pages > 0 && pages <= INT32_MAX);
-    writer->checkpoint_pages = pages;
 }
 
 static void table_close(struct writer_table *table, const struct model *model) {
@@ -213,11 +205,18 @@ enum weft_status writer_begin(struct writer *writer, struct weft_error *why) {
     return status;
 }
 
-/* Copies the log into the file. A failure loses nothing, since the log still has it all; only a
- * failed sync is kept in mind. */
-static void writer_checkpoint(struct writer *writer) {
-    int code = sqlite3_wal_checkpoint_v2(writer->db, "main", SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-    if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC) writer->sync_failed = true;
+void writer_checkpoint(struct writer *writer, uint32_t *copied, uint64_t *took_us) {
+    CHECK(writer != NULL && !writer->began);
+    struct weft_error why = {0};
+    uint32_t pages = 0;
+    const uint64_t begun_us = time_us(writer);
+    if (checkpoint_run(writer->db, &pages, copied, &why) != WEFT_OK) writer->sync_failed = true;
+    *took_us = time_us(writer) - begun_us;
+}
+
+void writer_forsake(struct writer *writer) {
+    CHECK(writer != NULL);
+    writer->sync_failed = true;
 }
 
 enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
@@ -239,10 +238,6 @@ enum weft_status writer_commit(struct writer *writer, struct weft_error *why) {
     writer->spans = (struct writer_spans){.commit_us = synced_us - writer->begun_us,
                                           .sync_us = synced_us - applied_us,
                                           .log_pages = (uint32_t)writer->log_pages};
-    if (writer->log_pages >= (int)writer->checkpoint_pages) {
-        writer_checkpoint(writer);
-        writer->spans.checkpoint_us = time_us(writer) - synced_us;
-    }
     return WEFT_OK;
 }
 

@@ -25,9 +25,12 @@ enum weft_status writer_open(const char *path, const char *vfs, uint32_t cache_b
                              const struct models *models, const struct id *device,
                              struct writer **out, struct weft_error *why);
 void writer_close(struct writer *writer);
-/* After how many pages in the write-ahead log it is copied into the file; LIMIT_CHECKPOINT_PAGES
- * until this is called. */
-void writer_checkpoint_after(struct writer *writer, uint32_t pages);
+/* Copies the write-ahead log into the file, between two transactions; `*copied` pages of it are
+ * there by then. A failure loses nothing, since the log still has it all; only a failed sync is
+ * kept in mind, and met by the next writer_begin(). */
+void writer_checkpoint(struct writer *writer, uint32_t *copied, uint64_t *took_us);
+/* Another connection to the file has met a failed sync: this one writes no more either. */
+void writer_forsake(struct writer *writer);
 
 enum weft_status writer_begin(struct writer *writer, struct weft_error *why);
 /* After WEFT_SYNC_FAILED nothing more may be written with any connection. On any failure the
@@ -39,8 +42,7 @@ void writer_rollback(struct writer *writer);
 struct writer_spans {
     uint64_t commit_us; /* since writer_begin() */
     uint64_t sync_us;   /* SQLite's COMMIT: writing to the log what is not there yet, syncing it */
-    uint64_t checkpoint_us; /* afterwards; 0: none was made */
-    uint32_t log_pages;     /* of the write-ahead log, before that */
+    uint32_t log_pages; /* of the write-ahead log */
 };
 /* Has commits measured from now on: by a clock that only ever goes forward. */
 void writer_measure(struct writer *writer, const struct time_port *stopwatch);

@@ -63,7 +63,7 @@ static void start(struct solo_log *log) {
     settings->group_rows = log->group_rows;
     settings->log_records = log->log_records;
     settings->patience_ms = log->patience_ms;
-    settings->checkpoint_pages = LIMIT_CHECKPOINT_PAGES;
+    settings->checkpoint_pages = log->checkpoint_pages;
     settings->snapshot_rows = LIMIT_SNAPSHOT_ROWS;
     settings->hook_mails = LIMIT_HOOK_MAILS;
     settings->entropy = entropy;
@@ -86,6 +86,7 @@ int solo_log_setup(void **state) {
     log->cache_bytes = 8u << 20;
     log->group_rows = LIMIT_GROUP_ROWS;
     log->log_records = LIMIT_LOG_RECORDS;
+    log->checkpoint_pages = LIMIT_CHECKPOINT_PAGES;
     log->patience_ms = LIMIT_PATIENCE_MS;
     log->stamp = 1000;
     draw(log);
@@ -173,6 +174,14 @@ uint64_t solo_log_put(struct solo_log *log, int id, const char *path) {
     run_begin(&run, &log->library, "location");
     run_put(&run, "bdt", id, ME, path);
     return solo_log_commit(log, &run, NULL);
+}
+
+uint64_t solo_log_put_large(struct solo_log *log, int id) {
+    static char text[700000];
+    char end[] = {'/', (char)('a' + id % 26), (char)('a' + id / 26), 0};
+    memset(text, 'x', sizeof text - 1);
+    memcpy(text + sizeof text - sizeof end, end, sizeof end);
+    return solo_log_put(log, id, text);
 }
 
 uint64_t solo_log_delete(struct solo_log *log, int id) {

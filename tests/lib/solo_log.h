@@ -28,7 +28,7 @@ struct solo_log {
     size_t answered_at;
     bool stopped; /* the log has said so */
     /* Of the next start. */
-    uint32_t cache_bytes, group_rows, log_records;
+    uint32_t cache_bytes, group_rows, log_records, checkpoint_pages;
     uint64_t patience_ms;
 };
 
@@ -52,6 +52,9 @@ enum weft_status solo_log_fatal(struct solo_log *log);
 uint64_t solo_log_commit(struct solo_log *log, struct run *run, struct run *other);
 /* One row put into "location". */
 uint64_t solo_log_put(struct solo_log *log, int id, const char *path);
+/* A row so large that a small cache must write before the commit: 700 KB, and as much in an index.
+ */
+uint64_t solo_log_put_large(struct solo_log *log, int id);
 uint64_t solo_log_delete(struct solo_log *log, int id);
 
 /* A received batch. Its rows' versions are ten apart, the last one is `upto`. */

@@ -59,6 +59,7 @@ PLAYER(bulk, ACTOR_BULK)
 PLAYER(share, ACTOR_SHARE)
 PLAYER(prune, ACTOR_PRUNE)
 PLAYER(listener, ACTOR_LISTENER)
+PLAYER(copier, ACTOR_COPIER)
 PLAYER(peer, ACTOR_PEER)
 
 static const struct actor_kind *stage_kind(enum actor_id id) {
@@ -66,7 +67,7 @@ static const struct actor_kind *stage_kind(enum actor_id id) {
         [ACTOR_CLOCK] = &clock_player,       [ACTOR_LOG] = &log_player,
         [ACTOR_BULK] = &bulk_player,         [ACTOR_SHARE] = &share_player,
         [ACTOR_PRUNE] = &prune_player,       [ACTOR_PEER] = &peer_player,
-        [ACTOR_LISTENER] = &listener_player,
+        [ACTOR_LISTENER] = &listener_player, [ACTOR_COPIER] = &copier_player,
     };
     return kinds[id];
 }

@@ -439,15 +439,6 @@ static void a_refusal_and_a_failed_sync_fail_the_whole_group(void **state) {
     has_ended(log);
 }
 
-/* A row so large that a small cache must write before the commit. */
-static uint64_t put_large(struct solo_log *log, int id) {
-    static char text[700000];
-    char end[] = {'/', (char)('a' + id % 26), (char)('a' + id / 26), 0};
-    memset(text, 'x', sizeof text - 1);
-    memcpy(text + sizeof text - sizeof end, end, sizeof end);
-    return solo_log_put(log, id, text);
-}
-
 static void a_sync_that_fails_inside_a_transaction_fails_the_whole_group(void **state) {
     struct solo_log *log = *state;
     settled_put(log, 1, "/a");
@@ -455,54 +446,11 @@ static void a_sync_that_fails_inside_a_transaction_fails_the_whole_group(void **
     solo_log_restart(log);
     uint64_t one = solo_log_put(log, 2, "/b");
     disk_fail_sync(log->disk, 1); /* of the head of the log, which the restart began anew */
-    uint64_t two = put_large(log, 3);
+    uint64_t two = solo_log_put_large(log, 3);
     solo_log_answers(log, one, WEFT_SYNC_FAILED);
     solo_log_answers(log, two, WEFT_SYNC_FAILED);
     solo_log_passes_nothing(log);
     has_ended(log);
-}
-
-/* 47 locations are committed and acknowledged, and the sync of the checkpoint after them failed. */
-static void fail_checkpoint(struct solo_log *log) {
-    uint64_t last = 0;
-    settled_put(log, 1, "/a");
-    for (int id = 1; id < 48; id++) /* 32 MiB, after which a checkpoint is made. */
-        last = put_large(log, id);
-    disk_fail_sync(log->disk, 2); /* The first is the commit's own. */
-    solo_turn(&log->solo);
-    assert_true(disk_sync_failed(log->disk));
-    for (uint64_t ticket = 2; ticket <= last; ticket++)
-        solo_log_answers(log, ticket, WEFT_OK);
-    assert_int_equal(solo_log_fatal(log), WEFT_OK);
-}
-
-/* Nothing was written since there were `writes`; all that was acknowledged is there. */
-static void has_ended_at_once(struct solo_log *log, uint64_t writes) {
-    assert_int_equal(solo_log_fatal(log), WEFT_SYNC_FAILED);
-    assert_false(actor_turn(&log->solo.topology->actors[ACTOR_LOG], log->solo.now));
-    actor_stop(&log->solo.topology->actors[ACTOR_LOG]);
-    assert_int_equal(disk_counts(log->disk).writes, writes);
-    solo_log_power_cut(log);
-    assert_int_equal(solo_log_count(log, LOCATIONS), 47);
-}
-
-static void a_failed_sync_of_a_checkpoint_is_met_by_the_next_group(void **state) {
-    struct solo_log *log = *state;
-    fail_checkpoint(log);
-    uint64_t writes = disk_counts(log->disk).writes;
-    solo_log_answers(log, solo_log_put(log, 0xf0, "/late"), WEFT_SYNC_FAILED);
-    has_ended_at_once(log, writes);
-}
-
-static void a_failed_sync_of_a_checkpoint_is_met_by_acknowledgements(void **state) {
-    struct solo_log *log = *state;
-    solo_log_meet(log, THEM);
-    fail_checkpoint(log);
-    uint64_t writes = disk_counts(log->disk).writes;
-    solo_log_acked(log, THEM, ME, "location", 40);
-    log->solo.now.mono_us += 1000000; /* They wait that long for a commit to ride on. */
-    solo_turn(&log->solo);
-    has_ended_at_once(log, writes);
 }
 
 /* ---- stop ------------------------------------------------------------------------------------ */
@@ -568,8 +516,6 @@ int main(void) {
         LOG_TEST(a_commit_whose_sync_fails_is_not_acknowledged_and_ends_the_engine),
         LOG_TEST(a_refusal_and_a_failed_sync_fail_the_whole_group),
         LOG_TEST(a_sync_that_fails_inside_a_transaction_fails_the_whole_group),
-        LOG_TEST(a_failed_sync_of_a_checkpoint_is_met_by_the_next_group),
-        LOG_TEST(a_failed_sync_of_a_checkpoint_is_met_by_acknowledgements),
         LOG_TEST(a_stop_commits_what_is_open_and_is_answered_last),
         LOG_TEST(a_stop_is_answered_also_when_the_last_commit_fails),
         LOG_TEST(a_log_that_goes_without_a_stop_forgets_its_open_group),

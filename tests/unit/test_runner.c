@@ -223,12 +223,12 @@ static void carries_all_in_order(enum weft_threads threads, uint32_t thread_coun
 
 static void one_thread_per_actor_carries_all_in_order(void **state) {
     (void)state;
-    carries_all_in_order(WEFT_THREADS_EACH, 9);
+    carries_all_in_order(WEFT_THREADS_EACH, 10);
 }
 
 static void two_threads_carry_all_in_order(void **state) {
     (void)state;
-    carries_all_in_order(WEFT_THREADS_TWO, 2);
+    carries_all_in_order(WEFT_THREADS_TWO, 3);
 }
 
 static void one_thread_carries_all_in_order(void **state) {
@@ -241,7 +241,7 @@ static void the_machine_decides_how_many_threads_there_are(void **state) {
     static struct scene scene;
     scene_build(&scene, 1);
     scene_run(&scene, WEFT_THREADS_AUTO);
-    uint32_t expected = sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? 2 : 6;
+    uint32_t expected = sysconf(_SC_NPROCESSORS_ONLN) <= 2 ? 3 : 7;
     assert_int_equal(runner_thread_count(scene.runner), expected);
     scene_close(&scene);
 }
