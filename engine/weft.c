@@ -136,7 +136,7 @@ static void fill_settings(struct weft_engine *engine, const struct weft_config *
     settings->peers = config->peers_max != 0 ? config->peers_max : LIMIT_PEERS_DEFAULT;
     settings->peer_threads =
         runner_settle(config->threads) == WEFT_THREADS_EACH ? LIMIT_PEER_THREADS : 1;
-    settings->batch_rows = config->batch_rows != 0 ? config->batch_rows : LIMIT_ROWS;
+    settings->batch_rows = config->batch_rows != 0 ? config->batch_rows : LIMIT_BATCH_ROWS;
     settings->group_rows = config->group_rows != 0 ? config->group_rows : LIMIT_GROUP_ROWS;
     if (ports->batch_rows != 0) settings->batch_rows = ports->batch_rows;
     if (ports->group_rows != 0) settings->group_rows = ports->group_rows;

@@ -35,7 +35,8 @@
 #define LIMIT_HOOK_ENTRIES 8192u     /* transactions, batches and records of one SQLite commit */
 
 /* ---- rows in memory ---- */
-#define LIMIT_ROWS 2048u /* rows of one Rows run and of one batch */
+#define LIMIT_ROWS 2048u       /* rows of one Rows run */
+#define LIMIT_BATCH_ROWS 1024u /* ... and of a batch: an edit may have to wait for one */
 
 /* ---- the wire ---- */
 #define LIMIT_MESSAGE_WIRE (1u << 20) /* a message as it travels */

@@ -1,6 +1,6 @@
 /* Threads for actors.
  *
- *      ┌──► turn each actor once ──► one ran? ──yes──► now and then look at the sockets ──┐
+ *      ┌──► turn each actor a while ► one ran? ──yes──► now and then look at the sockets ──┐
  *      │                                │ no                                              │
  *      │                             prepare the wake                                     │
  *      │                             look once more at every actor                        │
@@ -31,7 +31,8 @@
 /* A busy thread looks at its sockets after so many rounds or so long, whichever is first. */
 #define RUNNER_LOOK_ROUNDS 64u
 #define RUNNER_LOOK_US 1000u
-#define RUNNER_NAME_MAX 16u /* the system's bound for a thread's name */
+#define RUNNER_SHARE_US 500u /* of an actor, before it is the turn of another */
+#define RUNNER_NAME_MAX 16u  /* the system's bound for a thread's name */
 
 struct runner_thread {
     struct wake wake;
@@ -89,11 +90,18 @@ static void thread_wait(struct runner_thread *thread, uint64_t timeout_us) {
     thread->port.wait(thread->port.net.self, timeout_us);
 }
 
-/* One turn of each actor; true if any ran. */
+/* A share of the thread for each actor: one turn, and more while it has something to do and its
+ * turns are short. So what takes many short steps does not wait for a long one of another between
+ * each two of them. True if any ran. */
 static bool thread_round(struct runner_thread *thread, struct instant now) {
     bool ran = false;
     for (uint32_t i = 0; i < thread->actor_count; i++) {
-        if (actor_turn(thread->actors[i], now)) ran = true;
+        const uint64_t begun_us = now.mono_us;
+        while (actor_turn(thread->actors[i], now)) {
+            ran = true;
+            now = runner_now(thread->runner);
+            if (now.mono_us - begun_us >= RUNNER_SHARE_US) break;
+        }
     }
     return ran;
 }
