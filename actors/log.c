@@ -425,17 +425,10 @@ static void note_clock(struct log *log, const Weft__Mail *body) {
     if (stamp > log->clock_mark) log->clock_mark = stamp;
 }
 
-/* All that was committed before is on its way to bulk and share: what they know of is all that this
- * device holds. */
-static void on_sync(struct log *log, struct instant now, struct mail **in, struct outbox *out) {
-    const Weft__Sync *sync = (*in)->body.sync;
-    Weft__Sync *twin = NULL;
-    (void)log_flush(log, now, out);
-    struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_SYNC, &twin);
-    twin->number = sync->number;
-    CHECK(mail_bytes(mail, &twin->device, sync->device.data, sync->device.len));
-    outbox_send(out, ACTOR_BULK, &mail);
-    outbox_send(out, ACTOR_SHARE, in);
+static void begin(struct log *log, struct instant now) {
+    if (log->started_ms != 0) return;
+    log->started_ms = now.wall_ms;
+    log_figures_begin(log, now);
 }
 
 /* No mail waits: what is open is committed, and what has come due is done. */
@@ -459,10 +452,7 @@ static bool is_full(const struct log *log) {
 static void log_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct log *log = self;
     struct weft_error why = {0};
-    if (log->started_ms == 0) {
-        log->started_ms = now.wall_ms;
-        log_figures_begin(log, now);
-    }
+    begin(log, now);
     note_clock(log, &(*in)->body);
     CHECK(log->lost.status == WEFT_OK); /* The step that met it was the last. */
     switch ((*in)->body.body_case) {
@@ -500,7 +490,7 @@ static void log_step(void *self, struct instant now, struct mail **in, struct ou
         log_recount(log, now, (*in)->body.recount, out);
         break;
     case WEFT__MAIL__BODY_SYNC:
-        on_sync(log, now, in, out);
+        log_sync(log, now, in, out);
         break;
     case WEFT__MAIL__BODY_SUBSCRIBE:
         log_subscribe(log, now, (*in)->body.subscribe, out);

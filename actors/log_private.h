@@ -329,6 +329,12 @@ enum weft_status log_append_record(struct log *log, const struct record *record,
 enum weft_status log_apply_members(struct log *log, const struct record *record,
                                    struct weft_error *why);
 
+/* ---- log_sync.c ---- */
+
+/* All that was committed before is on its way to bulk and share: what they know of is all that this
+ * device holds. */
+void log_sync(struct log *log, struct instant now, struct mail **in, struct outbox *out);
+
 /* ---- log_held.c: what is held of each origin ---- */
 
 /* Makes room for the heads; false: there is no memory. */

@@ -118,7 +118,7 @@ struct board {
     _Atomic uint32_t metered;
     _Atomic uint32_t log_level; /* enum weft_log_level: what less matters is not made. The host's */
     _Atomic uint64_t log_lost;  /* entries of the log that found no room. The host's */
-    _Atomic uint32_t syncing; /* calls of weft_sync_now_wait() under way; written by the host */
+    _Atomic uint32_t syncing;   /* calls of weft_sync_now_wait() under way; written by the host */
     /* Written by each peer. */
     _Atomic uint32_t live; /* sessions that stand */
     uint32_t peer_count;

@@ -67,7 +67,7 @@
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u
 #define LIMIT_PEERS 256u
-#define LIMIT_PEER_THREADS 16u         /* that peers share, where each actor has a thread */
+#define LIMIT_PEER_THREADS 16u /* that peers share, where each actor has a thread */
 #define LIMIT_PEER_BATCHES 4u  /* batches handed to one peer and not yet in its socket */
 #define LIMIT_PEER_PACKED 512u /* received batches of one peer inside the engine, */
 #define LIMIT_PEER_PACKED_BYTES LIMIT_WINDOW /* ... and their bytes, as they travelled */

@@ -181,7 +181,7 @@ struct writer {
     struct id self;
     struct writer_table *tables; /* models->count of them, by id - 1 */
     sqlite3_stmt *fixed[FIXED_COUNT];
-    struct feed feed; /* of statements of many rows */
+    struct feed feed;           /* of statements of many rows */
     int log_pages;              /* of the write-ahead log, after the last commit */
     struct time_port stopwatch; /* its `now` may be NULL: nothing is measured */
     uint64_t begun_us;          /* the transaction, by that */

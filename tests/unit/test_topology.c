@@ -204,9 +204,8 @@ static void the_drawing_names_every_edge_once(void **state) {
     while (topology_rules[rules].slots != 0)
         rules++;
     assert_int_equal(arrows, rules + 1); /* and the door */
-    assert_non_null(strstr(text,
-                           "commit, scan, records, govern, survey, recount, subscribe, sync, "
-                           "contact, session, stop"));
+    assert_non_null(strstr(text, "commit, scan, records, govern, survey, recount, subscribe, sync, "
+                                 "contact, session, stop"));
     assert_non_null(strstr(text, "changes, settled"));
     assert_non_null(strstr(text, "share\n"));
     assert_null(strstr(text, "(null)"));
