@@ -25,8 +25,9 @@ struct stage {
     struct author them, others;
     struct pool *pool;
     struct arena arena;
-    uint64_t place; /* of which share was told */
-    size_t grown;   /* how often */
+    uint64_t place;  /* of which share was told */
+    uint32_t frozen; /* heads of these */
+    size_t grown;    /* how often */
 };
 
 static int open_stage(void **state) {
@@ -67,6 +68,13 @@ static struct bytes says(struct stage *stage, struct author *author) {
     return author_signs(&stage->arena, author, 10).bytes;
 }
 
+static uint32_t frozen_heads(const Weft__Grown *grown) {
+    uint32_t count = 0;
+    for (size_t i = 0; i < grown->n_heads; i++)
+        count += grown->heads[i]->frozen;
+    return count;
+}
+
 /* These come; what the log answers, and what share heard before that. */
 static enum weft_status deliver(struct stage *stage, const struct bytes *bytes, size_t count) {
     struct solo *solo = &stage->log->solo;
@@ -92,7 +100,10 @@ static enum weft_status deliver(struct stage *stage, const struct bytes *bytes, 
             continue;
         }
         assert_int_equal(mail->body.body_case, MAIL(GROWN));
-        assert_true(mail->body.grown->place > stage->place);
+        const uint32_t frozen = frozen_heads(mail->body.grown);
+        assert_true(mail->body.grown->place > stage->place ||
+                    (mail->body.grown->place == stage->place && frozen > stage->frozen));
+        stage->frozen = frozen;
         stage->place = mail->body.grown->place;
         stage->grown++;
         mail_drop(&mail);

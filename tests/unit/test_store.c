@@ -112,7 +112,7 @@ static void a_new_library_has_the_ids_it_was_given(void **state) {
     assert_int_equal(place->store.clock, 0);
     assert_int_equal(ask(place, "SELECT count(*) FROM _weft_device WHERE id = 1"), 1);
     assert_int_equal(ask(place, "SELECT count(*) FROM _weft_member"), 0);
-    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 6);
+    assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 7);
     assert_int_equal(ask(place, "PRAGMA page_size"), 8192);
     assert_int_equal(ask(place, "SELECT count(*) FROM pragma_table_info('entry') "
                                 "WHERE name IN ('_weft_owner', '_weft_version')"),
@@ -237,7 +237,7 @@ static void a_newer_library_is_refused_and_left_alone(void **state) {
     struct place *place = *state;
     opens(place, schema);
     plain(place, "UPDATE _weft_meta SET value = 99 WHERE key = 'format'");
-    refuses(place, schema, WEFT_NEWER, "has format 99, and this build knows formats up to 6");
+    refuses(place, schema, WEFT_NEWER, "has format 99, and this build knows formats up to 7");
     assert_int_equal(ask(place, "SELECT value FROM _weft_meta WHERE key = 'format'"), 99);
 }
 
