@@ -18,8 +18,9 @@
  *      lowest id first. Then it gives, and takes what it lacks when somebody else is whole. One
  *      that has raised its heads is the last to: what was beaten behind them is not in its rows.
  *   4. A chunk goes to the log only if it is sound, and, where such can be had, no stamp in it is
- *      ahead of the clock; the clock passes them all, and those of the heads. Heads of the last of
- *      several chunks may lie ahead: their log is waited for, and waits here for its time.
+ *      ahead of the clock; the clock passes all that are not, and such stamps of the heads. Heads
+ *      of the last of several chunks may lie ahead: their log is waited for, and waits here for
+ *      its time.
  * Not here: what a snapshot does to rows and heads (log), giving one (share_give.c). */
 #include <stdlib.h>
 
@@ -334,33 +335,45 @@ static bool lies_ahead(struct instant now, uint64_t hlc) {
     return hlc_ms(hlc) > now.wall_ms + LIMIT_CLOCK_AHEAD_MS;
 }
 
-/* What is wrong with a chunk, or NULL. `*newest`: the greatest stamp in it, or that its giver has
- * taken: what this device writes from now on is later than that also where the giver has forgotten
- * it. Heads of the last of several chunks may name what waits for its time there as well, and are
- * left out if they lie ahead. `*news`: its giver holds more than this device. */
+/* What share has to know of a chunk. */
+struct chunk_news {
+    uint64_t newest; /* the greatest stamp in it */
+    uint64_t passed; /* ... of those that do not lie ahead: what the clock is to pass */
+    bool more;       /* its giver holds more than this device */
+};
+
+static void note_stamp(struct chunk_news *news, struct instant now, uint64_t hlc) {
+    if (hlc > news->newest) news->newest = hlc;
+    if (hlc > news->passed && !lies_ahead(now, hlc)) news->passed = hlc;
+}
+
+/* What is wrong with a chunk, or NULL. Of its heads' stamps each counts, since its giver has taken
+ * all up to there: what this device writes from now on is later than that also where the giver has
+ * forgotten it. Heads of the last of several chunks may name what waits for its time there as well,
+ * and are left out if they lie ahead. */
 static const char *chunk_fault(const struct share *share, struct instant now,
-                               const Weft__Chunk *chunk, uint64_t *newest, bool *news) {
+                               const Weft__Chunk *chunk, struct chunk_news *news) {
+    const bool several = share->taking.cursor_size != 0;
     if (chunk->n_heads > LIMIT_ORIGINS || chunk->n_bodies > SNAPSHOT_BODIES)
         return "a SnapshotChunk with too many heads or bodies";
     if (chunk->cursor.len > LIMIT_CURSOR || (!chunk->last && chunk->cursor.len == 0))
         return "a SnapshotChunk with an impossible cursor";
-    *newest = 0;
-    *news = false;
     for (size_t i = 0; i < chunk->n_heads; i++) {
         struct record record;
         const struct bytes proof = {chunk->heads[i].data, chunk->heads[i].len};
         if (!record_read_proof(&share->settings->library, proof, &record))
             return "a SnapshotChunk with an impossible head";
-        *news = *news || record.seq > heads_seq(&share->heads, &record.origin);
-        if (record.hlc > *newest &&
-            (share->taking.cursor_size == 0 || !lies_ahead(now, record.hlc)))
-            *newest = record.hlc;
+        news->more = news->more || record.seq > heads_seq(&share->heads, &record.origin);
+        if (!several || !lies_ahead(now, record.hlc)) note_stamp(news, now, record.hlc);
     }
     for (size_t i = 0; i < chunk->n_bodies; i++) {
         uint64_t stamp = 0;
         const struct bytes body = {chunk->bodies[i].data, chunk->bodies[i].len};
         if (!snapshot_sound(body, &stamp)) return "a SnapshotChunk with rows that cannot be read";
-        if (stamp > *newest) *newest = stamp;
+        note_stamp(news, now, stamp);
+        /* Rows with earlier stamps stand beside the one that lies ahead. */
+        if (lies_ahead(now, stamp))
+            note_stamp(news, now, snapshot_newest(body, now.wall_ms + LIMIT_CLOCK_AHEAD_MS));
     }
     return NULL;
 }
@@ -405,7 +418,7 @@ static void on_busy(struct share *share, struct instant now, uint32_t index, str
 }
 
 /* Of those who could give, all have stamps that lie ahead: one of the clocks is wrong, and no later
- * try will be better. They are taken then; the clock is not moved by them. */
+ * try will be better. They are taken then; the clock passes those beside them that do not. */
 static bool waited(struct share_taking *taking, struct instant now) {
     if (taking->ahead_us == 0) taking->ahead_us = now.mono_us == 0 ? 1 : now.mono_us;
     return now.mono_us >= taking->ahead_us + SNAPSHOT_AHEAD_US;
@@ -433,7 +446,7 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         taking->cursor_size = 0;
         return false;
     }
-    uint64_t newest = 0;
+    struct chunk_news news = {0};
     struct weft_error why = {0};
     enum weft_status status = unzip(share, *in, chunk, &why);
     if (status == WEFT_NO_MEMORY) later(peer, now);
@@ -442,26 +455,25 @@ bool share_on_chunk(struct share *share, struct instant now, struct mail **in, s
         give_up_source(taking, peer);
     }
     if (status != WEFT_OK) return false;
-    bool news = false;
-    const char *fault = chunk_fault(share, now, chunk, &newest, &news);
+    const char *fault = chunk_fault(share, now, chunk, &news);
     if (fault != NULL) {
         share_blame(peer, records->session, fault);
         give_up_source(taking, peer);
         return false;
     }
-    if (!taking->begun && !taking->repair && !news) {
+    if (!taking->begun && !taking->repair && !news.more) {
         /* All that it has is here, from somebody else, or it was not so: the log will do. */
         taking->stage = TAKING_NONE;
         peer->below = peer->asked = false;
         return false;
     }
-    if (lies_ahead(now, newest) && !waited(taking, now)) {
+    if (lies_ahead(now, news.newest) && !waited(taking, now)) {
         later(peer, now); /* Its time has come there, and soon will here; or a clock is wrong. */
         const struct share_peer *other = taking->begun ? NULL : choose(share);
         if (other != NULL) begin_with(share, other);
         return false;
     }
-    records->hlc = newest;
+    records->hlc = news.passed;
     chunk->unite = taking->unite;
     CHECK(mail_bytes(*in, &chunk->cursor_asked, taking->cursor, taking->cursor_size));
     taking->under_way = true;

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/base/check.h"
+#include "engine/crdt/hlc.h"
 #include "engine/wire/change_private.h"
 
 enum { WHAT_CREATED = 1, WHAT_DELETED = 2 };
@@ -123,8 +124,13 @@ static bool origins_differ(const struct snapshot_body *reader) {
     return true;
 }
 
-static void raise_to(uint64_t *newest, const struct stamp *stamp) {
-    if (stamp->hlc > *newest) *newest = stamp->hlc;
+/* Of what a row says, the greatest hlc up to `ms_max`. */
+static void raise_to(uint64_t *newest, const struct snapshot_row *row, uint64_t ms_max) {
+    const struct stamp *existence[] = {&row->created, &row->deleted};
+    for (uint32_t i = 0; i < 2 + row->count; i++) {
+        const uint64_t hlc = i < 2 ? existence[i]->hlc : row->stamps[i - 2].hlc;
+        if (hlc > *newest && hlc_ms(hlc) <= ms_max) *newest = hlc;
+    }
 }
 
 bool snapshot_sound(struct bytes body, uint64_t *newest) {
@@ -135,10 +141,7 @@ bool snapshot_sound(struct bytes body, uint64_t *newest) {
     if (body.size > LIMIT_SNAPSHOT || !read_head(&reader, body)) return false;
     for (; cursor_left(&reader.rest) > 0; rows++) {
         if (!read_row(&reader, &row)) return false;
-        raise_to(newest, &row.created);
-        raise_to(newest, &row.deleted);
-        for (uint32_t i = 0; i < row.count; i++)
-            raise_to(newest, &row.stamps[i]);
+        raise_to(newest, &row, UINT64_MAX);
     }
     return rows > 0 && origins_differ(&reader) &&
            !change_has_twins(reader.fields, reader.field_count);
@@ -154,6 +157,16 @@ bool snapshot_next(struct snapshot_body *reader, struct snapshot_row *out) {
     const bool sound = read_row(reader, out);
     CHECK(sound);
     return true;
+}
+
+uint64_t snapshot_newest(struct bytes body, uint64_t ms_max) {
+    struct snapshot_body reader;
+    struct snapshot_row row;
+    uint64_t newest = 0;
+    snapshot_open(&reader, body);
+    while (snapshot_next(&reader, &row))
+        raise_to(&newest, &row, ms_max);
+    return newest;
 }
 
 /* ---- writing ---- */

@@ -59,6 +59,8 @@ struct snapshot_body {
  * most. `*newest` is the greatest hlc in it: what is ahead of the clock is for the caller to judge.
  * Takes time in proportion to the body, and to the squares of the numbers of fields and origins. */
 bool snapshot_sound(struct bytes body, uint64_t *newest);
+/* The greatest hlc in a sound body of those up to `ms_max`, in milliseconds; 0: all are greater. */
+uint64_t snapshot_newest(struct bytes body, uint64_t ms_max);
 /* Begins to read a sound body. */
 void snapshot_open(struct snapshot_body *reader, struct bytes body);
 /* The next row; false at the end. The body is sound. */

@@ -208,7 +208,7 @@ bool ledger_take(struct device *device, uint64_t place) {
         return true;
     }
     if (file->next.count > 0 && file->next.hlc > file->newest &&
-        (!file->folding || ledger_passed(device, &file->next)))
+        (!file->folding || ledger_passed(device, file->next.hlc)))
         file->newest = file->next.hlc;
     device->world->points.reached[POINT_BEATEN] += fold_scroll(&file->fold, &file->next);
     return true;
@@ -245,6 +245,7 @@ static bool take_released(struct device *device) {
             return world_fail(device->world,
                               "device %u: a record left the quarantine %lld ms before its time",
                               device->number, (long long)ahead_ms(device, &scroll));
+        if (!file->took && scroll.hlc > file->newest) file->newest = scroll.hlc;
         fold_scroll(&file->fold, &scroll);
         device->world->points.reached[POINT_RELEASED]++;
         file->released = true;

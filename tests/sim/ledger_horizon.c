@@ -110,8 +110,36 @@ static bool nobody_needs(struct device *device, const struct horizon *horizon) {
     return true;
 }
 
-bool ledger_passed(const struct device *device, const struct scroll *scroll) {
-    return (scroll->hlc >> 16) + 10000 < device_wall_ms(device) + LIMIT_CLOCK_AHEAD_MS;
+bool ledger_passed(const struct device *device, uint64_t hlc) {
+    const uint64_t taken_ms = device->world->ledger->taken_ms[device->number];
+    uint64_t wall_ms = device_wall_ms(device);
+    if (taken_ms != 0 && taken_ms < wall_ms) wall_ms = taken_ms;
+    return (hlc >> 16) + 10000 < wall_ms + LIMIT_CLOCK_AHEAD_MS;
+}
+
+static void note_taking(struct device *device, bool was) {
+    uint64_t *taken_ms = &device->world->ledger->taken_ms[device->number];
+    const uint64_t wall_ms = device_wall_ms(device);
+    if (ledger_file(device)->taking && (!was || *taken_ms == 0 || wall_ms < *taken_ms))
+        *taken_ms = wall_ms;
+}
+
+static void note_passed(struct device *device, uint64_t hlc) {
+    struct file *file = ledger_file(device);
+    if (hlc > file->newest && ledger_passed(device, hlc)) file->newest = hlc;
+}
+
+/* What is shown once all was taken was shown by the giver as well, so its stamps were in the rows
+ * that came. */
+static void note_shown(struct device *device) {
+    const struct fold *fold = &ledger_file(device)->fold;
+    for (uint32_t r = 0; r < COMMONS_ROWS; r++) {
+        const struct fold_row *row = &fold->row[r];
+        if (row->created.hlc <= row->deleted.hlc) continue;
+        note_passed(device, row->created.hlc);
+        for (uint32_t c = 0; c < COMMONS_COLUMNS; c++)
+            note_passed(device, row->written[c].hlc);
+    }
 }
 
 /* What the snapshot, or records that were here once, said up to the horizon. */
@@ -121,6 +149,9 @@ static bool fold_upto(struct device *device, const struct horizon *horizon) {
     const struct tome *tome = tome_of(ledger, horizon->device, horizon->incarnation);
     struct chain *chain = ledger_chain_add(file, horizon->device, horizon->incarnation);
     if (!chain) return world_fail(device->world, "device %u: too many origins", device->number);
+    const struct scroll *head = tome->scroll[horizon->pruned];
+    /* Of one that lies ahead the clock did not learn, nor of what its rows had hidden. */
+    const bool passed = head && ledger_passed(device, head->hlc);
     for (uint64_t seq = chain->seq + 1; seq <= horizon->pruned; seq++) {
         const struct scroll *scroll = tome->scroll[seq];
         if (!scroll)
@@ -128,8 +159,7 @@ static bool fold_upto(struct device *device, const struct horizon *horizon) {
                               "device %u stands at record %llu of device %u, which was nowhere",
                               device->number, (unsigned long long)seq, horizon->device);
         fold_scroll(&file->fold, scroll);
-        if (scroll->count > 0 && scroll->hlc > file->newest && ledger_passed(device, scroll))
-            file->newest = scroll->hlc;
+        if (passed && scroll->count > 0) note_passed(device, scroll->hlc);
         memcpy(chain->hash, scroll->hash, sizeof chain->hash);
     }
     chain->seq = chain->pruned = horizon->pruned;
@@ -160,6 +190,7 @@ static bool fold_anew(struct device *device) {
     }
     file->folding = false;
     if (file->place < upto) file->place = upto;
+    if (file->begun && !file->taking) note_shown(device);
     return good;
 }
 
@@ -172,6 +203,7 @@ bool ledger_follow_horizon(struct device *device) {
     sqlite3_reset(file->query[QUERY_TAKING]);
     if (code != SQLITE_ROW && code != SQLITE_DONE)
         return ledger_broken(device, "reading whether a snapshot is taken");
+    note_taking(device, was);
     if (ledger_is_loose(file)) file->released = true;
     anew = was && !file->taking;
     while (good && next_horizon(device, &horizon, &code)) {

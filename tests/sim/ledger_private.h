@@ -66,6 +66,7 @@ struct ledger {
     struct world *world;
     struct tome tome[DEVICES_MAX][INCARNATIONS];
     bool restored[DEVICES_MAX]; /* its disk was once an older copy: it may hold less than it said */
+    uint64_t taken_ms[DEVICES_MAX]; /* the least its wall clock was while it took a snapshot last */
     struct file file[DEVICES_MAX];
     struct promise promise[DEVICES_MAX][INCARNATIONS];
 };
@@ -111,8 +112,8 @@ bool ledger_follow_horizon(struct device *device);
 /* Whether a record that does not follow its chain is one that is never forgotten, and lies below
  * the horizon or beyond the head. */
 bool ledger_is_kept(struct device *device, const struct scroll *scroll, bool *kept);
-/* Whether the device's clock has passed a record that came with a snapshot: not one that lay too
- * far ahead, which is taken all the same when nobody has another. It came some seconds ago. */
-bool ledger_passed(const struct device *device, const struct scroll *scroll);
+/* Whether the device's clock has passed a stamp that came with a snapshot: not one that lay too far
+ * ahead when that was begun, which is taken all the same when nobody has another. */
+bool ledger_passed(const struct device *device, uint64_t hlc);
 
 #endif

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "engine/crdt/hlc.h"
+#include "engine/wire/snapshot.h"
 #include "tests/lib/solo_share.h"
 
 /* The mail on its way to the log comes home. */
@@ -172,6 +173,45 @@ static void a_source_whose_stamps_lie_ahead_is_waited_for(void **state) {
     assert_true(taken);
 }
 
+static const struct record_origin *whose(const void *author, uint32_t origin) {
+    assert_int_equal(origin, 1);
+    return &((const struct author *)author)->origin;
+}
+
+/* Two rows of a snapshot, with these stamps. */
+static struct bytes two_rows(struct solo_share *stage, uint64_t first, uint64_t second) {
+    const uint64_t stamps[] = {first, second};
+    const struct stamp never = {0};
+    struct snapshot_builder builder;
+    struct bytes body;
+    snapshot_build(&builder, &stage->scene->arena, (struct bytes){(const uint8_t *)"tag", 3}, 1,
+                   whose, &stage->scene->ann);
+    for (int i = 0; i < 2; i++) {
+        const struct weft_value value = weft_integer(i), *key = &value;
+        snapshot_row(&builder, &key, &(struct stamp){stamps[i], 1}, &never, 0);
+    }
+    assert_int_equal(snapshot_finish(&builder, &body), WEFT_OK);
+    return body;
+}
+
+/* What this device writes from now on has to be later than the row that does not lie ahead. */
+static void the_clock_passes_what_stands_beside_a_stamp_that_lies_ahead(void **state) {
+    struct solo_share *stage = begun(state, false);
+    const uint64_t wall_ms = stage->solo.now.wall_ms;
+    const uint64_t near = hlc_pack(wall_ms + LIMIT_CLOCK_AHEAD_MS / 2, 3);
+    const uint64_t far = hlc_pack(wall_ms + 86400000, 0);
+    const struct solo_chunk chunk = {.body = two_rows(stage, near, far), .cursor = "c2"};
+    struct mail *mail = NULL;
+    for (int s = 0; s < 60 && mail == NULL; s++) {
+        if (wants(stage, 0) != 0) solo_share_chunk(stage, 0, chunk);
+        mail = solo_share_incoming(stage);
+        if (mail == NULL) solo_share_later(stage, LIMIT_RETRY_US);
+    }
+    assert_non_null(mail);
+    assert_true(mail->body.records->hlc == near);
+    solo_share_home(stage, mail, WEFT_OK, "");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         share_test(the_log_behind_a_snapshot_is_waited_for_though_another_would_give),
@@ -183,6 +223,7 @@ int main(void) {
         share_test(who_follows_takes_another_one_from_its_source_whatever_their_ids),
         share_test(a_source_that_is_busy_is_waited_for_though_it_begins_anew),
         share_test(a_source_whose_stamps_lie_ahead_is_waited_for),
+        share_test(the_clock_passes_what_stands_beside_a_stamp_that_lies_ahead),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/crdt/hlc.h"
 #include "engine/wire/snapshot.h"
 #include "tests/lib/drawn.h"
 
@@ -88,6 +89,9 @@ static void a_body_reads_back_as_it_was_built(void **state) {
     const struct bytes body = sample(&bench);
     assert_true(snapshot_sound(body, &newest));
     assert_int_equal(newest, HLC + 1);
+    assert_true(snapshot_newest(body, UINT64_MAX) == HLC + 1);
+    assert_true(snapshot_newest(body, hlc_ms(HLC) - 1) == HLC - 70000);
+    assert_int_equal(snapshot_newest(body, 0), 0);
     snapshot_open(reader, body);
     assert_memory_equal(reader->table.data, "tag", 3);
     assert_true(snapshot_next(reader, row));
