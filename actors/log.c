@@ -220,8 +220,8 @@ static enum weft_status write_group_marks(struct log *log, struct weft_error *wh
     }
     if (status == WEFT_OK) status = log_save_acks(log, why);
     if (status == WEFT_OK) status = log_save_contacts(log, why);
-    /* Of a life that commits nothing statements say what those of the one before said, and may have
-     * the same numbers. */
+    /* Lives that commit nothing say what the one before them said, behind its numbers, and each may
+     * have the same ones. */
     if (status == WEFT_OK && !log->serial_drawn)
         status = writer_serial(log->writer, true, &log->serial_next, why);
     return status;

@@ -166,8 +166,9 @@ enum weft_status writer_recount(struct writer *writer, struct digest_list *out,
 /* Writes what a member said last where other connections can read it. */
 enum weft_status writer_word(struct writer *writer, const struct id *device, struct bytes statement,
                              struct weft_error *why);
-/* The number from which on statements are numbered; `draw`: raised first, by more than were ever
- * used of it. */
+/* The number behind which statements are numbered; `draw`: raised first, by more than were ever
+ * used of it. Else it lies behind all that the life which drew it has used: what that one said last
+ * may have come to nobody. */
 enum weft_status writer_serial(struct writer *writer, bool draw, uint64_t *serial,
                                struct weft_error *why);
 /* The digests of the last commit. Errors: as digest_read(). */

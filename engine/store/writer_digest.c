@@ -451,7 +451,9 @@ enum weft_status writer_serial(struct writer *writer, bool draw, uint64_t *seria
     }
     if (status == WEFT_OK) {
         status = statement_prepare(writer->db, &query, writer->path, why,
-                                   "SELECT value FROM main._weft_meta WHERE key = 'serial'");
+                                   draw ? "SELECT value FROM main._weft_meta WHERE key = 'serial'"
+                                        : "SELECT value + (1 << 31) FROM main._weft_meta "
+                                          "WHERE key = 'serial'");
     }
     if (status == WEFT_OK) status = statement_step(query, &row, "reading", writer->path, why);
     if (status == WEFT_OK && row) *serial = (uint64_t)sqlite3_column_int64(query, 0);

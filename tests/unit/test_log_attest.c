@@ -167,6 +167,21 @@ static void its_own_rows_are_said_with_their_digest(void **state) {
     mail_drop(&mail);
 }
 
+/* Of all statements that it has made since it was asked. */
+static uint64_t last_number(struct stage *stage) {
+    uint64_t last = 0;
+    for (struct mail *mail = passed(stage); mail != NULL; mail = passed(stage)) {
+        struct attest attest;
+        const Weft__Attested *attested = mail->body.attested;
+        const struct bytes bytes = {attested->statements[0].data, attested->statements[0].len};
+        assert_true(attest_read(bytes, &attest));
+        last = attest.serial;
+        mail_drop(&mail);
+    }
+    assert_true(last != 0);
+    return last;
+}
+
 static void what_is_new_is_said_with_a_greater_number_also_after_a_restart(void **state) {
     struct stage *stage = *state;
     uint64_t last = 0;
@@ -184,6 +199,23 @@ static void what_is_new_is_said_with_a_greater_number_also_after_a_restart(void 
         mail_drop(&mail);
         if (i == 1) solo_log_power_cut(stage->log);
         if (i != 1) solo_log_restart(stage->log);
+    }
+}
+
+/* Its last statement may have come to nobody. */
+static void a_life_that_commits_nothing_says_what_is_held_with_a_greater_number(void **state) {
+    struct stage *stage = *state;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < 3; i++) {
+        (void)solo_log_put(stage->log, (int)i + 1, NULL);
+        wait(stage, 0);
+        wait(stage, ATTEST_DELAY_US);
+        const uint64_t said = last_number(stage);
+        assert_true(said > last);
+        solo_log_power_cut(stage->log);
+        solo_turn(&stage->log->solo);
+        last = last_number(stage);
+        assert_true(last > said);
     }
 }
 
@@ -538,6 +570,7 @@ int main(void) {
         ATTEST_TEST(what_has_grown_is_said_a_second_later),
         ATTEST_TEST(its_own_rows_are_said_with_their_digest),
         ATTEST_TEST(what_is_new_is_said_with_a_greater_number_also_after_a_restart),
+        ATTEST_TEST(a_life_that_commits_nothing_says_what_is_held_with_a_greater_number),
         ATTEST_TEST(what_the_disk_has_not_kept_is_not_said),
         ATTEST_TEST(who_is_no_member_any_more_says_nothing),
         ATTEST_TEST(a_member_s_statement_is_taken_once_and_passed_on),
