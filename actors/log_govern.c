@@ -255,7 +255,19 @@ static enum weft_status write_remove(struct log *log, const Weft__Govern *govern
     return WEFT_OK;
 }
 
-/* A member is silent for long: nothing is to wait for it any more. */
+/* A member is silent for long: nothing is to wait for it any more. False when that cannot be said:
+ * an AWAY before had the last stamp there is. */
+static bool say_away(const struct log *log, const struct id *device, uint64_t hlc,
+                     struct record_ops *ops) {
+    const struct roster_member *member = roster_find(&log->roster, device);
+    struct record_away away = {*device, 0};
+    CHECK(member != NULL);
+    if (member->away_hlc >= INT64_MAX) return false;
+    if (member->away_hlc >= hlc) away.hlc = member->away_hlc + 1;
+    record_ops_away(ops, &away);
+    return true;
+}
+
 static enum weft_status write_away(const struct log *log, struct instant now,
                                    const Weft__Govern *govern, struct record_ops *ops,
                                    bool *nothing) {
@@ -265,8 +277,7 @@ static enum weft_status write_away(const struct log *log, struct instant now,
     for (uint32_t m = 0; m < log->member_count; m++) {
         /* It may have been heard of since it was asked for. */
         if (!id_equal(&log->members[m].device, &device) || !log_silent(log, now, m)) continue;
-        record_ops_away(ops, &device);
-        *nothing = false;
+        *nothing = !say_away(log, &device, govern->hlc, ops);
     }
     return WEFT_OK;
 }

@@ -166,7 +166,7 @@ struct log {
     bool horizon_moved;        /* share is to know */
     struct log_taking *taking; /* a snapshot that is being taken; NULL: none */
     struct log_settling *settling;
-    uint64_t started_ms;    /* wall time of the first step; 0: before it */
+    uint64_t started_ms;    /* wall time of the first step, or as set back since; 0: before */
     uint64_t roster_wanted; /* the listener waits for a newer version than this; DUE_NEVER: no */
 
     /* For figures. */

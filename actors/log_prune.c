@@ -291,6 +291,8 @@ static enum weft_status forget_deleted(struct log *log, Weft__Forgotten *forgott
 
 static void survey_silent(struct log *log, struct instant now, struct mail *mail,
                           Weft__Surveyed *surveyed) {
+    /* Its clock was ahead when it began. */
+    if (now.wall_ms < log->started_ms) log->started_ms = now.wall_ms;
     for (uint32_t m = 0; m < log->member_count; m++) {
         /* Of one that nothing is known of, or that was heard of by a clock that was ahead, silence
          * begins now. */

@@ -78,6 +78,7 @@ static bool tell_member(const struct record_op *op, struct weft_look_op *out) {
     struct record_add add;
     struct record_remove remove;
     struct record_key key;
+    struct record_away away;
     struct id device;
     uint64_t answers = 0;
     switch ((enum record_op_kind)op->kind) {
@@ -99,9 +100,9 @@ static bool tell_member(const struct record_op *op, struct weft_look_op *out) {
         out->count = key.count;
         return true;
     case RECORD_OP_AWAY:
-        if (!record_read_away(op->body, &device)) return false;
+        if (!record_read_away(op->body, &away)) return false;
         out->kind = WEFT_OP_AWAY;
-        memcpy(out->device, device.bytes, WEFT_ID_SIZE);
+        memcpy(out->device, away.device.bytes, WEFT_ID_SIZE);
         return true;
     case RECORD_OP_BACK:
         out->kind = WEFT_OP_BACK;

@@ -344,10 +344,12 @@ static enum weft_status apply_remove(struct roster *roster, const struct record 
 
 static void apply_away(struct roster *roster, const struct record *record, struct bytes body,
                        const struct roster_change *change) {
-    struct id device;
-    struct roster_member *member = record_read_away(body, &device) ? find(roster, &device) : NULL;
-    if (member == NULL || member->away_hlc >= record->hlc) return;
-    member->away_hlc = record->hlc;
+    struct record_away said;
+    if (!record_read_away(body, &said)) return;
+    struct roster_member *member = find(roster, &said.device);
+    const uint64_t hlc = said.hlc > record->hlc ? said.hlc : record->hlc;
+    if (member == NULL || member->away_hlc >= hlc) return;
+    member->away_hlc = hlc;
     member_changed(roster, member, change);
 }
 

@@ -118,14 +118,19 @@ struct record_key {
     uint32_t count;     /* 1 to RECORD_BOXES_MAX */
     struct bytes boxes; /* count × RECORD_BOX bytes */
 };
-/* AWAY := device 16
- * BACK := hlc u64       the stamp of the AWAY that it answers: no wrong clock keeps it away */
+/* AWAY := device 16 [| hlc u64]   hlc: where the stamp of the record is not later than an AWAY that
+ * was answered, as the clock of that one's author was ahead. Instead of the record's, if later. */
+struct record_away {
+    struct id device;
+    uint64_t hlc; /* 0: not there */
+};
+/* BACK := hlc u64   the stamp of the AWAY that it answers: no wrong clock keeps it away */
 
 /* False when the body has not the form given above (a certificate is not checked here). */
 bool record_read_add(struct bytes body, struct record_add *out);
 bool record_read_remove(struct bytes body, struct record_remove *out);
 bool record_read_key(struct bytes body, struct record_key *out);
-bool record_read_away(struct bytes body, struct id *out);
+bool record_read_away(struct bytes body, struct record_away *out);
 bool record_read_back(struct bytes body, uint64_t *out);
 /* What is sealed to a device, LIBRARY_KEY_SEALED bytes; NULL when there is nothing. */
 const uint8_t *record_key_box(const struct record_key *key, const struct id *device);
@@ -142,7 +147,7 @@ void record_ops_begin(struct record_ops *ops, struct arena *arena);
 void record_ops_add(struct record_ops *ops, const struct record_add *add);
 void record_ops_remove(struct record_ops *ops, const struct record_remove *remove);
 void record_ops_key(struct record_ops *ops, const struct record_key *key);
-void record_ops_away(struct record_ops *ops, const struct id *device);
+void record_ops_away(struct record_ops *ops, const struct record_away *away);
 void record_ops_back(struct record_ops *ops, uint64_t hlc);
 /* `body` is that of a CHANGE, as change_end() gives it. */
 void record_ops_change(struct record_ops *ops, struct bytes body);

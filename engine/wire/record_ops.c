@@ -89,8 +89,13 @@ bool record_read_key(struct bytes body, struct record_key *out) {
     return true;
 }
 
-bool record_read_away(struct bytes body, struct id *out) {
-    return id_read(out, body.data, body.size);
+bool record_read_away(struct bytes body, struct record_away *out) {
+    CHECK(out != NULL);
+    struct cursor cursor = cursor_begin(body, "an AWAY", NULL);
+    memset(out, 0, sizeof *out);
+    if (!take_copy(&cursor, out->device.bytes, sizeof out->device.bytes)) return false;
+    if (cursor_left(&cursor) == 0) return true;
+    return take_u64(&cursor, &out->hlc) && out->hlc != 0 && cursor_left(&cursor) == 0;
 }
 
 bool record_read_back(struct bytes body, uint64_t *out) {
@@ -196,9 +201,13 @@ void record_ops_key(struct record_ops *ops, const struct record_key *key) {
     CHECK(sound); /* the boxes are in order */
 }
 
-void record_ops_away(struct record_ops *ops, const struct id *device) {
-    uint8_t *at = ops_open(ops, RECORD_OP_AWAY, sizeof *device);
-    if (at != NULL) put(at, device->bytes, sizeof device->bytes);
+void record_ops_away(struct record_ops *ops, const struct record_away *away) {
+    CHECK(away->hlc <= NUMBER_MAX);
+    const size_t size = sizeof away->device + (away->hlc == 0 ? 0 : sizeof away->hlc);
+    uint8_t *at = ops_open(ops, RECORD_OP_AWAY, size);
+    if (at == NULL) return;
+    put(at, away->device.bytes, sizeof away->device.bytes);
+    if (away->hlc != 0) put_u64(at + sizeof away->device, away->hlc);
 }
 
 void record_ops_back(struct record_ops *ops, uint64_t hlc) {

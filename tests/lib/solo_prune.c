@@ -95,7 +95,7 @@ void solo_prune_says(struct solo_prune *stage, struct author *author, const char
 void solo_prune_calls_away(struct solo_prune *stage, struct author *author, uint8_t device) {
     struct record_ops ops;
     record_ops_begin(&ops, &stage->arena);
-    record_ops_away(&ops, &stage->log->devices[device]);
+    record_ops_away(&ops, &(struct record_away){stage->log->devices[device], 0});
     assert_int_equal(solo_prune_deliver(stage, solo_prune_sign(stage, author, &ops)), WEFT_OK);
 }
 

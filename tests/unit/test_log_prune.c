@@ -190,6 +190,71 @@ static void a_clock_that_was_ahead_for_a_moment_makes_nobody_silent_for_ever(voi
     assert_int_equal(solo_prune_survey(stage).silent, THEM);
 }
 
+/* The log is told to call a member away that is silent, and does so if it can. */
+static void calls_away(struct solo_prune *stage, uint8_t device) {
+    struct solo *solo = &stage->log->solo;
+    Weft__Govern *govern = NULL;
+    struct mail *mail = solo_mail(solo, MAIL(GOVERN), &govern);
+    govern->away = true;
+    govern->hlc = ++stage->log->stamp;
+    assert_true(mail_bytes(mail, &govern->device, stage->log->devices[device].bytes, WEFT_ID_SIZE));
+    solo_tell(solo, ACTOR_CLOCK, mail);
+    solo_turn(solo);
+}
+
+/* OTHERS has been away already, as THEM said at this time, and has come back. */
+static void comes_back(struct solo_prune *stage, uint64_t away_hlc) {
+    struct record_ops ops;
+    const uint64_t stamp = stage->stamp;
+    stage->stamp = away_hlc - 1;
+    solo_prune_calls_away(stage, &stage->them, OTHERS);
+    stage->stamp = stamp;
+    record_ops_begin(&ops, &stage->arena);
+    record_ops_back(&ops, away_hlc);
+    const struct bytes back = solo_prune_sign(stage, &stage->others, &ops);
+    assert_int_equal(solo_prune_deliver(stage, back), WEFT_OK);
+    hears(stage, OTHERS);
+    days(stage, 31);
+    hears(stage, THEM);
+}
+
+static void who_was_called_away_by_a_clock_that_is_years_ahead_can_be_called_away_again(
+    void **state) {
+    struct solo_prune *stage = *state;
+    comes_back(stage, UINT64_C(1) << 60);
+    const int64_t records = count(stage, RECORDS);
+    assert_int_equal(solo_prune_survey(stage).silent, OTHERS);
+    calls_away(stage, OTHERS);
+    assert_int_equal(count(stage, RECORDS), records + 1);
+    assert_int_equal(solo_prune_survey(stage).silent, 0);
+}
+
+static void what_would_be_said_in_vain_of_the_silent_is_not_written(void **state) {
+    struct solo_prune *stage = *state;
+    comes_back(stage, INT64_MAX);
+    const int64_t records = count(stage, RECORDS);
+    assert_int_equal(solo_prune_survey(stage).silent, OTHERS);
+    calls_away(stage, OTHERS);
+    assert_int_equal(count(stage, RECORDS), records);
+}
+
+/* This device was begun while its clock was a year ahead. */
+static void a_clock_that_was_ahead_at_the_start_does_not_keep_from_calling_away(void **state) {
+    struct solo_prune *stage = *state;
+    days(stage, 365);
+    const struct instant now = stage->log->solo.now;
+    solo_log_restart(stage->log);
+    stage->log->solo.now = now;
+    hears(stage, THEM);
+    days(stage, -364);
+    hears(stage, OTHERS);
+    hears(stage, THEM);
+    assert_int_equal(solo_prune_survey(stage).silent, 0);
+    days(stage, 31);
+    hears(stage, THEM);
+    assert_int_equal(solo_prune_survey(stage).silent, OTHERS);
+}
+
 /* It was asked for by a survey before a restart. */
 static void who_nothing_is_known_of_is_not_called_away(void **state) {
     struct solo_prune *stage = *state;
@@ -201,13 +266,7 @@ static void who_nothing_is_known_of_is_not_called_away(void **state) {
     days(stage, 1);
     hears(stage, THEM);
     const int64_t records = count(stage, RECORDS);
-    Weft__Govern *govern = NULL;
-    struct mail *mail = solo_mail(solo, MAIL(GOVERN), &govern);
-    govern->away = true;
-    govern->hlc = ++stage->log->stamp;
-    assert_true(mail_bytes(mail, &govern->device, stage->log->devices[OTHERS].bytes, WEFT_ID_SIZE));
-    solo_tell(solo, ACTOR_CLOCK, mail);
-    solo_turn(solo);
+    calls_away(stage, OTHERS);
     assert_int_equal(count(stage, RECORDS), records);
 }
 
@@ -226,6 +285,9 @@ int main(void) {
         LOG_TEST(who_hears_nobody_calls_nobody_silent),
         LOG_TEST(a_member_that_never_came_is_silent_one_day_also_after_a_restart),
         LOG_TEST(a_clock_that_was_ahead_for_a_moment_makes_nobody_silent_for_ever),
+        LOG_TEST(who_was_called_away_by_a_clock_that_is_years_ahead_can_be_called_away_again),
+        LOG_TEST(what_would_be_said_in_vain_of_the_silent_is_not_written),
+        LOG_TEST(a_clock_that_was_ahead_at_the_start_does_not_keep_from_calling_away),
         LOG_TEST(who_nothing_is_known_of_is_not_called_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -206,21 +206,31 @@ static struct bytes body_of(struct record_ops *ops, enum record_op_kind kind) {
 
 static void an_away_reads_back_and_only_in_its_form(void **state) {
     struct bench *bench = *state;
+    static const uint64_t stamps[] = {0, 1, NUMBER_MAX};
     struct record_ops ops;
-    struct id device, read;
-    uint8_t longer[17] = {0};
-    rng_fill(&bench->rng, device.bytes, sizeof device.bytes);
-    record_ops_begin(&ops, &bench->arena);
-    record_ops_away(&ops, &device);
-    const struct bytes body = body_of(&ops, RECORD_OP_AWAY);
-    assert_true(record_read_away(body, &read));
-    assert_true(id_equal(&read, &device));
-    for (size_t size = 0; size < body.size; size++) {
-        const struct bytes part = drawn_exact(body.data, size);
-        assert_false(record_read_away(part, &read));
+    struct record_away away, read;
+    uint8_t longer[25] = {0};
+    rng_fill(&bench->rng, away.device.bytes, sizeof away.device.bytes);
+    for (size_t i = 0; i < sizeof stamps / sizeof stamps[0]; i++) {
+        away.hlc = stamps[i];
+        record_ops_begin(&ops, &bench->arena);
+        record_ops_away(&ops, &away);
+        const struct bytes body = body_of(&ops, RECORD_OP_AWAY);
+        assert_int_equal(body.size, stamps[i] == 0 ? 16 : 24);
+        assert_true(record_read_away(body, &read));
+        assert_true(id_equal(&read.device, &away.device));
+        assert_true(read.hlc == stamps[i]);
+    }
+    store_u64(longer + 16, 1);
+    for (size_t size = 0; size <= sizeof longer; size++) {
+        const struct bytes part = drawn_exact(longer, size);
+        assert_true(record_read_away(part, &read) == (size == 16 || size == 24));
         drawn_exact_free(part);
     }
-    assert_false(record_read_away((struct bytes){longer, sizeof longer}, &read));
+    store_u64(longer + 16, 0); /* That is the shorter form. */
+    assert_false(record_read_away((struct bytes){longer, 24}, &read));
+    store_u64(longer + 16, NUMBER_MAX + 1); /* No record has such a stamp. */
+    assert_false(record_read_away((struct bytes){longer, 24}, &read));
 }
 
 static void a_back_reads_back_and_only_in_its_form(void **state) {

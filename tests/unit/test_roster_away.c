@@ -62,11 +62,17 @@ static struct record founding(struct scene *scene) {
     return speak(scene, ANN, 10, &ops);
 }
 
-static struct record away(struct scene *scene, uint32_t by, uint32_t who, uint64_t hlc) {
+/* `stamp`: that the AWAY has itself; 0: none. */
+static struct record away_at(struct scene *scene, uint32_t by, uint32_t who, uint64_t hlc,
+                             uint64_t stamp) {
     struct record_ops ops;
     record_ops_begin(&ops, &scene->arena);
-    record_ops_away(&ops, &scene->cast[who].device);
+    record_ops_away(&ops, &(struct record_away){scene->cast[who].device, stamp});
     return speak(scene, by, hlc, &ops);
+}
+
+static struct record away(struct scene *scene, uint32_t by, uint32_t who, uint64_t hlc) {
+    return away_at(scene, by, who, hlc, 0);
 }
 
 static struct record back(struct scene *scene, uint32_t who, uint64_t hlc, uint64_t answers) {
@@ -150,6 +156,24 @@ static void an_older_away_that_comes_late_calls_nobody_away(void **state) {
     assert_int_equal(scene->told, 0);
 }
 
+/* The clock of one was years ahead; those of the others call Cyd away all the same. */
+static void an_away_counts_by_its_own_stamp_where_that_is_later(void **state) {
+    struct scene *scene = *state;
+    hears(scene, away(scene, BOB, CYD, 9000));
+    hears(scene, back(scene, CYD, 110, 9000));
+    hears(scene, away(scene, ANN, CYD, 120));
+    assert_false(is_away(scene, CYD));
+    hears(scene, away_at(scene, ANN, CYD, 130, 9001));
+    assert_true(is_away(scene, CYD));
+    hears(scene, back(scene, CYD, 140, 9000));
+    assert_true(is_away(scene, CYD));
+    hears(scene, back(scene, CYD, 150, 9001));
+    assert_false(is_away(scene, CYD));
+    hears(scene, away_at(scene, ANN, CYD, 9003, 9002));
+    hears(scene, back(scene, CYD, 160, 9002));
+    assert_true(is_away(scene, CYD));
+}
+
 static void nobody_is_brought_back_by_another(void **state) {
     struct scene *scene = *state;
     hears(scene, away(scene, ANN, CYD, 100));
@@ -203,7 +227,8 @@ static void bodies_of_another_form_change_nothing(void **state) {
         uint32_t size;
     } forms[] = {{RECORD_OP_AWAY, 0},  {RECORD_OP_AWAY, 15}, {RECORD_OP_AWAY, 17},
                  {RECORD_OP_BACK, 0},  {RECORD_OP_BACK, 7},  {RECORD_OP_BACK, 9},
-                 {RECORD_OP_BACK, 16}, {RECORD_OP_AWAY, 8}};
+                 {RECORD_OP_BACK, 16}, {RECORD_OP_AWAY, 8},  {RECORD_OP_AWAY, 23},
+                 {RECORD_OP_AWAY, 24}, {RECORD_OP_AWAY, 25}};
     for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
         uint8_t *ops = arena_zero(&scene->arena, RECORD_OP_HEAD + forms[i].size + 1);
         assert_non_null(ops);
@@ -242,7 +267,7 @@ static void the_order_of_records_does_not_matter(void **state) {
     enum { COUNT = 6, ORDERS = 720 };
     const struct record records[COUNT] = {
         away(scene, ANN, CYD, 100), away(scene, BOB, CYD, 200), back(scene, CYD, 210, 200),
-        away(scene, ANN, BOB, 150), back(scene, BOB, 160, 150), away(scene, CYD, BOB, 220),
+        away(scene, ANN, BOB, 300), back(scene, BOB, 160, 300), away_at(scene, CYD, BOB, 220, 301),
     };
     const struct record first = founding(scene);
     for (uint32_t order = 0; order < ORDERS; order++) {
@@ -269,6 +294,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         IN_SCENE(who_is_said_to_be_away_is_until_it_answers),
         IN_SCENE(only_what_answers_the_latest_away_counts),
+        IN_SCENE(an_away_counts_by_its_own_stamp_where_that_is_later),
         IN_SCENE(an_older_away_that_comes_late_calls_nobody_away),
         IN_SCENE(nobody_is_brought_back_by_another),
         IN_SCENE(a_back_that_comes_first_holds),

@@ -318,15 +318,16 @@ static void remove_somebody(uint32_t d) {
     write_remove(d, &remove);
 }
 
-/* One of the first is called away; or who hears that it is answers it, or an older one. */
+/* One of the first is called away, by any stamp; or who is answers that, or an older one. */
 static void call_away(uint32_t d) {
     const struct roster_member *self = roster_find(&world.devices[d].roster, &identities[d].device);
     const uint64_t less = rng_below(&world.rng, 2), x = rng_below(&world.rng, world.base);
+    const struct record_away away = {identities[x].device, rng_below(&world.rng, 2000)};
     struct record_ops ops;
     struct bytes out;
     record_ops_begin(&ops, &world.arena);
     if (self->away_hlc > self->back_hlc) record_ops_back(&ops, self->away_hlc - less);
-    if (self->away_hlc <= self->back_hlc) record_ops_away(&ops, &identities[x].device);
+    if (self->away_hlc <= self->back_hlc) record_ops_away(&ops, &away);
     world.away++;
     assert_int_equal(record_ops_end(&ops, &out), WEFT_OK);
     add_record(d, out);
