@@ -9,7 +9,8 @@
  * Invariants
  *   1. Rows, their stamps and the record that says so are in one transaction.
  *   2. A record is applied once, after all that it depends on, or waits in the quarantine; both are
- *      known durably.
+ *      known durably. It is applied only when this device's clock has passed its stamp, so what its
+ *      host writes to a row that it was shown is later.
  *   3. What is committed of the shared log in memory follows the disk: a group that is rolled back
  *      takes its records back as well. */
 #include "actors/log_private.h"
@@ -119,8 +120,8 @@ static bool has_changes(const struct record *record) {
 enum weft_status log_apply_rows(struct log *log, struct instant now, const struct record *record,
                                 uint64_t place, struct weft_error *why) {
     if (!has_changes(record)) return WEFT_OK;
-    if (hlc_ms(record->hlc) <= now.wall_ms + LIMIT_CLOCK_AHEAD_MS)
-        return apply_ops(log, record, why);
+    const bool believed = hlc_ms(record->hlc) <= now.wall_ms + LIMIT_CLOCK_AHEAD_MS;
+    if (believed && record->hlc < log->clock_mark) return apply_ops(log, record, why);
     log->quarantine_due_us = 0; /* To be worked out again. */
     return quarantine_add(log->writer, &record->origin, place, record->hlc, why);
 }

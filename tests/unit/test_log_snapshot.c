@@ -71,6 +71,7 @@ static int open_stage(void **state) {
     solo_log_meet(stage->log, OTHERS);
     for (uint64_t seq = 1; seq <= SIGNED; seq++)
         sign(stage, seq, 5000 + seq);
+    stage->log->stamp = 6000;
     *state = stage;
     return 0;
 }
