@@ -148,11 +148,13 @@ void device_restore(struct device *device, uint64_t up_us) {
 }
 
 /* A restored file goes on as a new incarnation, one that never was, and says so when it is first
- * opened. It is the greatest, too, unless the clock that it is made of is wrong. */
+ * opened. It is the greatest, too, unless the clock that it is made of is wrong,
+ * or stood still since the last one. */
 static bool check_incarnation(struct device *device) {
     struct world *world = device->world;
     const uint64_t *mean = world->plan.fault_mean_us;
-    const bool clocks = mean[FAULT_CLOCK] || mean[FAULT_EPOCH] || mean[FAULT_FUTURE];
+    const bool clocks = mean[FAULT_CLOCK] || mean[FAULT_EPOCH] || mean[FAULT_FUTURE] ||
+                        world->plan.wall_step_ms > 1;
     uint64_t before = device->incarnation;
     if (!snapshot_incarnation(device, &device->incarnation)) return false;
     bool right = device->moved ? device->incarnation > before || clocks
