@@ -109,7 +109,8 @@ bool snapshot_begin(struct device *device) {
                    "JOIN _weft_device f ON f.id = a.device JOIN _weft_device d ON d.id = a.owner "
                    "JOIN _weft_model m ON m.id = a.model") &&
            prepare(device, QUERY_BURIED,
-                   "SELECT m.name, max(t.version) FROM _weft_tombstone t "
+                   "SELECT m.name, max(t.version) FROM (SELECT owner, model, version FROM "
+                   "_weft_tombstone UNION ALL SELECT owner, model, horizon FROM _weft_position) t "
                    "JOIN _weft_model m ON m.id = t.model WHERE t.owner = 1 GROUP BY m.name") &&
            prepare(device, QUERY_MEMBERS, "SELECT device FROM _weft_member WHERE NOT removed") &&
            prepare(device, QUERY_HEADS,

@@ -49,7 +49,7 @@ struct snapshot {
     uint64_t version[DEVICES_MAX][ROWS];
     uint64_t position[DEVICES_MAX][TABLE_COUNT];
     bool sweeps[DEVICES_MAX][TABLE_COUNT]; /* all of it is taken anew; not yet to its end */
-    uint64_t buried[TABLE_COUNT];          /* the newest own tombstone */
+    uint64_t buried[TABLE_COUNT]; /* the newest own tombstone, or beyond one that is forgotten */
     uint32_t beside_count;
     struct beside beside[BESIDE_MAX]; /* that the table does not take */
 };
