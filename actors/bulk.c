@@ -83,7 +83,8 @@ static void on_commit(struct bulk *bulk, struct mail *mail, struct outbox *out) 
         bulk_head(bulk, &stream, rows->upto, out);
     }
     bulk->group_open = commit->last_of_group == 0;
-    bulk->serve_due = bulk->notes_due = bulk->room_due = true;
+    bulk->notes_due = bulk->room_due = true;
+    bulk_serve_all(bulk);
 }
 
 static void on_incoming(struct bulk *bulk, struct instant now, struct mail *mail,
@@ -98,16 +99,21 @@ static void on_incoming(struct bulk *bulk, struct instant now, struct mail *mail
     bulk->group_open = incoming->last_of_group == 0;
 }
 
+static bool agrees(const struct bulk_peer *peer, const Weft__Repair *repair) {
+    bool found = false;
+    for (size_t i = 0; i < repair->n_agree && peer->live && !found; i++)
+        found = memcmp(peer->device.bytes, repair->agree[i].data, WEFT_ID_SIZE) == 0;
+    return found;
+}
+
 /* Of those who say what the owner says, each twice in turn. */
 static uint32_t trusted(const struct bulk *bulk, const Weft__Repair *repair, uint32_t turn) {
-    uint32_t list[LIMIT_PEERS], count = 0;
-    for (uint32_t p = 0; p < bulk->settings->peers; p++) {
-        bool agrees = false;
-        for (size_t i = 0; i < repair->n_agree && bulk->peers[p].live && !agrees; i++)
-            agrees = memcmp(bulk->peers[p].device.bytes, repair->agree[i].data, WEFT_ID_SIZE) == 0;
-        if (agrees) list[count++] = p;
-    }
-    return count == 0 ? BULK_NOBODY : list[turn / 2 % count];
+    uint32_t count = 0;
+    for (uint32_t p = 0; p < bulk->settings->peers; p++)
+        count += agrees(&bulk->peers[p], repair);
+    for (uint32_t p = 0, left = count == 0 ? 0 : turn / 2 % count; count != 0; p++)
+        if (agrees(&bulk->peers[p], repair) && left-- == 0) return p;
+    return BULK_NOBODY;
 }
 
 /* The log has begun to sweep a stream. What is on its way meanwhile it will not take. */
@@ -141,15 +147,21 @@ static void on_joined(struct bulk *bulk, const Weft__Joined *joined) {
     vector_init(&peer->told);
     bulk_sync_joined(bulk, peer);
     bulk->live_count++;
+    bulk->touched = joined->peer;
     bulk_cache_clear(bulk);
-    /* An owner is asked for all that it may ever have: its first row then needs no asking. */
+    /* An owner is asked for all that it may ever have: its first row then needs no asking. Where
+     * other streams come from does not change: it has not yet said that it holds any. */
+    const bool due = bulk->sources_due;
     for (uint32_t m = 0; m < bulk->settings->models->count; m++) {
         const struct model *model = models_owned(bulk->settings->models, m + 1);
         if (model == NULL) continue;
         struct source *source = bulk_source_add(bulk, &(struct stream){peer->device, model->id});
-        if (source != NULL) source->blocked = false;
+        if (source == NULL) continue;
+        if (source->blocked) bulk->notes_due = true; /* Whoever it comes from is asked again. */
+        source->blocked = false;
+        bulk_choose_one(bulk, source);
     }
-    bulk->sources_due = bulk->notes_due = true;
+    bulk->sources_due = due;
 }
 
 static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct outbox *out) {
@@ -172,8 +184,8 @@ static void on_left(struct bulk *bulk, uint32_t index, struct mail **in, struct 
         source->peer = BULK_NOBODY;
         source->asked = false;
         source->expected = STREAM_WITHDRAWN;
+        bulk_choose_one(bulk, source);
     }
-    bulk->sources_due = true;
     /* A new session of this slot may bring LIMIT_PEER_INCOMING batches: those of the old one must
      * be home by then, or the edge to clock could overflow. */
     if (peer->under_way == 0) {
@@ -188,10 +200,13 @@ static void on_granted(struct bulk *bulk, const Weft__Granted *granted) {
     CHECK(granted->peer < bulk->settings->peers);
     struct bulk_peer *peer = &bulk->peers[granted->peer];
     if (!peer->live) return;
+    if (peer->notes == 0) bulk->timers_due = true; /* What could not be asked now can. */
     peer->batches += granted->batches;
     peer->notes += granted->notes;
     CHECK(peer->batches <= LIMIT_PEER_BATCHES && peer->notes <= 2);
-    bulk->serve_due = bulk->notes_due = true;
+    bulk->touched = granted->peer;
+    bulk->serve_due = true;
+    marks_set(&bulk->ready, granted->peer);
 }
 
 /* Whether rows of an owner may exist: it was a member once, or some are held here. What a remote
@@ -203,7 +218,10 @@ static bool is_owner(const struct bulk *bulk, const struct stream *stream) {
 /* The roster has grown: what remotes said they hold of the newcomers counts from now on. */
 static void follow_board(struct bulk *bulk) {
     const bool metered = board_get(bulk->board->metered) != 0;
-    if (metered != bulk->metered) bulk->sources_due = bulk->notes_due = bulk->serve_due = true;
+    if (metered != bulk->metered) {
+        bulk->sources_due = bulk->notes_due = true;
+        bulk_serve_all(bulk);
+    }
     bulk->metered = metered;
     uint32_t seats = atomic_load_explicit(&bulk->board->member_count, memory_order_acquire);
     if (seats == bulk->seats) return;
@@ -241,7 +259,8 @@ static void on_holds(struct bulk *bulk, struct instant now, const Weft__Holds *h
         if (!known && added && peer->unknown >= LIMIT_STREAMS_UNKNOWN) continue;
         if (vector_advance(&peer->held, &stream, place->position, &raised) != WEFT_OK) continue;
         peer->unknown += !known && added;
-        if (!raised) continue;
+        if (!raised || id_equal(&stream.owner, &bulk->settings->device)) continue;
+        bulk->timers_due = true;
         if (known) {
             (void)bulk_source_add(bulk, &stream);
             bulk->sources_due = true;
@@ -255,9 +274,26 @@ static void on_holds(struct bulk *bulk, struct instant now, const Weft__Holds *h
 
 /* ---- the step ---- */
 
+/* Mails that move no source's time, as long as they do not say so themselves. */
+static bool leaves_timers(Weft__Mail__BodyCase kind) {
+    return kind == WEFT__MAIL__BODY_COMMIT || kind == WEFT__MAIL__BODY_GRANTED ||
+           kind == WEFT__MAIL__BODY_WANTED || kind == WEFT__MAIL__BODY_HOLDS;
+}
+
+/* Says what is to be said: to all, or to the peer that the mail is about. */
+static void say(struct bulk *bulk, struct instant now, struct outbox *out) {
+    if (bulk->notes_due) {
+        bulk_notes(bulk, now, out);
+    } else if (bulk->touched != BULK_NOBODY && bulk->peers[bulk->touched].live) {
+        bulk_note(bulk, bulk->touched, now, out);
+    }
+}
+
 static void bulk_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct bulk *bulk = self;
     Weft__Mail *body = &(*in)->body;
+    bulk->touched = BULK_NOBODY;
+    bulk->timers_due = bulk->timers_due || !leaves_timers(body->body_case);
     switch (body->body_case) {
     case WEFT__MAIL__BODY_COMMIT:
         on_commit(bulk, *in, out);
@@ -300,7 +336,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     default: /* Tick */
         if (now.mono_us >= bulk->retry_us) {
             bulk->retry_us = DUE_NEVER;
-            bulk->serve_due = true;
+            bulk_serve_all(bulk);
         }
         bulk->notes_due = bulk->notes_due || now.mono_us >= bulk_source_due(bulk);
         bulk_turn_away(bulk, now);
@@ -308,7 +344,7 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     }
     if (now.mono_us >= bulk->pause_us) {
         bulk->pause_us = DUE_NEVER;
-        bulk->serve_due = true;
+        bulk_serve_all(bulk);
     }
     follow_board(bulk);
     if (now.mono_us >= bulk->look_us) bulk->look_us = now.mono_us + LIMIT_RETRY_US;
@@ -316,8 +352,10 @@ static void bulk_step(void *self, struct instant now, struct mail **in, struct o
     const bool opened = bulk_open(bulk, now, out);
     if (bulk->sources_due) bulk_choose(bulk);
     bulk_narrow(bulk, now, out);
-    if (bulk->notes_due) bulk_notes(bulk, now, out);
+    say(bulk, now, out);
     if (!opened && bulk->serve_due && bulk->retry_us == DUE_NEVER) (void)bulk_serve(bulk, now, out);
+    if (bulk->timers_due) bulk->source_us = bulk_source_due(bulk);
+    bulk->timers_due = false;
 }
 
 static uint64_t bulk_due(const void *self) {
@@ -325,7 +363,7 @@ static uint64_t bulk_due(const void *self) {
     if (bulk->group_open) return DUE_NEVER; /* The rest of the group is on its way. */
     if (bulk_may_open(bulk)) return 0;
     if (bulk->serve_due && bulk->retry_us == DUE_NEVER) return 0;
-    uint64_t due = bulk_source_due(bulk);
+    uint64_t due = bulk->source_us;
     if (bulk->pause_us < due) due = bulk->pause_us;
     const uint64_t narrow_us = bulk_narrow_due(bulk);
     if (narrow_us < due) due = narrow_us;
@@ -346,6 +384,8 @@ static void bulk_stop(void *self) {
         free(bulk->peers[p].counting);
     }
     bulk_narrow_stop(bulk);
+    marks_close(&bulk->ready);
+    free(bulk->asks);
     free(bulk->peers);
     free(bulk->sources);
     bulk_cache_clear(bulk);
@@ -370,7 +410,12 @@ static enum weft_status bulk_start(void *self, const struct actor_seed *seed,
     bulk->tail = tail_open(settings->tail_bytes);
     bulk->zip = zip_open(BULK_ZSTD_LEVEL);
     bulk->peers = calloc(settings->peers, sizeof *bulk->peers);
-    if (bulk->tail == NULL || bulk->zip == NULL || bulk->peers == NULL) {
+    bulk->asks = calloc(settings->peers, sizeof *bulk->asks);
+    bulk->timers_due = true;
+    bulk->source_us = DUE_NEVER;
+    const bool marked = marks_open(&bulk->ready, settings->peers);
+    if (bulk->tail == NULL || bulk->zip == NULL || bulk->peers == NULL || bulk->asks == NULL ||
+        !marked) {
         load.status = WEFT_NO_MEMORY;
     }
     if (load.status == WEFT_OK) load.status = bulk_narrow_start(bulk);

@@ -109,12 +109,15 @@ struct bulk {
     uint32_t packed_next;    /* the peer whose turn it is */
     uint64_t rows_under_way; /* between clock and log */
     uint32_t peer_next;      /* served in turn */
+    struct marks ready;      /* ... of those that something may be sendable to */
+    uint32_t *asks;          /* by peer: sources of which it is to be told; for bulk_notes() */
+    uint32_t touched; /* the one peer that this step's mail is about; BULK_NOBODY: all, or none */
     struct source *sources;
     uint32_t source_count;
     struct cached cache[BULK_CACHE];
     uint64_t cache_clock;
     bool serve_due;        /* something may be sendable */
-    bool notes_due;        /* something may have to be said */
+    bool notes_due;        /* something may have to be said, to whomever */
     bool sources_due;      /* sources may have to be chosen anew */
     bool group_open;       /* more mails of one commit follow */
     bool room_due;         /* transactions were let go: the host may be waiting for that */
@@ -124,6 +127,8 @@ struct bulk {
     uint64_t look_us;      /* at the board, then */
     bool metered;          /* rows are neither served nor asked for */
     uint64_t pause_us;     /* a want that pauses can be served then; DUE_NEVER */
+    bool timers_due;       /* the next is to be worked out */
+    uint64_t source_us;    /* bulk_source_due() */
     struct narrow *narrow; /* the sweep that only some ranges need */
     uint32_t narrow_count; /* sources that wait for that */
     uint32_t counting;     /* peers that ranges are counted for */
@@ -132,6 +137,8 @@ struct bulk {
 
 /* ---- bulk_send.c ---- */
 
+/* Something may be sendable to anybody. */
+void bulk_serve_all(struct bulk *bulk);
 /* Hands at most one batch to one peer; false when there is nothing to hand over. */
 bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out);
 void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *wanted);
@@ -163,8 +170,12 @@ struct source *bulk_source_add(struct bulk *bulk, const struct stream *stream);
 void bulk_turn_away(struct bulk *bulk, struct instant now);
 /* Chooses where each stream comes from. */
 void bulk_choose(struct bulk *bulk);
+/* ... one of them does. */
+void bulk_choose_one(struct bulk *bulk, struct source *source);
 /* Says what has to be said to each peer that can be told: requests, positions, bytes dealt with. */
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out);
+/* The same to one of them. */
+void bulk_note(struct bulk *bulk, uint32_t index, struct instant now, struct outbox *out);
 /* When a source may be asked again, or has been waited for long enough. */
 uint64_t bulk_source_due(const struct bulk *bulk);
 

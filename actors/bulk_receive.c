@@ -336,6 +336,7 @@ bool bulk_open(struct bulk *bulk, struct instant now, struct outbox *out) {
     if (index == BULK_NOBODY) return false;
     struct mail *mail = take_packed(bulk, &bulk->peers[index]);
     bulk->packed_next = index + 1;
+    bulk->timers_due = true; /* Its source has given something, or is to be asked anew. */
     open_packed(bulk, now, mail->body.packed, out);
     mail_drop(&mail);
     return true;
@@ -378,7 +379,8 @@ void bulk_applied(struct bulk *bulk, struct instant now, const Weft__Incoming *i
         /* Never lowered: a refusal names the position of the last commit. */
         bulk_head(bulk, &stream, incoming->position, out);
     }
-    bulk->sources_due = bulk->serve_due = bulk->notes_due = true;
+    bulk->sources_due = bulk->notes_due = true;
+    bulk_serve_all(bulk);
     if (incoming->rows->same) return; /* It came from nobody. */
     CHECK(bulk->rows_under_way >= incoming->rows->count);
     bulk->rows_under_way -= incoming->rows->count;

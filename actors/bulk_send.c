@@ -42,6 +42,9 @@ static uint64_t pause(const struct want *want, struct instant now, uint64_t posi
 void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *wanted) {
     CHECK(wanted->peer < bulk->settings->peers);
     struct bulk_peer *peer = &bulk->peers[wanted->peer];
+    bulk->serve_due = true;
+    marks_set(&bulk->ready, wanted->peer);
+    bulk->touched = wanted->peer; /* What it no longer asks for it may have to be told of. */
     for (size_t i = 0; i < wanted->n_places; i++) {
         const Weft__Place *place = wanted->places[i];
         struct stream stream = {.model = place->model};
@@ -57,7 +60,6 @@ void bulk_wanted(struct bulk *bulk, struct instant now, const Weft__Wanted *want
         if (want == NULL) return;
         *want = (struct want){stream, place->position, place->until, place->sweep, pause_us};
     }
-    bulk->serve_due = true;
 }
 
 /* The next want of a peer that can be served, in turn; NULL when there is none. */
@@ -294,13 +296,25 @@ static bool serve_peer(struct bulk *bulk, uint32_t index, struct instant now, st
     return true;
 }
 
+void bulk_serve_all(struct bulk *bulk) {
+    bulk->serve_due = true;
+    marks_fill(&bulk->ready, bulk->settings->peers);
+}
+
 bool bulk_serve(struct bulk *bulk, struct instant now, struct outbox *out) {
     CHECK(bulk->settings->peers != 0);
-    for (uint32_t i = 0; i < bulk->settings->peers && !bulk->metered; i++) {
-        uint32_t index = (bulk->peer_next + i) % bulk->settings->peers;
-        if (!serve_peer(bulk, index, now, out)) continue;
-        bulk->peer_next = index + 1;
-        return true;
+    uint32_t index = bulk->peer_next;
+    for (unsigned lap = 0; lap < 2 && !bulk->metered;) {
+        if (!marks_next(&bulk->ready, index, &index)) {
+            index = 0;
+            lap++;
+            continue;
+        }
+        if (serve_peer(bulk, index, now, out)) {
+            bulk->peer_next = index + 1;
+            return true;
+        }
+        marks_clear(&bulk->ready, index);
     }
     bulk->serve_due = false;
     return false;

@@ -123,18 +123,21 @@ void bulk_turn_away(struct bulk *bulk, struct instant now) {
     }
 }
 
+void bulk_choose_one(struct bulk *bulk, struct source *source) {
+    const uint32_t peer = choose(bulk, source);
+    bulk->timers_due = true;
+    if (peer == source->peer) return;
+    if (source->peer != BULK_NOBODY || peer != bulk->touched) bulk->notes_due = true;
+    if (source->peer != BULK_NOBODY && bulk->peers[source->peer].live && source->asked)
+        source->withdraw = source->peer;
+    source->peer = peer;
+    source->asked = false;
+    source->expected = STREAM_WITHDRAWN;
+}
+
 void bulk_choose(struct bulk *bulk) {
-    for (uint32_t i = 0; i < bulk->source_count; i++) {
-        struct source *source = &bulk->sources[i];
-        uint32_t peer = choose(bulk, source);
-        if (peer == source->peer) continue;
-        if (source->peer != BULK_NOBODY && bulk->peers[source->peer].live && source->asked) {
-            source->withdraw = source->peer;
-        }
-        source->peer = peer;
-        source->asked = false;
-        source->expected = STREAM_WITHDRAWN;
-    }
+    for (uint32_t i = 0; i < bulk->source_count; i++)
+        bulk_choose_one(bulk, &bulk->sources[i]);
     bulk->sources_due = false;
     bulk->notes_due = true;
 }
@@ -192,6 +195,7 @@ static void send_request(struct bulk *bulk, uint32_t index, struct instant now,
         }
     }
     bulk->peers[index].notes--;
+    bulk->timers_due = true;
     outbox_send(out, ACTOR_PEER + index, &mail);
 }
 
@@ -207,6 +211,19 @@ static bool sent_anyway(const struct bulk *bulk, const struct bulk_peer *peer,
             return true;
         }
     }
+    return false;
+}
+
+static bool has_news(const struct bulk *bulk, const struct bulk_peer *peer) {
+    for (uint32_t i = 0; i < bulk->heads.count; i++) {
+        const struct vector_entry *entry = &bulk->heads.entries[i];
+        if (entry->position > vector_get(&peer->told, &entry->stream) &&
+            !sent_anyway(bulk, peer, &entry->stream)) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < peer->told.count; i++)
+        if (peer->told.entries[i].position == BULK_GONE) return true;
     return false;
 }
 
@@ -236,15 +253,14 @@ static void send_held(struct bulk *bulk, uint32_t index, struct outbox *out) {
     if (peer->notes == 0) return;
     const bool asks = bulk_sync_asks(peer);
     const bool answers = bulk_sync_met(bulk, peer, &peer->sync.theirs);
+    if (!asks && !answers && peer->done_batches == 0 && peer->fault[0] == 0 &&
+        !has_news(bulk, peer)) {
+        return;
+    }
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_HELD, &held);
     fill_held(bulk, peer, asks || answers, mail, held);
     /* With a full note there may be more to say first. */
     if (held->n_places < LIMIT_PLACES) bulk_sync_say(peer, asks, answers, held);
-    if (held->ask == 0 && held->answer == 0 && held->n_places == 0 && peer->done_batches == 0 &&
-        peer->fault[0] == 0) {
-        mail_drop(&mail);
-        return;
-    }
     held->consumed = peer->done_bytes;
     held->batches = peer->done_batches;
     if (peer->fault[0] != 0) held->fault = mail_text(mail, peer->fault);
@@ -254,16 +270,32 @@ static void send_held(struct bulk *bulk, uint32_t index, struct outbox *out) {
     outbox_send(out, ACTOR_PEER + index, &mail);
 }
 
+static void note(struct bulk *bulk, uint32_t index, bool asks, struct instant now,
+                 struct outbox *out) {
+    bulk_sync_look(bulk, index, out);
+    /* With one note to spend the request goes first: it is seldom, the other is not. */
+    if (asks && bulk->peers[index].notes == 1) send_request(bulk, index, now, out);
+    send_held(bulk, index, out);
+    if (asks) send_request(bulk, index, now, out);
+}
+
+void bulk_note(struct bulk *bulk, uint32_t index, struct instant now, struct outbox *out) {
+    CHECK(bulk->peers[index].live);
+    note(bulk, index, true, now, out);
+}
+
 void bulk_notes(struct bulk *bulk, struct instant now, struct outbox *out) {
-    for (uint32_t p = 0; p < bulk->settings->peers; p++) {
-        if (!bulk->peers[p].live) continue;
-        bulk_sync_look(bulk, p, out);
-        /* With one note to spend the request goes first: it is seldom, the other is not. */
-        if (bulk->peers[p].notes == 1) send_request(bulk, p, now, out);
-        send_held(bulk, p, out);
-        send_request(bulk, p, now, out);
+    memset(bulk->asks, 0, bulk->settings->peers * sizeof *bulk->asks);
+    for (uint32_t i = 0; i < bulk->source_count; i++) {
+        const struct source *source = &bulk->sources[i];
+        if (source->withdraw != BULK_NOBODY) bulk->asks[source->withdraw]++;
+        if (source->peer != BULK_NOBODY && wants_asking(source, source->peer, now))
+            bulk->asks[source->peer]++;
     }
+    for (uint32_t p = 0; p < bulk->settings->peers; p++)
+        if (bulk->peers[p].live) note(bulk, p, bulk->asks[p] != 0, now, out);
     bulk->notes_due = false;
+    bulk->timers_due = true; /* Whatever called for it may have moved a source's time as well. */
 }
 
 uint64_t bulk_source_due(const struct bulk *bulk) {

@@ -15,6 +15,8 @@
 #include "engine/crdt/hlc.h"
 #include "engine/store/shared.h"
 
+#define SHARE_ALL UINT32_MAX
+
 /* ---- records out ---- */
 
 static void tail_restart(struct share *share, uint64_t after) {
@@ -378,9 +380,50 @@ static void on_grown(struct share *share, const Weft__Grown *grown) {
     share->version++;
 }
 
+/* The peer that a mail is about, if it changes nothing for any other; SHARE_ALL else. */
+static uint32_t concerns(const struct share *share, const Weft__Mail *body) {
+    if (share->taking.stage != TAKING_NONE) return SHARE_ALL;
+    switch (body->body_case) {
+    case WEFT__MAIL__BODY_GRANTED:
+        return body->granted->peer;
+    case WEFT__MAIL__BODY_SHARED_ACKED:
+        return body->shared_acked->peer;
+    case WEFT__MAIL__BODY_JOINED:
+        return body->joined->peer;
+    default:
+        return SHARE_ALL;
+    }
+}
+
+static uint64_t peer_due(const struct share *share, const struct share_peer *peer) {
+    uint64_t due = DUE_NEVER;
+    if (!peer->live || peer->notes == 0) return due;
+    if (!peer->asked && peer->under_way == 0) due = peer->retry_us;
+    if (peer->attest_us < due && share_next_statement(share, peer, peer->attested) != NULL)
+        due = peer->attest_us;
+    return due;
+}
+
+/* Says and sends what can be to one peer. */
+static void attend(struct share *share, uint32_t index, struct instant now, struct outbox *out) {
+    const struct share_peer *peer = &share->peers[index];
+    if (!peer->live) return;
+    share_sync_look(share, index, out);
+    send_held(share, index, out);
+    send_request(share, index, now, out);
+    share_send_attested(share, index, now, out);
+    tell_below(share, index, out);
+    if (share->retry_us == DUE_NEVER) share_give_chunk(share, index, now, out);
+    while (share->retry_us == DUE_NEVER && serve(share, index, now, out))
+        continue;
+    const uint64_t due = peer_due(share, peer);
+    if (due < share->due_us) share->due_us = due;
+}
+
 static void share_step(void *self, struct instant now, struct mail **in, struct outbox *out) {
     struct share *share = self;
     const Weft__Mail *body = &(*in)->body;
+    uint32_t one = concerns(share, body);
     switch (body->body_case) {
     case WEFT__MAIL__BODY_GROWN:
         on_grown(share, body->grown);
@@ -424,20 +467,19 @@ static void share_step(void *self, struct instant now, struct mail **in, struct 
     default: /* Tick */
         break;
     }
-    if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) share->retry_us = DUE_NEVER;
+    if (share->retry_us != DUE_NEVER && now.mono_us >= share->retry_us) {
+        share->retry_us = DUE_NEVER;
+        one = SHARE_ALL;
+    }
+    if (one != SHARE_ALL) {
+        attend(share, one, now, out);
+        return;
+    }
     share_ask(share, now, out);
     share_repeat_statements(share, now);
-    for (uint32_t p = 0; p < share->settings->peers; p++) {
-        if (!share->peers[p].live) continue;
-        share_sync_look(share, p, out);
-        send_held(share, p, out);
-        send_request(share, p, now, out);
-        share_send_attested(share, p, now, out);
-        tell_below(share, p, out);
-        if (share->retry_us == DUE_NEVER) share_give_chunk(share, p, now, out);
-        while (share->retry_us == DUE_NEVER && serve(share, p, now, out))
-            continue;
-    }
+    share->due_us = DUE_NEVER;
+    for (uint32_t p = 0; p < share->settings->peers; p++)
+        attend(share, p, now, out);
 }
 
 static uint64_t share_due(const void *self) {
@@ -445,14 +487,7 @@ static uint64_t share_due(const void *self) {
     uint64_t due = share_ask_due(share);
     if (share->statement_count != 0 && share->repeat_us < due) due = share->repeat_us;
     if (share->retry_us < due) due = share->retry_us;
-    for (uint32_t p = 0; p < share->settings->peers; p++) {
-        const struct share_peer *peer = &share->peers[p];
-        if (!peer->live || peer->notes == 0) continue;
-        if (!peer->asked && peer->under_way == 0 && peer->retry_us < due) due = peer->retry_us;
-        if (peer->attest_us < due && share_next_statement(share, peer, peer->attested) != NULL)
-            due = peer->attest_us;
-    }
-    return due;
+    return share->due_us < due ? share->due_us : due;
 }
 
 static void share_stop(void *self) {
@@ -492,7 +527,7 @@ static enum weft_status share_start(void *self, const struct actor_seed *seed,
     struct head_load load = {share, false};
     share->settings = settings;
     share->pool = seed->pool;
-    share->retry_us = DUE_NEVER;
+    share->retry_us = share->due_us = DUE_NEVER;
     share->version = 1; /* What lies here from before is news to every new session. */
     arena_init(&share->tail, seed->pool);
     share->peers = calloc(settings->peers, sizeof *share->peers);

@@ -124,6 +124,7 @@ struct share {
     uint64_t statement_version;
     uint64_t repeat_us; /* when all statements are sent again */
     uint64_t sync;      /* number of the host's newest Sync */
+    uint64_t due_us;    /* no peer wants a Tick before */
 };
 
 /* The head of an origin, or NULL; then `*at` is where it would stand. */

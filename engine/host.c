@@ -200,9 +200,12 @@ static void take_mail(struct weft_engine *engine, uint32_t from, const struct ma
 uint32_t host_pump(struct weft_engine *engine) {
     struct weft_error why = {0};
     uint32_t count = 0;
-    for (uint32_t e = 0; e < engine->from_actor_count; e++) {
-        struct edge *edge = engine->from_actors[e];
+    struct actor *host = &engine->topology->actors[ACTOR_HOST];
+    for (uint32_t i = 0; marks_next(&host->waiting, i, &i); i++) {
+        struct edge *edge = host->in[i];
         struct mail *mail = NULL;
+        marks_clear(&host->waiting, i); /* What is pushed from now on is marked anew. */
+        if (edge->rule->mails[0] == WEFT__MAIL__BODY_CHANGES) continue; /* The hooks'. */
         while ((mail = edge_pop(edge)) != NULL) {
             take_mail(engine, edge->from, mail);
             mail_drop(&mail);

@@ -80,8 +80,6 @@ struct weft_engine {
     _Atomic bool paused;  /* what weft_pause(NULL) and weft_resume(NULL) have said last */
     bool stepped;
     struct edge *to_clock, *to_listener;
-    struct edge **from_actors; /* every edge to the host but that of its hooks */
-    uint32_t from_actor_count;
     uint8_t id_key[16];
     size_t door_max;
     uint64_t opened_us; /* monotonic */

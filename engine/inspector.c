@@ -11,7 +11,7 @@
 
 #define INSPECTOR_MARK "<!--plain-->"
 #define INSPECTOR_MEMBERS (LIMIT_ROSTER + 1u)
-#define INSPECTOR_ACTORS (LIMIT_PEERS + 16u)
+#define INSPECTOR_ACTORS (LIMIT_PEERS_SHOWN + 16u)
 
 /* Everything that is shown, as it was read. */
 struct view {
@@ -19,7 +19,7 @@ struct view {
     struct weft_metrics metrics;
     struct weft_member members[INSPECTOR_MEMBERS];
     struct weft_lag lags[INSPECTOR_MEMBERS];
-    struct weft_peer peers[LIMIT_PEERS];
+    struct weft_peer peers[LIMIT_PEERS_SHOWN];
     struct weft_actor actors[INSPECTOR_ACTORS];
     struct host_recent events[HOST_RECENT];
     unsigned member_count, lag_count, peer_count, actor_count, event_count;
@@ -47,7 +47,8 @@ static struct view *view_new(struct weft_engine *engine) {
     view->member_count =
         at_most(weft_members(engine, view->members, INSPECTOR_MEMBERS), INSPECTOR_MEMBERS);
     view->lag_count = at_most(weft_lags(engine, view->lags, INSPECTOR_MEMBERS), INSPECTOR_MEMBERS);
-    view->peer_count = at_most(weft_peers(engine, view->peers, LIMIT_PEERS), LIMIT_PEERS);
+    view->peer_count =
+        at_most(weft_peers(engine, view->peers, LIMIT_PEERS_SHOWN), LIMIT_PEERS_SHOWN);
     view->actor_count =
         at_most(weft_actors(engine, view->actors, INSPECTOR_ACTORS), INSPECTOR_ACTORS);
     view->event_count = host_recent(engine, view->events);

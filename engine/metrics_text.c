@@ -15,7 +15,7 @@
 #include "engine/base/limits.h"
 
 #define METRICS_RINGS 64u
-#define METRICS_ACTORS (LIMIT_PEERS + 16u)
+#define METRICS_ACTORS (LIMIT_PEERS_SHOWN + 16u)
 #define METRICS_MEMBERS (LIMIT_ROSTER + 1u)
 
 static void head(struct page *page, const char *name, const char *type, const char *help) {

@@ -6,6 +6,7 @@
  * A session that begins while somebody waits asks too, so that one that is cut off costs time only.
  * Not here: what is asked and answered (actors/bulk_sync.c). */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "engine/host.h"
 
@@ -13,7 +14,7 @@
 struct syncing {
     uint64_t number;
     uint32_t count;
-    struct id devices[LIMIT_PEERS];
+    struct id *devices; /* as many as there may be sessions */
 };
 
 static struct id device_of(const struct board_peer *peer) {
@@ -123,8 +124,9 @@ static enum weft_status too_late(const struct weft_engine *engine, const struct 
 enum weft_status weft_sync_now_wait(weft_engine *engine, const uint8_t *device, int timeout_ms,
                                     struct weft_error *why) {
     CHECK(engine != NULL);
-    struct syncing syncing = {0};
     struct deadline deadline = host_deadline(engine, timeout_ms);
+    struct syncing syncing = {.devices = calloc(engine->board->peer_count, sizeof(struct id))};
+    if (syncing.devices == NULL) return status_fail(why, WEFT_NO_MEMORY, 0, "out of memory");
     (void)pthread_mutex_lock(&engine->lock);
     /* Before it is looked who is there: whoever comes later asks for itself. */
     atomic_fetch_add(&engine->board->syncing, 1);
@@ -140,5 +142,6 @@ enum weft_status weft_sync_now_wait(weft_engine *engine, const uint8_t *device, 
     }
     atomic_fetch_sub(&engine->board->syncing, 1);
     (void)pthread_mutex_unlock(&engine->lock);
+    free(syncing.devices);
     return status;
 }

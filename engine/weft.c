@@ -190,29 +190,19 @@ static void close_host(struct weft_engine *engine) {
     free(engine->tickets);
     free(engine->events);
     free(engine->sheets);
-    free(engine->from_actors);
     (void)pthread_cond_destroy(&engine->changed);
     (void)pthread_mutex_destroy(&engine->lock);
 }
 
-static enum weft_status find_edges(struct weft_engine *engine, struct weft_error *why) {
+static void find_edges(struct weft_engine *engine) {
     struct topology *topology = engine->topology;
     struct edge *changes = topology_edge(topology, ACTOR_LOG, ACTOR_HOST, WEFT__MAIL__BODY_CHANGES);
     hooks_open(&engine->hooks, changes, engine->board, &engine->settings.device, engine->stepped);
     topology->host_hooks = &engine->hooks.wake;
-    engine->from_actors = calloc(topology->edge_count, sizeof(struct edge *));
-    if (engine->from_actors == NULL)
-        return status_fail(why, WEFT_NO_MEMORY, 0, "opening %s: out of memory", engine->path);
-    for (uint32_t e = 0; e < topology->edge_count; e++) {
-        struct edge *edge = &topology->edges[e];
-        if (edge->to != ACTOR_HOST || edge == changes) continue;
-        engine->from_actors[engine->from_actor_count++] = edge;
-    }
     engine->to_clock = topology_edge(topology, ACTOR_HOST, ACTOR_CLOCK, WEFT__MAIL__BODY_STOP);
     engine->to_listener =
         topology_edge(topology, ACTOR_HOST, ACTOR_LISTENER, WEFT__MAIL__BODY_LISTEN);
     CHECK(engine->to_clock != NULL && engine->to_listener != NULL);
-    return WEFT_OK;
 }
 
 /* Starts the actors; the listener takes the contacts that the file has. */
@@ -254,8 +244,8 @@ static enum weft_status open_actors(struct weft_engine *engine, enum weft_thread
     engine->topology->host_answers = &engine->answers;
     engine->topology->host_notices = &engine->notices;
     if (engine->logger.queue != NULL) engine->topology->host_log = &engine->logger.wake;
-    status = find_edges(engine, why);
-    if (status == WEFT_OK) status = start_actors(engine, threads, why);
+    find_edges(engine);
+    status = start_actors(engine, threads, why);
     if (status != WEFT_OK) {
         hooks_close(&engine->hooks);
         topology_close(engine->topology);

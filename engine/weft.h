@@ -148,7 +148,7 @@ struct weft_config {
     enum weft_threads threads;
     const char *invite;   /* a link of weft_invite(): a new file comes into that library */
     const char *name;     /* what people call this device, up to 64 bytes of UTF-8 */
-    uint32_t peers_max;   /* sessions at once; 8 */
+    uint32_t peers_max;   /* sessions at once, up to 16,384; 8 */
     uint32_t door_bytes;  /* unwritten transactions the engine may hold, in bytes; 64 MiB */
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
     uint32_t patience_h;  /* hours after which nothing waits for a silent member; 720: 30 days */

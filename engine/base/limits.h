@@ -66,7 +66,8 @@
 
 /* ---- flow ---- */
 #define LIMIT_PEERS_DEFAULT 8u
-#define LIMIT_PEERS 256u
+#define LIMIT_PEERS 16384u     /* ... at most; what is not used costs a few KiB each */
+#define LIMIT_PEERS_SHOWN 256u /* slots that pages by HTTP show */
 #define LIMIT_PEER_THREADS 16u /* that peers share, where each actor has a thread */
 #define LIMIT_PEER_BATCHES 4u  /* batches handed to one peer and not yet in its socket */
 #define LIMIT_PEER_PACKED 512u /* received batches of one peer inside the engine, */
@@ -113,7 +114,7 @@
 
 /* ---- WebSockets ---- */
 /* Who calls, who has a session, and those that are closing. */
-#define LIMIT_SPANS (LIMIT_CALLERS + LIMIT_PEERS + 128u)
+#define LIMIT_SPANS (LIMIT_CALLERS + 256u + 128u)
 #define LIMIT_SPAN_PAIR (128u << 10)  /* bytes on the way between engine and WebSocket, each way */
 #define LIMIT_SPAN_CHUNK 16384u       /* ... of one message, sent or received at once */
 #define LIMIT_SPAN_HEADERS 4096u      /* of a request for a WebSocket */

@@ -127,7 +127,9 @@ void links_wait(struct links *links, uint64_t timeout_us) {
     CHECK(count >= 0 || errno == EINTR);
     for (int i = 0; i < count; i++) {
         struct link *link = link_find(links, events[i].data.u64);
-        if (link != NULL) link->watch->ready = true;
+        if (link == NULL) continue;
+        link->watch->ready = true;
+        if (link->watch->marks != NULL) marks_add(link->watch->marks, link->watch->place);
     }
 }
 

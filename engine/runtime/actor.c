@@ -18,7 +18,9 @@
  *      step asks for it).
  *   5. A step that the system has no memory for is ended with what was set aside, and is the last:
  *      so taking a little memory never fails in a step.
- *   6. After a fault no actor steps, and none claims to have something to do.
+ *   6. A mail that waits has a mark, and its actor has one: both are set after the push, and
+ *      cleared before a last look.
+ *   7. After a fault no actor steps, and none claims to have something to do.
  *
  * Not here: threads and sleeping (runner.c). */
 #include "engine/runtime/actor.h"
@@ -58,17 +60,33 @@ static bool edge_carries(const struct edge *edge, Weft__Mail__BodyCase kind) {
     return false;
 }
 
+/* The first edge to `to`; out_count when there is none. */
+static uint32_t first_out(const struct actor *actor, uint32_t to) {
+    uint32_t low = 0, high = actor->out_count;
+    while (low < high) {
+        const uint32_t middle = low + (high - low) / 2;
+        if (actor->out[middle]->to < to) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
 void outbox_send(struct outbox *out, uint32_t to, struct mail **mail) {
     CHECK(out != NULL);
     CHECK(mail != NULL && *mail != NULL);
     struct actor *actor = out->actor;
     struct edge *edge = NULL;
-    for (uint32_t i = 0; i < actor->out_count && edge == NULL; i++) {
-        if (actor->out[i]->to == to && edge_carries(actor->out[i], (*mail)->body.body_case)) {
-            edge = actor->out[i];
-        }
+    for (uint32_t i = first_out(actor, to);
+         i < actor->out_count && actor->out[i]->to == to && edge == NULL; i++) {
+        if (edge_carries(actor->out[i], (*mail)->body.body_case)) edge = actor->out[i];
     }
     CHECK(edge != NULL); /* The table has no edge for this mail. */
+    const uint64_t step = board_get(actor->steps);
+    if (edge->step != step) edge->emitted = 0;
+    edge->step = step;
     edge->emitted++;
     CHECK(edge->rule->kind != EDGE_ASK || edge->emitted <= actor->kind->emit_max);
     if ((*mail)->body.body_case == WEFT__MAIL__BODY_NOTICE)
@@ -209,33 +227,57 @@ uint64_t actor_due_us(const struct actor *actor) {
     return actor_failed(actor) ? DUE_NEVER : actor->kind->due_us(actor->state);
 }
 
-static bool actor_has_work(const struct actor *actor, struct instant now) {
+void actor_rouse(struct actor *actor) {
+    if (actor->agenda != NULL) marks_add(&actor->agenda->marks, actor->agenda_place);
+}
+
+static bool place_waits(const struct actor *actor, uint32_t place) {
+    return place < actor->in_count ? ring_count(actor->in[place]->ring) > 0
+                                   : !door_empty(actor->door);
+}
+
+static bool actor_has_work(struct actor *actor, struct instant now) {
     if (actor->watch.ready) return true;
-    for (uint32_t i = 0; i < actor->in_count; i++) {
-        if (ring_count(actor->in[i]->ring) > 0) return true;
+    for (uint32_t i = 0; marks_next(&actor->waiting, i, &i); i++) {
+        if (place_waits(actor, i)) return true;
+        marks_clear(&actor->waiting, i);
+        if (!place_waits(actor, i)) continue;
+        marks_set(&actor->waiting, i);
+        return true;
     }
-    if (actor->door != NULL && !door_empty(actor->door)) return true;
     if (actor->control != NULL && ring_count(actor->control->ring) > 0) return true;
     return actor->kind->due_us(actor->state) <= now.mono_us;
 }
 
-/* Whether a step may run; begins its count of mails. */
+/* Whether a step may run. What is known to be free only grows until this actor pushes. */
 static bool actor_has_room(struct actor *actor) {
-    for (uint32_t i = 0; i < actor->out_count; i++) {
-        struct edge *edge = actor->out[i];
-        if (edge->rule->kind != EDGE_ASK) continue;
-        if (ring_free(edge->ring) < actor->kind->emit_max) return false;
-        edge->emitted = 0;
+    for (uint32_t i = 0; i < actor->ask_count; i++) {
+        if (actor->rooms[i] >= actor->kind->emit_max) continue;
+        actor->rooms[i] = ring_free(actor->asks[i]->ring);
+        if (actor->rooms[i] < actor->kind->emit_max) return false;
     }
     return true;
 }
 
+static struct mail *place_take(struct actor *actor, uint32_t place) {
+    return place < actor->in_count ? edge_pop(actor->in[place]) : door_pull(actor->door);
+}
+
 static struct mail *actor_take(struct actor *actor) {
-    uint32_t places = actor->in_count + (actor->door != NULL ? 1 : 0);
-    for (uint32_t i = 0, place = actor->in_next; i < places; i++) {
-        struct mail *mail =
-            place < actor->in_count ? edge_pop(actor->in[place]) : door_pull(actor->door);
-        if (++place == places) place = 0;
+    uint32_t place = actor->in_next;
+    for (unsigned lap = 0; lap < 2;) {
+        if (!marks_next(&actor->waiting, place, &place)) {
+            place = 0;
+            lap++;
+            continue;
+        }
+        struct mail *mail = place_take(actor, place);
+        if (mail == NULL) {
+            marks_clear(&actor->waiting, place);
+            mail = place_take(actor, place);
+            if (mail != NULL) marks_set(&actor->waiting, place);
+        }
+        place++;
         if (mail == NULL) continue;
         actor->in_next = place;
         return mail;
@@ -304,9 +346,8 @@ bool actor_waits(struct actor *actor, struct instant now) {
     CHECK(actor->started);
     if (actor_failed(actor) || !actor_has_work(actor, now)) return false;
     bool room = true;
-    for (uint32_t i = 0; i < actor->out_count; i++) {
-        struct edge *edge = actor->out[i];
-        if (edge->rule->kind != EDGE_ASK) continue;
+    for (uint32_t i = 0; i < actor->ask_count; i++) {
+        struct edge *edge = actor->asks[i];
         if (ring_free(edge->ring) >= actor->kind->emit_max) continue;
         atomic_store_explicit(&edge->blocked, 1, memory_order_relaxed);
         wake_fence();

@@ -68,6 +68,9 @@ bool door_push(struct door *door, uint32_t lane, struct mail *mail) {
     topology_inspect(door->topology, NULL, &mail, mail->arena.pool);
     bool pushed = ring_push(door->lane[lane], mail);
     CHECK(pushed);
+    struct actor *clock = &door->topology->actors[ACTOR_CLOCK];
+    marks_set(&clock->waiting, clock->in_count);
+    actor_rouse(clock);
     if (door->consumer != NULL) wake_signal(door->consumer);
     return true;
 }

@@ -45,6 +45,14 @@ bool edge_put(struct edge *edge, struct mail **mail, struct pool *pool) {
     bool pushed = ring_push(edge->ring, *mail);
     CHECK(pushed);
     *mail = NULL;
+    struct actor *to = &edge->topology->actors[edge->to];
+    if (edge->room != NULL && *edge->room != 0) --*edge->room;
+    if (edge->place != EDGE_APART) {
+        marks_set(&to->waiting, edge->place);
+    } else {
+        wake_fence();
+    }
+    actor_rouse(to);
     board_set(edge->pushed, board_get(edge->pushed) + 1);
     return true;
 }
@@ -59,11 +67,12 @@ bool edge_push(struct edge *edge, struct mail *mail) {
 struct mail *edge_pop(struct edge *edge) {
     CHECK(edge != NULL);
     struct mail *mail = ring_pop(edge->ring);
-    if (mail == NULL || edge->producer == NULL || edge->rule->kind != EDGE_ASK) return mail;
+    if (mail == NULL || edge->from == ACTOR_HOST || edge->rule->kind != EDGE_ASK) return mail;
     wake_fence();
     if (atomic_load_explicit(&edge->blocked, memory_order_relaxed) != 0 &&
         ring_free(edge->ring) >= edge->wake_room && atomic_exchange(&edge->blocked, 0) != 0) {
-        wake_signal(edge->producer);
+        actor_rouse(&edge->topology->actors[edge->from]);
+        if (edge->producer != NULL) wake_signal(edge->producer);
     }
     return mail;
 }

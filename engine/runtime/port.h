@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/runtime/agenda.h"
 #include "engine/weft.h"
 
 /* A moment: monotonic microseconds and wall-clock milliseconds since 1970. */
@@ -57,6 +58,9 @@ typedef uint64_t net_handle;
  * goes on later by itself. It may also be set without a reason. */
 struct net_watch {
     bool ready;
+    /* Where it is told as well, so that the thread finds out without asking; NULL: nowhere. */
+    struct marks *marks;
+    uint32_t place;
 };
 
 /* One instance per runner thread; every call is made by that thread and never blocks.

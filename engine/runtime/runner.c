@@ -40,6 +40,7 @@ struct runner_thread {
     struct runner_port port;
     struct actor **actors;
     uint32_t actor_count;
+    struct agenda agenda; /* of `actors`, by their places */
     pthread_t thread;
     bool wake_stands, port_stands, thread_stands;
     /* The thread's own. */
@@ -90,18 +91,32 @@ static void thread_wait(struct runner_thread *thread, uint64_t timeout_us) {
     thread->port.wait(thread->port.net.self, timeout_us);
 }
 
-/* A share of the thread for each actor: one turn, and more while it has something to do and its
- * turns are short. So what takes many short steps does not wait for a long one of another between
- * each two of them. True if any ran. */
+/* An actor's share of the thread: one turn, and more while it has something to do and its turns are
+ * short. So what takes many short steps does not wait for a long one of another between each two of
+ * them. It stays marked while it has more to do; if it is held back it is marked again when there
+ * is room. */
+static bool thread_turn(struct runner_thread *thread, uint32_t place, struct instant *now) {
+    struct actor *actor = thread->actors[place];
+    const uint64_t begun_us = now->mono_us;
+    bool ran = false, spent = false;
+    marks_clear(&thread->agenda.marks, place);
+    while (!spent && actor_turn(actor, *now)) {
+        ran = true;
+        *now = runner_now(thread->runner);
+        spent = now->mono_us - begun_us >= RUNNER_SHARE_US;
+    }
+    const uint64_t due = actor_due_us(actor);
+    if (due > now->mono_us) agenda_set_due(&thread->agenda, place, due);
+    if (spent || actor_waits(actor, *now)) marks_set(&thread->agenda.marks, place);
+    return ran;
+}
+
+/* A share for each actor that may have something to do; true if any ran. */
 static bool thread_round(struct runner_thread *thread, struct instant now) {
     bool ran = false;
-    for (uint32_t i = 0; i < thread->actor_count; i++) {
-        const uint64_t begun_us = now.mono_us;
-        while (actor_turn(thread->actors[i], now)) {
-            ran = true;
-            now = runner_now(thread->runner);
-            if (now.mono_us - begun_us >= RUNNER_SHARE_US) break;
-        }
+    agenda_ring(&thread->agenda, now.mono_us);
+    for (uint32_t i = 0; marks_next(&thread->agenda.marks, i, &i); i++) {
+        if (thread_turn(thread, i, &now)) ran = true;
     }
     return ran;
 }
@@ -119,12 +134,16 @@ static void thread_look(struct runner_thread *thread, struct instant now) {
 /* How long the thread may sleep: 0 if an actor has something to do, UINT64_MAX without a due time.
  * Invariant 3. */
 static uint64_t thread_sleep_us(struct runner_thread *thread, struct instant now) {
-    uint64_t first = DUE_NEVER;
-    for (uint32_t i = 0; i < thread->actor_count; i++) {
-        if (actor_waits(thread->actors[i], now)) return 0;
-        uint64_t due = actor_due_us(thread->actors[i]);
-        if (due > now.mono_us && due < first) first = due;
+    struct agenda *agenda = &thread->agenda;
+    agenda_ring(agenda, now.mono_us);
+    for (uint32_t i = 0; marks_next(&agenda->marks, i, &i); i++) {
+        /* Who is held back is marked again when there is room. */
+        marks_clear(&agenda->marks, i);
+        if (!actor_waits(thread->actors[i], now)) continue;
+        marks_set(&agenda->marks, i);
+        return 0;
     }
+    const uint64_t first = agenda_first(agenda);
     return first == DUE_NEVER ? UINT64_MAX : first - now.mono_us;
 }
 
@@ -186,6 +205,15 @@ static enum weft_status open_places(struct runner *runner, struct weft_error *wh
             thread->actors[thread->actor_count++] = &topology->actors[id];
         }
         CHECK(thread->actor_count > 0);
+        if (!agenda_open(&thread->agenda, thread->actor_count)) {
+            return status_fail(why, WEFT_NO_MEMORY, 0, "no memory for threads");
+        }
+        for (uint32_t place = 0; place < thread->actor_count; place++) {
+            struct actor *actor = thread->actors[place];
+            actor->agenda = &thread->agenda;
+            actor->agenda_place = actor->watch.place = place;
+            actor->watch.marks = &thread->agenda.marks;
+        }
         if (!stepped && !wake_open(&thread->wake)) {
             return status_fail(why, WEFT_LIMIT, 0,
                                "no descriptor left to wake thread %u of the engine with; raise the "
@@ -235,6 +263,10 @@ static void part_wakes(struct topology *topology) {
         topology->edges[i].producer = NULL;
     }
     topology->door.consumer = NULL;
+    for (uint32_t id = 0; id < topology->actor_count; id++) {
+        topology->actors[id].agenda = NULL;
+        topology->actors[id].watch.marks = NULL;
+    }
 }
 
 static enum weft_status start_actors(struct runner *runner, struct weft_error *why) {
@@ -334,6 +366,7 @@ void runner_close(struct runner *runner) {
         struct runner_thread *thread = &runner->thread[i];
         if (thread->port_stands) runner->ports.close(runner->ports.self, &thread->port);
         if (thread->wake_stands) wake_close(&thread->wake);
+        agenda_close(&thread->agenda);
         free(thread->actors);
     }
     free(runner->thread);
@@ -351,6 +384,9 @@ void runner_step(struct runner *runner, uint64_t *due_us) {
     do {
         ran = false;
         thread_wait(thread, 0);
+        /* Whoever steps it may have turned single actors, or told a watch, without the agenda. */
+        for (uint32_t i = 0; i < thread->actor_count; i++)
+            actor_rouse(thread->actors[i]);
         for (now = runner_now(runner); thread_round(thread, now); now = runner_now(runner)) {
             ran = true;
         }

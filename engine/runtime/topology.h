@@ -41,6 +41,8 @@ struct edge {
     const struct edge_rule *rule;
     struct topology *topology;
     uint32_t from, to; /* actor ids */
+    uint32_t place;    /* among those that lead to `to`; EDGE_APART: it is looked at by itself */
+    uint32_t *room;    /* of an ask: free slots that its producer knows of; NULL: the host's */
     struct ring *ring;
     uint32_t wake_room;    /* free slots at which a blocked producer is woken */
     struct wake *consumer; /* to signal after a push; NULL in a stepped engine */
@@ -51,8 +53,11 @@ struct edge {
     /* The producer's; any thread reads the first two. */
     _Alignas(64) _Atomic uint64_t pushed;
     _Atomic uint64_t dropped;
-    uint32_t emitted; /* mails of the step under way */
+    uint64_t step;    /* the producer's last that sent anything */
+    uint32_t emitted; /* ... mails of it */
 };
+
+#define EDGE_APART UINT32_MAX
 
 /* The host's door: one SPSC ring per submitting thread, merged by mail->order (the ticket). A
  * lane's mails are pushed in the order of their tickets. */
@@ -86,13 +91,19 @@ struct actor {
     _Atomic uint64_t steps; /* its thread writes it, any reads it */
     struct net_watch watch;
     struct kit *kit;
+    struct agenda *agenda; /* of its thread, as which it has `agenda_place`; NULL: it has none */
+    uint32_t agenda_place;
     struct door *door;          /* clock only */
     struct edge **in;           /* answers first; without `control` */
     uint32_t in_count, in_next; /* served in turn, the door as the last of them */
+    struct marks waiting;       /* which of them may have mail; producers set, the actor clears */
     struct edge *control;       /* clock only: the host's edge beside the door, served when all else
                                  * is empty, so that a Stop comes after every commit */
-    struct edge **out;
+    struct edge **out;          /* by receiver */
     uint32_t out_count;
+    struct edge **asks; /* those of `out` that may be full */
+    uint32_t *rooms;    /* ... and what is known to be free in each */
+    uint32_t ask_count;
     struct topology *topology;
     struct wake *touched[8]; /* consumers pushed to in this step, to be signalled once */
     uint32_t touched_count;
@@ -167,6 +178,9 @@ const char *topology_name(uint32_t actor);
 enum weft_status actor_start(struct actor *actor, struct weft_error *why);
 /* Stops it if it was started. */
 void actor_stop(struct actor *actor);
+/* Tells its thread that it may have something to do. Thread: any, behind a
+ * full fence after what it tells of; who has pushed to it wakes the thread as well. */
+void actor_rouse(struct actor *actor);
 /* At most one step; true if it ran. Order of service: ready watch, mail (edges in turn, then the
  * door), then a Tick if one is due. */
 bool actor_turn(struct actor *actor, struct instant now);

@@ -137,34 +137,62 @@ static enum weft_status build_edges(struct topology *topology, const struct topo
     return WEFT_OK;
 }
 
+static void join_in(struct actor *actor, struct edge *edge) {
+    edge->place = EDGE_APART;
+    if (actor->door != NULL && edge->from == ACTOR_HOST) {
+        CHECK(actor->control == NULL);
+        actor->control = edge;
+        return;
+    }
+    edge->place = actor->in_count;
+    actor->in[actor->in_count++] = edge;
+}
+
+static void join_out(struct actor *actor, struct edge *edge) {
+    actor->out[actor->out_count++] = edge;
+    if (edge->rule->kind != EDGE_ASK || actor->kind == NULL) return;
+    edge->room = &actor->rooms[actor->ask_count];
+    actor->rooms[actor->ask_count] = ring_free(edge->ring);
+    actor->asks[actor->ask_count++] = edge;
+}
+
+static int by_receiver(const void *a, const void *b) {
+    const struct edge *one = *(struct edge *const *)a, *other = *(struct edge *const *)b;
+    if (one->to != other->to) return one->to < other->to ? -1 : 1;
+    return one < other ? -1 : 1;
+}
+
+static bool make_lists(struct actor *actor) {
+    actor->in = calloc((size_t)actor->in_count + 1, sizeof *actor->in);
+    actor->out = calloc((size_t)actor->out_count + 1, sizeof *actor->out);
+    actor->asks = calloc((size_t)actor->out_count + 1, sizeof *actor->asks);
+    actor->rooms = calloc((size_t)actor->out_count + 1, sizeof *actor->rooms);
+    const bool marked = marks_open(&actor->waiting, actor->in_count + 1);
+    actor->in_count = actor->out_count = 0;
+    return marked && actor->in != NULL && actor->out != NULL && actor->asks != NULL &&
+           actor->rooms != NULL;
+}
+
 /* Hands every actor its edges: answers first. */
 static enum weft_status join_edges(struct topology *topology, struct weft_error *why) {
+    struct edge *const edges = topology->edges;
+    for (uint32_t i = 0; i < topology->edge_count; i++) {
+        topology->actors[edges[i].to].in_count++;
+        topology->actors[edges[i].from].out_count++;
+    }
+    for (uint32_t id = 0; id < topology->actor_count; id++) {
+        if (!make_lists(&topology->actors[id])) return out_of_memory(why);
+    }
+    for (uint32_t i = 0; i < topology->edge_count; i++) {
+        join_out(&topology->actors[edges[i].from], &edges[i]);
+        if (edges[i].rule->kind == EDGE_ANSWER) join_in(&topology->actors[edges[i].to], &edges[i]);
+    }
+    for (uint32_t i = 0; i < topology->edge_count; i++) {
+        if (edges[i].rule->kind != EDGE_ANSWER) join_in(&topology->actors[edges[i].to], &edges[i]);
+    }
     for (uint32_t id = 0; id < topology->actor_count; id++) {
         struct actor *actor = &topology->actors[id];
-        uint32_t in = 0, out = 0;
-        for (uint32_t i = 0; i < topology->edge_count; i++) {
-            in += topology->edges[i].to == id;
-            out += topology->edges[i].from == id;
-        }
-        actor->in = calloc(in + 1, sizeof *actor->in);
-        actor->out = calloc(out + 1, sizeof *actor->out);
-        if (actor->in == NULL || actor->out == NULL) return out_of_memory(why);
-        for (uint32_t i = 0; i < topology->edge_count; i++) {
-            struct edge *edge = &topology->edges[i];
-            if (edge->from == id) actor->out[actor->out_count++] = edge;
-            if (edge->to != id || edge->rule->kind != EDGE_ANSWER) continue;
-            actor->in[actor->in_count++] = edge;
-        }
-        for (uint32_t i = 0; i < topology->edge_count; i++) {
-            struct edge *edge = &topology->edges[i];
-            if (edge->to != id || edge->rule->kind == EDGE_ANSWER) continue;
-            if (actor->door != NULL && edge->from == ACTOR_HOST) {
-                CHECK(actor->control == NULL);
-                actor->control = edge;
-            } else {
-                actor->in[actor->in_count++] = edge;
-            }
-        }
+        qsort(actor->out, actor->out_count, sizeof(struct edge *), by_receiver);
     }
     return WEFT_OK;
 }
@@ -226,6 +254,9 @@ void topology_close(struct topology *topology) {
         free(actor->state);
         free(actor->in);
         free(actor->out);
+        free(actor->asks);
+        free(actor->rooms);
+        marks_close(&actor->waiting);
     }
     for (uint32_t i = 0; topology->kits != NULL && i < topology->kit_count; i++)
         pool_close(topology->kits[i].pool);

@@ -363,6 +363,47 @@ static void session_carries_messages_both_ways_under_random_cuts_and_keys(void *
     }
 }
 
+static void rest(struct session *session) {
+    session_rest(session);
+    session_shrink(session);
+    assert_false(session_spare(session));
+}
+
+static void session_that_rests_has_no_buffers_and_goes_on(void **state) {
+    struct sealed *sealed = *state;
+    static const uint8_t batch[100000];
+    struct session *from = sealed->ends[INITIATOR], *to = sealed->ends[RESPONDER];
+    struct frame_message message;
+    for (unsigned i = 0; i < 3; i++) {
+        push(from, LANE_BACKFILL, batch, sizeof batch);
+        while (sealed_carry(from, to, SIZE_MAX) > 0 && !next(to, &message))
+            continue;
+        assert_int_equal(message.body.size, sizeof batch);
+        assert_non_null(to->buffer);
+        assert_true(session_spare(to));
+        assert_int_equal(session_to_send(from).size, 0);
+        rest(from);
+        rest(to);
+        assert_null(from->out);
+        assert_null(to->buffer);
+    }
+}
+
+static void session_that_rests_keeps_what_is_not_taken_and_not_sent(void **state) {
+    struct sealed *sealed = *state;
+    struct session *from = sealed->ends[INITIATOR], *to = sealed->ends[RESPONDER];
+    struct frame_message message;
+    push(from, LANE_CONTROL, "urgent", 6);
+    rest(from);
+    assert_int_equal(sealed_carry(from, to, 10), 10);
+    assert_true(hears_nothing(to));
+    rest(from);
+    rest(to);
+    assert_true(sealed_carry(from, to, SIZE_MAX) > 0);
+    assert_true(next(to, &message));
+    assert_memory_equal(message.body.data, "urgent", 6);
+}
+
 #define SEALED_TEST(name) cmocka_unit_test_setup_teardown(name, open_sealed, close_sealed)
 
 int main(void) {
@@ -382,6 +423,8 @@ int main(void) {
         SEALED_TEST(session_sends_an_urgent_message_after_what_is_cut_already),
         cmocka_unit_test(session_releases_what_it_could_not_send),
         SEALED_TEST(session_asks_to_be_emptied_before_it_takes_more),
+        SEALED_TEST(session_that_rests_has_no_buffers_and_goes_on),
+        SEALED_TEST(session_that_rests_keeps_what_is_not_taken_and_not_sent),
         cmocka_unit_test(session_carries_messages_both_ways_under_random_cuts_and_keys),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

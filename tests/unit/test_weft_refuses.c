@@ -32,7 +32,7 @@ static void a_config_that_cannot_be_meant_is_refused(void **state) {
     } cases[] = {
         {{.path = NULL}, WEFT_INVALID, "path"},
         {{.path = ""}, WEFT_INVALID, "path"},
-        {{.path = alone->path, .peers_max = LIMIT_PEERS + 1}, WEFT_LIMIT, "257"},
+        {{.path = alone->path, .peers_max = LIMIT_PEERS + 1}, WEFT_LIMIT, "16385"},
         {{.path = alone->path, .name = "\xff"}, WEFT_NOT_UTF8, "name"},
         {{.path = alone->path, .name = longer}, WEFT_INVALID, "65"},
         {{.path = alone->path, .threads = (enum weft_threads)9}, WEFT_INVALID, "9"},
