@@ -64,7 +64,8 @@ void share_send_attested(struct share *share, uint32_t index, struct instant now
     if (next == NULL) return;
     Weft__Attested *attested = NULL;
     struct mail *mail = outbox_mail(out, WEFT__MAIL__BODY_ATTESTED, &attested);
-    attested->statements = arena_zero(&mail->arena, LIMIT_ROSTER * sizeof *attested->statements);
+    attested->statements =
+        arena_zero(&mail->arena, share->statement_count * sizeof *attested->statements);
     CHECK(attested->statements != NULL);
     for (size_t bytes = 0; next != NULL && bytes + next->size <= 2 * LIMIT_ATTEST;) {
         CHECK(mail_bytes(mail, &attested->statements[attested->n_statements++], next->data,
