@@ -25,9 +25,14 @@
 #define PEERS 100u
 #define PEER_BYTES (40u << 10) /* heap that one more may take */
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define MEASURED false /* Another malloc. */
-#else
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define MEASURED false
+#endif
+#ifndef MEASURED
 #define MEASURED true
 #endif
 

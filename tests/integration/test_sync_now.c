@@ -183,7 +183,9 @@ static void one_that_is_cut_off_is_waited_for(void **state) {
     weft_set_metered(pair->b.engine, true);
     party_connect(&pair->b, &pair->a);
     put_rows(&pair->a, 10);
-    struct call call = {.party = &pair->a, .device = pair->b.device};
+    uint8_t device[WEFT_ID_SIZE];
+    memcpy(device, pair->b.device, sizeof device); /* That one is written when b returns. */
+    struct call call = {.party = &pair->a, .device = device};
     times_out(&pair->a, &pair->b, "rows");
     assert_int_equal(pthread_create(&thread, NULL, call_it, &call), 0);
     party_leave(&pair->b);

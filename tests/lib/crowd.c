@@ -339,7 +339,7 @@ static void call(struct crowd *crowd, uint32_t number, uint16_t port) {
 }
 
 void crowd_meet(struct crowd *crowd, const char *address, const char *model) {
-    enum { PATIENCE_MS = 30000 };
+    enum { PATIENCE_S = 30, AGAIN_MS = 50 };
     const char *colon = strrchr(address, ':');
     CHECK(colon != NULL);
     crowd->model = model;
@@ -349,9 +349,15 @@ void crowd_meet(struct crowd *crowd, const char *address, const char *model) {
     crowd->beat = time(NULL);
     CHECK(crowd->pool != NULL && crowd->zip != NULL && crowd->watch >= 0);
     for (uint32_t i = 0; i < crowd->count; i++) {
-        call(crowd, i, (uint16_t)strtoul(colon + 1, NULL, 10));
-        while (crowd->fellows[i].line >= 0 && !crowd->fellows[i].greeted)
-            serve(crowd, PATIENCE_MS);
+        struct fellow *fellow = &crowd->fellows[i];
+        const time_t until = time(NULL) + PATIENCE_S;
+        /* Who has just begun to listen may not know its members yet: it is called again. */
+        while (!fellow->greeted && time(NULL) < until) {
+            if (fellow->line < 0) call(crowd, i, (uint16_t)strtoul(colon + 1, NULL, 10));
+            while (fellow->line >= 0 && !fellow->greeted && time(NULL) < until)
+                serve(crowd, BEAT_S * 1000);
+            if (fellow->line < 0) serve(crowd, AGAIN_MS);
+        }
         CHECK(crowd->met == i + 1);
     }
 }
