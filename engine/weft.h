@@ -153,7 +153,7 @@ struct weft_config {
     uint32_t cache_bytes; /* page cache of the writing connection; 64 MiB */
     uint32_t patience_h;  /* hours after which nothing waits for a silent member; 720: 30 days */
     bool paused;          /* as weft_pause(NULL) would, but for this time only */
-    uint32_t batch_rows;  /* rows of one batch to a peer, up to 2048; 2048 */
+    uint32_t batch_rows;  /* rows of one batch to a peer, up to 2048; 1024 */
     uint32_t group_rows;  /* rows of one SQLite commit, up to 16384; 16384 */
     const struct weft_log *log; /* who is told what happens (weft_log.h); NULL: nobody */
 };
