@@ -20,6 +20,7 @@
 #include "engine/weft.h"
 #include "tests/lib/crowd.h"
 #include "tests/lib/scene.h"
+#include "tests/lib/scratch.h"
 
 #define PATIENCE_MS 60000
 #define PEERS 100u
@@ -41,7 +42,7 @@ static const char schema[] = "CREATE TABLE IF NOT EXISTS item ( -- @owned(owner:
                              ") WITHOUT ROWID;\n";
 
 struct hub {
-    char folder[64], path[96];
+    char folder[SCRATCH_PATH], path[SCRATCH_PATH + 16];
     weft_engine *engine;
     pid_t crowd;
     int to_crowd[2], from_crowd[2];
@@ -130,8 +131,7 @@ static void crowd_end(struct hub *hub) {
 static int setup(void **state) {
     struct hub *hub = calloc(1, sizeof *hub);
     if (hub == NULL) return -1;
-    (void)snprintf(hub->folder, sizeof hub->folder, "/tmp/weft-hub-XXXXXX");
-    if (mkdtemp(hub->folder) == NULL) return -1;
+    scratch_make(hub->folder);
     (void)snprintf(hub->path, sizeof hub->path, "%s/hub.weft", hub->folder);
     *state = hub;
     return 0;
@@ -139,11 +139,9 @@ static int setup(void **state) {
 
 static int teardown(void **state) {
     struct hub *hub = *state;
-    char command[128];
-    (void)snprintf(command, sizeof command, "rm -rf %s", hub->folder);
-    const int failed = system(command);
+    scratch_remove(hub->folder);
     free(hub);
-    return failed;
+    return 0;
 }
 
 static void a_hundred_active_peers_take_less_than_four_megabytes_in_all(void **state) {
